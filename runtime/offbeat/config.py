@@ -1,0 +1,85 @@
+"""Configuration: frozen, keyword-only structs that are validated when they are made.
+
+Each field is one command-line flag (`max_batch_size` is `--max-batch-size`) and one environment variable
+(`OFFBEAT_MAX_BATCH_SIZE`). Durations carry their unit in the name. Constructing a struct starts nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from offbeat.errors import require
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class BackendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which engine runs a model, and where.
+
+    `backend` is `auto` or a registered name (`offbeat.backends.names()`); `auto` takes the fastest that works here.
+    `device` `auto` takes CUDA where a GPU is usable and the CPU elsewhere; `cuda` refuses to fall back.
+    `n_threads` is the number of threads one call may use.
+    """
+
+    backend: str = "auto"
+    device: Device = "auto"
+    n_threads: int = 1
+
+    def __post_init__(self) -> None:
+        require(bool(self.backend), "backend", self.backend, "a name")
+        require(self.device in ("auto", "cpu", "cuda"), "device", self.device, "'auto', 'cpu' or 'cuda'")
+        require(1 <= self.n_threads <= 1024, "n_threads", self.n_threads, "1 to 1024")
+
+
+class BatchingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How queued requests become batches, in Triton's words.
+
+    `max_batch_size` bounds the rows of one batch, and of one request. `max_queue_delay_us` is how long an idle
+    worker may wait for more rows (0: never). `max_queue_size` bounds the requests waiting for one model.
+    """
+
+    max_batch_size: int = 512
+    max_queue_delay_us: int = 0
+    max_queue_size: int = 1024
+
+    def __post_init__(self) -> None:
+        require(1 <= self.max_batch_size <= 1_000_000, "max_batch_size", self.max_batch_size, "1 to 1,000,000 rows")
+        require(
+            0 <= self.max_queue_delay_us <= 60_000_000,
+            "max_queue_delay_us",
+            self.max_queue_delay_us,
+            "0 to 60,000,000 µs",
+        )
+        require(1 <= self.max_queue_size <= 1_000_000, "max_queue_size", self.max_queue_size, "1 to 1,000,000 requests")
+
+
+class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One gRPC server.
+
+    `model_repository` is a folder of models in Triton's layout. `port` 0 takes a free port. `n_workers` is the number of
+    batches computed at the same time. `grace_s` is how long a drain may take. `max_message_bytes` bounds one message either way.
+    """
+
+    model_repository: Path
+    host: str = "127.0.0.1"
+    port: int = 8001
+    n_workers: int = 1
+    grace_s: float = 30.0
+    max_message_bytes: int = 64 * 2**20
+    backend: BackendConfig = BackendConfig()
+    batching: BatchingConfig = BatchingConfig()
+
+    def __post_init__(self) -> None:
+        require(bool(self.host), "host", self.host, "a host name or an address")
+        require(0 <= self.port <= 65535, "port", self.port, "0 to 65535")
+        require(1 <= self.n_workers <= 256, "n_workers", self.n_workers, "1 to 256")
+        require(0 <= self.grace_s <= 3600, "grace_s", self.grace_s, "0 to 3600 seconds")
+        require(
+            1024 <= self.max_message_bytes <= 2**31 - 1,
+            "max_message_bytes",
+            self.max_message_bytes,
+            "1,024 to 2,147,483,647 bytes",
+        )

@@ -1,0 +1,94 @@
+"""The errors offbeat raises.
+
+    OffbeatError
+    ├── ConfigurationError        a setting is out of range or contradicts another
+    │   └── MissingExtraError     an optional dependency is not installed
+    ├── DataError                 an input file or table cannot be used
+    ├── CheckpointError           a training checkpoint cannot be read
+    ├── TrainingError             training cannot start or did not converge to finite numbers
+    ├── ExportError               a checkpoint cannot become a model version folder
+    │   └── ParityError           the exported scores differ from the eager model's
+    ├── BundleError               a model version folder or repository is not what it claims
+    ├── UnknownModelError         no such model or version is being served
+    ├── InvalidWindowError        the windows or the requested outputs do not fit the model
+    ├── OverloadedError           the queue is full; trying again at once makes it worse
+    ├── DeadlineExceededError     the caller's deadline passed; the work was not run
+    ├── RequestCancelledError     the caller went away
+    ├── UnavailableError          draining, loading, or unreachable
+    └── BackendError              the engine failed; the message carries an incident id
+
+Every message says what was seen, what was expected, and where. None of them knows of gRPC:
+`offbeat.server.status` maps them to status codes and `offbeat.client.status` maps them back.
+"""
+
+from __future__ import annotations
+
+
+class OffbeatError(Exception):
+    """Base of every error that offbeat raises on purpose."""
+
+
+class ConfigurationError(OffbeatError):
+    """A setting is out of range, unknown, or contradicts another."""
+
+
+class MissingExtraError(ConfigurationError):
+    """An optional dependency is not installed; the message names the extra that brings it."""
+
+
+class DataError(OffbeatError):
+    """An input file or table cannot be read or does not hold what is needed."""
+
+
+class CheckpointError(OffbeatError):
+    """A training checkpoint is missing, damaged, hostile or of an unknown schema."""
+
+
+class TrainingError(OffbeatError):
+    """Training cannot start, or its loss is no longer a finite number."""
+
+
+class ExportError(OffbeatError):
+    """A checkpoint cannot be turned into a model version folder."""
+
+
+class ParityError(ExportError):
+    """An exported model's scores differ from the eager model's beyond the bound."""
+
+
+class BundleError(OffbeatError):
+    """A model version folder or a model repository is not what it claims to be."""
+
+
+class UnknownModelError(OffbeatError):
+    """The model, or that version of it, is not being served."""
+
+
+class InvalidWindowError(OffbeatError, ValueError):
+    """Windows, or the outputs asked for, do not fit the model."""
+
+
+class OverloadedError(OffbeatError):
+    """The queue is full. Back off before trying again."""
+
+
+class DeadlineExceededError(OffbeatError, TimeoutError):
+    """The deadline passed before the answer was ready."""
+
+
+class RequestCancelledError(OffbeatError):
+    """The request was cancelled by its caller."""
+
+
+class UnavailableError(OffbeatError):
+    """The server drains, the model is loading, or nobody answers."""
+
+
+class BackendError(OffbeatError):
+    """The engine that runs the model failed."""
+
+
+def require(condition: bool, field: str, seen: object, expected: str) -> None:
+    """Raises ConfigurationError, naming the field, what was seen and what is expected, unless the condition holds."""
+    if not condition:
+        raise ConfigurationError(f"{field} is {seen!r}; expected {expected}")

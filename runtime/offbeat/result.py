@@ -1,0 +1,77 @@
+"""Result types: plain values that every room may use."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from offbeat.errors import ConfigurationError
+
+FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+
+DEFAULT_OUTPUTS: tuple[str, ...] = ("reconstruction_error", "anomaly_score", "is_anomaly")
+
+ThresholdMethod = Literal["percentile", "fixed"]
+
+
+class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The reconstruction error above which a window is an anomaly, and how it was chosen.
+
+    `value` is in units of `reconstruction_error` (the loss on normalised values). For the method
+    `percentile`, `percentile` is the percentile taken, in percent, over `n_windows` held-out normal windows.
+    Raises ConfigurationError for a value that is not a positive, finite float32.
+    """
+
+    value: float
+    method: ThresholdMethod
+    n_windows: Annotated[int, msgspec.Meta(ge=0)] = 0
+    percentile: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
+
+    def __post_init__(self) -> None:
+        with np.errstate(over="ignore", under="ignore"):
+            as_float32 = float(np.float32(self.value))
+        if not (math.isfinite(as_float32) and as_float32 >= float(np.finfo(np.float32).tiny)):
+            raise ConfigurationError(f"threshold is {self.value!r}; expected a positive, normal float32 number")
+        if (self.percentile is None) != (self.method != "percentile"):
+            raise ConfigurationError(
+                f"threshold method {self.method!r} with percentile {self.percentile!r}: give a percentile exactly when the method is 'percentile'"
+            )
+
+
+class ScoreResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """Scores of a batch of windows, row for row in the order they were given.
+
+    Only the outputs that were asked for are arrays; the others are None. `reconstruction_error` [batch] is the
+    training loss per window on normalised values; `anomaly_score` [batch] is clip(error / (2 · threshold), 0, 1),
+    so that 0.5 is the threshold; `is_anomaly` [batch] is error > threshold; `feature_error` [batch, feature] and
+    `step_error` [batch, time] are shares of the error, each summing to it; `reconstruction` has the shape and raw
+    units of the windows. `model`, `version` and `backend` say who answered.
+    """
+
+    model: str
+    version: int
+    backend: str
+    reconstruction_error: FloatArray | None = None
+    anomaly_score: FloatArray | None = None
+    is_anomaly: BoolArray | None = None
+    feature_error: FloatArray | None = None
+    step_error: FloatArray | None = None
+    reconstruction: FloatArray | None = None
+    error_std: FloatArray | None = None
+    class_probability: FloatArray | None = None
+    forecast: FloatArray | None = None
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """The outputs that are present, by name."""
+        present = {name: getattr(self, name) for name in OUTPUT_NAMES}
+        return {name: array for name, array in present.items() if array is not None}
+
+
+OUTPUT_NAMES: tuple[str, ...] = tuple(
+    name for name in ScoreResult.__struct_fields__ if name not in ("model", "version", "backend")
+)
