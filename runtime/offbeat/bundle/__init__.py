@@ -1,0 +1,8 @@
+"""The model version folder and the model repository: reading, checking, naming."""
+
+from offbeat.bundle.golden import Golden
+from offbeat.bundle.manifest import Manifest, TensorSpec, WindowSpec
+from offbeat.bundle.model_version import ModelVersion
+from offbeat.bundle.repository import ModelRepository, open_version
+
+__all__ = ["Golden", "Manifest", "ModelRepository", "ModelVersion", "TensorSpec", "WindowSpec", "open_version"]

@@ -28,7 +28,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Frozen, keyword-only, and unknown keys are errors."""
 
 
-class TensorSpec(_Record):
+class TensorSpec(_Record, frozen=True):
     """One input or output. An axis is a size, or `batch` or `time` where any size fits."""
 
     name: str
@@ -36,7 +36,7 @@ class TensorSpec(_Record):
     shape: tuple[Axis, ...]
 
 
-class WindowSpec(_Record):
+class WindowSpec(_Record, frozen=True):
     """The windows of a series model: steps as trained, the stride used, whether other lengths are scored, and the shortest."""
 
     length: Size
@@ -45,14 +45,14 @@ class WindowSpec(_Record):
     min_length: Size = 1
 
 
-class Normalisation(_Record):
+class Normalisation(_Record, frozen=True):
     """What the graph does to raw values first: (value − mean) / scale, for each feature."""
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
 
 
-class Architecture(_Record):
+class Architecture(_Record, frozen=True):
     """The trained module: its kind, its settings, its size."""
 
     kind: str
@@ -60,7 +60,7 @@ class Architecture(_Record):
     n_parameters: Count
 
 
-class DataSource(_Record):
+class DataSource(_Record, frozen=True):
     """A file or generator the model was trained on, so that the training can be traced."""
 
     name: str
@@ -68,7 +68,7 @@ class DataSource(_Record):
     n_rows: Count
 
 
-class TrainingRecord(_Record):
+class TrainingRecord(_Record, frozen=True):
     """Where the weights come from."""
 
     source: DataSource
@@ -83,14 +83,14 @@ class TrainingRecord(_Record):
     offbeat_version: str
 
 
-class OutputParity(_Record):
+class OutputParity(_Record, frozen=True):
     """The largest difference from eager float32 seen for one output of one format."""
 
     max_absolute: float
     max_relative: float
 
 
-class FormatParity(_Record):
+class FormatParity(_Record, frozen=True):
     """One exported format against the eager model, over `n_windows` windows of `n_cases` cases."""
 
     n_cases: Count
@@ -100,21 +100,21 @@ class FormatParity(_Record):
     outputs: dict[str, OutputParity]
 
 
-class Parity(_Record):
+class Parity(_Record, frozen=True):
     """Parity measured at export: |Δerror| ≤ bound · max(1, error) held for every format named."""
 
     bound: Annotated[float, Meta(gt=0, le=MAX_PARITY_BOUND)]
     formats: dict[str, FormatParity]
 
 
-class FileRecord(_Record):
+class FileRecord(_Record, frozen=True):
     """Size and digest of one file of the folder."""
 
     n_bytes: Count
     sha256: Digest
 
 
-class Manifest(_Record):
+class Manifest(_Record, frozen=True):
     """The description of one model version.
 
     `from_json` raises BundleError, naming the field and what was expected, for anything that is not exactly this.

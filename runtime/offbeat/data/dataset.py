@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.errors import DataError
 from offbeat.result import BoolArray, FloatArray
+
+Layout = Literal["rows", "windows"]
 
 
 class Dataset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -14,7 +19,8 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     `values` is float32 [row, feature], or [window, time, feature] for ready-made windows. `timestamps` [row] are the
     file's own words, kept to the end. `labels` [row] or [window] are True where the data is known to be anomalous.
-    `sha256` is the digest of the file, None for generated data.
+    `sha256` is the digest of the file, None for generated data. Raises DataError for an empty set, for NaN and
+    infinity, and for parts that do not fit each other.
     """
 
     name: str
@@ -24,7 +30,30 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     labels: BoolArray | None = None
     sha256: str | None = None
 
+    def __post_init__(self) -> None:
+        shape = self.values.shape
+        if self.values.ndim not in (2, 3) or 0 in shape:
+            raise DataError(
+                f"{self.name}: values have shape {shape}; expected [row, feature] or [window, time, feature]"
+            )
+        if len(self.feature_names) != shape[-1] or len(set(self.feature_names)) != shape[-1]:
+            raise DataError(f"{self.name}: {shape[-1]} features; feature names {', '.join(self.feature_names)}")
+        for what, array in (("timestamps", self.timestamps), ("labels", self.labels)):
+            if array is not None and array.shape != shape[:1]:
+                raise DataError(f"{self.name}: {what} have shape {array.shape}; expected {shape[:1]}")
+        _reject_missing(self)
+
     @property
     def n_rows(self) -> int:
         """How many rows, or ready-made windows."""
         return int(self.values.shape[0])
+
+
+def _reject_missing(dataset: Dataset) -> None:
+    is_bad = ~np.isfinite(dataset.values)
+    if is_bad.any():
+        row, *_, feature = (int(index) for index in np.argwhere(is_bad)[0])
+        raise DataError(
+            f"{dataset.name}: {int(is_bad.sum())} missing or non-finite value(s), "
+            f"the first in row {row + 1}, column {dataset.feature_names[feature]!r}; expected finite numbers"
+        )

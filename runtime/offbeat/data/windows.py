@@ -11,7 +11,7 @@ from offbeat.result import FloatArray
 
 
 def sliding_windows(values: FloatArray, length: int, stride: int = 1) -> FloatArray:
-    """Every full window of `length` rows, a new one each `stride` rows: [window, time, feature], a view where possible.
+    """Every full window of `length` rows, a new one each `stride` rows: [window, time, feature], a view without a copy.
 
     `values` is [row, feature]. Raises DataError where there are fewer rows than one window needs.
     """
@@ -23,7 +23,7 @@ def sliding_windows(values: FloatArray, length: int, stride: int = 1) -> FloatAr
 
 
 def window_starts(n_rows: int, length: int, stride: int = 1) -> NDArray[np.int64]:
-    """First row of each full window, plus one last window flush with the end where the stride would leave rows uncovered."""
+    """First row of each full window; one more, flush with the end, where the stride would leave rows uncovered."""
     starts = np.arange(0, n_rows - length + 1, stride, dtype=np.int64)
     if starts.size and starts[-1] != n_rows - length:
         starts = np.append(starts, n_rows - length)
@@ -33,13 +33,16 @@ def window_starts(n_rows: int, length: int, stride: int = 1) -> NDArray[np.int64
 def row_means(
     window_values: NDArray[np.floating], starts: NDArray[np.int64], length: int, n_rows: int
 ) -> NDArray[np.float64]:
-    """For each row, the mean of `window_values` [window] over all windows that cover it; NaN for a row that none covers."""
-    change = np.zeros(n_rows + 1)
-    np.add.at(change, starts, window_values.astype(np.float64))
-    np.subtract.at(change, starts + length, window_values.astype(np.float64))
-    count = np.zeros(n_rows + 1, dtype=np.int64)
-    np.add.at(count, starts, 1)
-    np.subtract.at(count, starts + length, 1)
-    covering = np.cumsum(count)[:-1]
-    with np.errstate(invalid="ignore"):
-        return np.where(covering > 0, np.cumsum(change)[:-1] / covering, np.nan)
+    """For each row, the mean of `window_values` [window] over the windows that cover it; NaN where none does.
+
+    `starts` [window] ascends. Each row sums its own windows only, so one huge value does not spoil the rows after it.
+    """
+    rows = np.arange(n_rows)
+    first = np.searchsorted(starts, rows - length, side="right")
+    end = np.searchsorted(starts, rows, side="right")
+    padded = np.append(window_values.astype(np.float64), 0.0)
+    sums = np.add.reduceat(padded, np.stack([first, end], axis=1).ravel())[::2]
+    counts = end - first
+    means = np.full(n_rows, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means

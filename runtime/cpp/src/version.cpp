@@ -1,0 +1,7 @@
+#include "offbeat/version.h"
+
+namespace offbeat {
+
+std::string_view version() noexcept { return OFFBEAT_VERSION; }
+
+}  // namespace offbeat

@@ -1,0 +1,47 @@
+"""Backends by name: the built-in ones, and those that other packages register."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import entry_points
+
+from offbeat.backends.base import Backend, BackendFactory
+from offbeat.backends.onnxruntime_backend import OnnxRuntimeBackend
+from offbeat.bundle import ModelVersion
+from offbeat.config import BackendConfig
+from offbeat.errors import ConfigurationError, MissingExtraError
+
+ENTRY_POINT_GROUP = "offbeat.backends"
+
+_BUILT_IN: dict[str, BackendFactory] = {"onnxruntime": OnnxRuntimeBackend}
+_log = logging.getLogger(__name__)
+
+
+def names() -> tuple[str, ...]:
+    """Every backend that can be asked for by name, sorted. One whose extra is missing is listed too."""
+    return tuple(sorted({*_BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))}))
+
+
+def create_backend(version: ModelVersion, config: BackendConfig | None = None) -> Backend:
+    """Loads a model version into the engine that `config` names; `auto` is ONNX Runtime, on CUDA where a GPU is usable.
+
+    Raises ConfigurationError for a name that is not registered or a device that is not there, MissingExtraError where
+    the engine is not installed, BackendError where it refuses the model.
+    """
+    config = config or BackendConfig()
+    name = "onnxruntime" if config.backend == "auto" else config.backend
+    backend = _factory(name)(version, config)
+    _log.info("%s version %d runs on %s", version.manifest.name, version.manifest.version, backend.description)
+    return backend
+
+
+def _factory(name: str) -> BackendFactory:
+    if name in _BUILT_IN:
+        return _BUILT_IN[name]
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
+        try:
+            factory: BackendFactory = point.load()
+        except ImportError as error:
+            raise MissingExtraError(f"backend {name!r} needs {error.name}; pip install 'offbeat[export]'") from error
+        return factory
+    raise ConfigurationError(f"backend is {name!r}; expected auto, {', '.join(names())}")

@@ -1,0 +1,116 @@
+"""`golden.npz`: windows with the eager model's outputs, replayed by every loader."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+import zlib
+
+import msgspec
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from offbeat.bundle.manifest import Manifest, TensorSpec
+from offbeat.errors import BundleError
+from offbeat.result import FloatArray
+
+WINDOW = "window"
+MAX_GOLDEN_BYTES = 2**30
+
+
+class Golden(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """`window` in raw units, shaped as the model's input, and every output of the eager float32 model, by name."""
+
+    window: FloatArray
+    outputs: dict[str, NDArray[np.generic]]
+
+    @classmethod
+    def from_npz(cls, content: bytes, manifest: Manifest, where: str) -> Golden:
+        """Reads an npz archive without trusting it: no pickles, and no size that was not checked first. Raises BundleError."""
+        arrays = _read_arrays(content, where)
+        expected = {WINDOW, *manifest.output_names}
+        if set(arrays) != expected:
+            raise BundleError(f"{where}: holds {sorted(arrays)}; expected {sorted(expected)}")
+        for spec in (*manifest.inputs, *manifest.outputs):
+            _check_array(arrays[spec.name], spec, arrays[WINDOW], where)
+        return cls(window=arrays.pop(WINDOW).astype(np.float32, copy=False), outputs=arrays)
+
+    def largest_deviation(self, manifest: Manifest, results: dict[str, NDArray[np.generic]]) -> tuple[float, str]:
+        """The largest difference from the golden outputs in units of the manifest's parity bound, and the output it is in.
+
+        At most 1 is a pass. Errors and scores: |Δ| / (bound · max(1, |x|)). Reconstructions, in normalised units n:
+        |Δn| / (bound · max(1, |n|)). A decision may differ only where the error is within the bound of the threshold;
+        elsewhere it counts as infinite.
+        """
+        deviations = {name: self._deviation(manifest, name, results[name]) for name in results}
+        worst = max(deviations, key=deviations.__getitem__)
+        return deviations[worst], worst
+
+    def _deviation(self, manifest: Manifest, name: str, result: NDArray[np.generic]) -> float:
+        golden = self.outputs[name]
+        if result.shape != golden.shape or result.dtype != golden.dtype:
+            return math.inf
+        if name == "is_anomaly":
+            return self._decision_deviation(manifest, result)
+        expected, seen = golden.astype(np.float64), result.astype(np.float64)
+        if name == "reconstruction":
+            mean, scale = np.asarray(manifest.normalisation.mean), np.asarray(manifest.normalisation.scale)
+            expected, seen = (expected - mean) / scale, (seen - mean) / scale
+        deviation = np.abs(seen - expected) / (manifest.parity.bound * np.maximum(1.0, np.abs(expected)))
+        return float(np.nan_to_num(deviation, nan=math.inf).max(initial=0.0))
+
+    def _decision_deviation(self, manifest: Manifest, result: NDArray[np.generic]) -> float:
+        error = self.outputs["reconstruction_error"].astype(np.float64)
+        is_near = np.abs(error - manifest.threshold.value) <= manifest.parity.bound * np.maximum(1.0, error)
+        return 0.0 if bool(np.all((result == self.outputs["is_anomaly"]) | is_near)) else math.inf
+
+
+def _read_arrays(content: bytes, where: str) -> dict[str, NDArray[np.generic]]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > MAX_GOLDEN_BYTES:
+                raise BundleError(f"{where}: unpacks to more than {MAX_GOLDEN_BYTES:,} bytes")
+            return {entry.filename.removesuffix(".npy"): _read_array(archive, entry) for entry in entries}
+    except (
+        zipfile.BadZipFile,
+        ValueError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+        SyntaxError,
+        zlib.error,
+    ) as error:
+        raise BundleError(f"{where}: not a readable npz archive: {error}") from error
+
+
+def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[np.generic]:
+    """Reads one member; the header's shape must account for its bytes before an array is made."""
+    with archive.open(entry) as member:
+        data = member.read()
+    buffer = io.BytesIO(data)
+    version = npy.read_magic(buffer)
+    if version != (1, 0):
+        raise ValueError(f"{entry.filename} has npy version {version}; expected (1, 0)")
+    shape, fortran_order, dtype = npy.read_array_header_1_0(buffer)
+    if fortran_order or dtype not in (np.dtype("<f4"), np.dtype("?")):
+        raise ValueError(
+            f"{entry.filename} holds {dtype} (Fortran order: {fortran_order}); expected row-major float32 or bool"
+        )
+    if math.prod(shape) * dtype.itemsize != len(data) - buffer.tell():
+        raise ValueError(f"{entry.filename} has shape {shape} but {len(data) - buffer.tell()} bytes")
+    return np.frombuffer(data, dtype, offset=buffer.tell()).reshape(shape)
+
+
+def _check_array(array: NDArray[np.generic], spec: TensorSpec, window: NDArray[np.generic], where: str) -> None:
+    sizes = {"batch": window.shape[0] if window.ndim else 0, "time": window.shape[1] if window.ndim == 3 else 0}
+    expected = tuple(sizes[axis] if isinstance(axis, str) else axis for axis in spec.shape)
+    if array.dtype != np.dtype(spec.dtype) or array.shape != expected or 0 in expected:
+        raise BundleError(
+            f"{where}: {spec.name} is {array.dtype} {array.shape}; expected {spec.dtype} {expected}, not empty"
+        )
+    if array.dtype != np.bool_ and not np.isfinite(array).all():
+        raise BundleError(f"{where}: {spec.name} holds NaN or infinity")

@@ -1,0 +1,92 @@
+"""A model version folder, checked before anything in it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from offbeat.bundle.golden import Golden
+from offbeat.bundle.manifest import MAX_MANIFEST_BYTES, Manifest
+from offbeat.errors import BundleError
+
+MANIFEST = "manifest.json"
+MODEL_ONNX = "model.onnx"
+MODEL_TORCHSCRIPT = "model.pt"
+MODEL_SAFETENSORS = "model.safetensors"
+GOLDEN = "golden.npz"
+# Protobuf cannot hold more in one message, and no scorer of this project comes near it.
+MAX_FILE_BYTES = 2**31 - 1
+
+
+class ModelVersion:
+    """One version of one model: a folder whose manifest, files and digests agree.
+
+    Made by `open`, which executes nothing of what the folder holds. `read` checks the digest of the very bytes
+    it returns, so a file that is swapped after opening is refused too.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> ModelVersion:
+        """Reads the manifest and checks every file's presence, kind, size and digest. Raises BundleError."""
+        folder = Path(path)
+        if not folder.is_dir():
+            raise BundleError(f"{folder}: no such folder; expected a model version folder holding {MANIFEST}")
+        manifest = Manifest.from_json(_read(folder / MANIFEST, MAX_MANIFEST_BYTES), str(folder / MANIFEST))
+        version = cls(folder, manifest)
+        version._check_listing()
+        for name in manifest.files:
+            version.read(name)
+        return version
+
+    def _check_listing(self) -> None:
+        listed, present = set(self.manifest.files), {entry.name for entry in self.path.iterdir()} - {MANIFEST}
+        for name in (MODEL_ONNX, GOLDEN):
+            if name not in listed:
+                raise BundleError(f"{self.path / MANIFEST}: files lists {sorted(listed)}; expected {name} among them")
+        if missing := sorted(listed - present):
+            raise BundleError(f"{self.path}: {', '.join(missing)} missing; {MANIFEST} lists it")
+        if unlisted := sorted(present - listed):
+            raise BundleError(f"{self.path}: {', '.join(unlisted)} not listed in {MANIFEST}")
+
+    def read(self, name: str) -> bytes:
+        """The content of a listed file, with exactly the recorded size and SHA-256. Raises BundleError."""
+        record = self.manifest.files.get(name)
+        if record is None:
+            raise BundleError(
+                f"{self.path}: {name} is not in this folder; it holds {', '.join(sorted(self.manifest.files))}"
+            )
+        content = _read(self.path / name, MAX_FILE_BYTES, record.n_bytes)
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != record.sha256:
+            raise BundleError(f"{self.path / name}: SHA-256 is {digest}; {MANIFEST} says {record.sha256}")
+        return content
+
+    def golden(self) -> Golden:
+        """The golden windows and the eager model's outputs for them. Raises BundleError."""
+        return Golden.from_npz(self.read(GOLDEN), self.manifest, str(self.path / GOLDEN))
+
+
+def _read(path: Path, max_bytes: int, expected_bytes: int | None = None) -> bytes:
+    """Reads a regular file of bounded, and where known of exact, size; never a link, a device or a pipe."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror}; expected a regular file") from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise BundleError(f"{path}: not a regular file")
+        if expected_bytes is not None and status.st_size != expected_bytes:
+            raise BundleError(f"{path}: {status.st_size:,} bytes; {MANIFEST} says {expected_bytes:,}")
+        if status.st_size > max_bytes:
+            raise BundleError(f"{path}: {status.st_size:,} bytes; expected at most {max_bytes:,}")
+        content = file.read(status.st_size + 1)
+    if len(content) != status.st_size:
+        raise BundleError(f"{path}: changed while it was read")
+    return content

@@ -1,0 +1,65 @@
+"""What may be scored: windows and outputs checked against a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from offbeat.bundle import Manifest
+from offbeat.errors import InvalidWindowError
+from offbeat.result import DEFAULT_OUTPUTS, FloatArray
+
+
+def check_windows(manifest: Manifest, windows: ArrayLike) -> FloatArray:
+    """The windows as C-contiguous float32 of the model's input shape, at least one, all finite.
+
+    Any real number type is taken and converted. Raises InvalidWindowError, saying what was seen and what is expected.
+    """
+    array = _as_array(windows)
+    _check_shape(manifest, array)
+    with np.errstate(over="ignore"):
+        checked = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(checked).all():
+        raise InvalidWindowError(_describe_non_finite(checked))
+    return checked
+
+
+def check_outputs(manifest: Manifest, outputs: Sequence[str]) -> tuple[str, ...]:
+    """The names asked for, or the default outputs where none are. Raises InvalidWindowError for an unknown or repeated name."""
+    names = tuple(outputs) or DEFAULT_OUTPUTS
+    for name in names:
+        if name not in manifest.output_names:
+            raise InvalidWindowError(f"output {name!r}; model {manifest.name!r} has {', '.join(manifest.output_names)}")
+    if len(set(names)) != len(names):
+        raise InvalidWindowError(f"outputs {', '.join(names)}; expected each at most once")
+    return names
+
+
+def _as_array(windows: ArrayLike) -> NDArray[np.generic]:
+    try:
+        array = np.asarray(windows)
+    except ValueError as error:
+        raise InvalidWindowError(f"windows are not one array of numbers: {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise InvalidWindowError(f"windows have dtype {array.dtype}; expected real numbers, best float32")
+    return array
+
+
+def _check_shape(manifest: Manifest, array: NDArray[np.generic]) -> None:
+    expected = manifest.window_shape
+    words = f"[{', '.join(str(axis) for axis in expected)}]"
+    if array.ndim != len(expected):
+        raise InvalidWindowError(f"windows have shape {list(array.shape)}; expected {words}")
+    for seen, axis in zip(array.shape, expected, strict=True):
+        if (seen == 0) if isinstance(axis, str) else (seen != axis):
+            raise InvalidWindowError(f"windows have shape {list(array.shape)}; expected {words}, with at least one row")
+    if manifest.window is not None and array.shape[1] < manifest.window.min_length:
+        raise InvalidWindowError(f"windows have {array.shape[1]} steps; expected at least {manifest.window.min_length}")
+
+
+def _describe_non_finite(windows: FloatArray) -> str:
+    where = np.argwhere(~np.isfinite(windows))
+    first = tuple(int(index) for index in where[0])
+    return f"windows hold {len(where)} value(s) that are NaN, infinite or beyond float32, the first at {list(first)}; expected finite numbers"
