@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from offbeat._offbeat_ext import cpu_features, version
+from offbeat.native._offbeat_ext import cpu_features, version
 
 __all__ = ["cpu_features", "version"]
