@@ -1,0 +1,1 @@
+"""Training of reconstruction autoencoders: architectures, fitting, thresholds, evaluation."""

@@ -1,0 +1,8 @@
+"""The trained modules: normalised windows in, their reconstruction out."""
+
+from offbeat_training.architectures.autoencoder import Autoencoder
+from offbeat_training.architectures.base import Architecture
+from offbeat_training.architectures.lstm_autoencoder import LSTMAutoencoder
+from offbeat_training.architectures.registry import build_architecture
+
+__all__ = ["Architecture", "Autoencoder", "LSTMAutoencoder", "build_architecture"]

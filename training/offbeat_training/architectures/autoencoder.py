@@ -1,0 +1,64 @@
+"""The autoencoder of tables: dense layers to a latent vector and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import ClassVar
+
+from offbeat.errors import require
+from torch import Tensor, nn
+
+from offbeat_training.architectures.base import MAX_LAYERS, MAX_SIZE, Architecture, Setting
+
+
+def _blocks(sizes: Sequence[int], dropout: float) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for n_in, n_out in pairwise(sizes):
+        layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU(), nn.Dropout(dropout)]
+    return layers
+
+
+class Autoencoder(Architecture):
+    """Narrows a row through blocks of Linear, BatchNorm, ReLU and Dropout to a latent vector, and mirrors the way back.
+
+    `hidden_sizes` are the widths of the encoder's blocks; the latent layer and the last layer are Linear alone.
+    `encoder` and `decoder` are flat `nn.Sequential`s. Raises ConfigurationError for settings out of range.
+    """
+
+    kind: ClassVar[str] = "autoencoder"
+    has_time: ClassVar[bool] = False
+    is_time_dynamic: ClassVar[bool] = False
+
+    def __init__(
+        self, n_features: int, hidden_sizes: Sequence[int] = (128, 64), latent_dim: int = 32, dropout: float = 0.2
+    ) -> None:
+        super().__init__()
+        require(1 <= n_features <= MAX_SIZE, "n_features", n_features, f"1 to {MAX_SIZE}")
+        require(1 <= latent_dim <= MAX_SIZE, "latent_dim", latent_dim, f"1 to {MAX_SIZE}")
+        require(len(hidden_sizes) <= MAX_LAYERS, "hidden_sizes", f"{len(hidden_sizes)} sizes", f"at most {MAX_LAYERS}")
+        for size in hidden_sizes:
+            require(1 <= size <= MAX_SIZE, "hidden_sizes", size, f"sizes of 1 to {MAX_SIZE}")
+        require(0 <= dropout < 1, "dropout", dropout, "at least 0 and below 1")
+        self.n_features = n_features
+        self.hidden_sizes = tuple(hidden_sizes)
+        self.latent_dim = latent_dim
+        self.dropout = float(dropout)
+        down = [n_features, *hidden_sizes]
+        up = [latent_dim, *reversed(hidden_sizes)]
+        self.encoder = nn.Sequential(*_blocks(down, self.dropout), nn.Linear(down[-1], latent_dim))
+        self.decoder = nn.Sequential(*_blocks(up, self.dropout), nn.Linear(up[-1], n_features))
+
+    def settings(self) -> dict[str, Setting]:
+        """The arguments this module was made with."""
+        return {
+            "n_features": self.n_features,
+            "hidden_sizes": list(self.hidden_sizes),
+            "latent_dim": self.latent_dim,
+            "dropout": self.dropout,
+        }
+
+    def forward(self, normalised: Tensor) -> Tensor:
+        """Reconstructs [batch, feature] in normalised units."""
+        reconstruction: Tensor = self.decoder(self.encoder(normalised))
+        return reconstruction

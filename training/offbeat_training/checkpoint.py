@@ -1,0 +1,202 @@
+"""A trained model with all that is needed to score, to export and to trace it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from offbeat.errors import CheckpointError, ConfigurationError
+from offbeat.result import Threshold
+from torch import Tensor
+
+from offbeat_training import checkpoint_file
+from offbeat_training.architectures import Architecture, build_architecture
+from offbeat_training.preprocessing import Normalisation
+from offbeat_training.record import FORMAT, SCHEMA_VERSION, CheckpointRecord, TrainingRecord, WindowSpec
+
+MAX_VALIDATION_WINDOWS = 64
+# Every other field of the file is a plain value, described by CheckpointRecord.
+_TENSOR_KEYS = ("state_dict", "normalisation", "validation_windows")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Checkpoint:
+    """One trained model: weights, architecture, preprocessing, threshold and provenance.
+
+    `state_dict` fits `build_architecture(architecture_kind, architecture_settings)`. `window` is None for tabular models.
+    `training` holds exactly the fields of `offbeat_training.record.TrainingRecord`, as plain values. `metrics` are free,
+    finite figures. `validation_windows` are up to 64 held-out normal windows in raw units, float32 [n, time, feature] or
+    [n, feature]. Everything is checked when one is made; raises CheckpointError, naming the field.
+    """
+
+    architecture_kind: str
+    architecture_settings: Mapping[str, Any]
+    state_dict: Mapping[str, Tensor]
+    feature_names: tuple[str, ...]
+    normalisation: Normalisation
+    window: WindowSpec | None
+    threshold: Threshold
+    training: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    validation_windows: Tensor
+
+    def __post_init__(self) -> None:
+        empty = self._empty_model()
+        _expect(type(self.threshold) is Threshold, "threshold", self.threshold, "a Threshold")
+        self._check_plain_values()
+        self._check_features(empty.n_features)
+        self._check_weights(empty.state_dict())
+        self._check_window(empty)
+
+    def build_model(self) -> Architecture:
+        """A new module with these weights, in eval mode, on the CPU; changing it leaves the checkpoint as it is."""
+        model = self._empty_model()
+        weights = {name: tensor.clone() for name, tensor in self.state_dict.items()}
+        model.load_state_dict(weights, strict=True, assign=True)
+        return model.eval()
+
+    def save(self, path: str | Path) -> None:
+        """Writes the file, whole or not at all. Raises CheckpointError where it cannot be written."""
+        plain = msgspec.to_builtins(self._record())
+        tensors = {
+            "state_dict": {name: tensor.detach().clone() for name, tensor in self.state_dict.items()},
+            "normalisation": {"mean": self.normalisation.mean.clone(), "scale": self.normalisation.scale.clone()},
+            "validation_windows": self.validation_windows.clone(),
+        }
+        checkpoint_file.write(Path(path), plain | tensors)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Checkpoint:
+        """Reads and validates a file, running nothing from it. Raises CheckpointError, naming the file and the fact."""
+        content = checkpoint_file.read(Path(path))
+        try:
+            return cls._from_content(content)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+
+    @classmethod
+    def _from_content(cls, content: dict[Any, Any]) -> Checkpoint:
+        for key in _TENSOR_KEYS:
+            _expect(key in content, "keys", sorted(map(str, content)), f"{key} among them")
+        plain = {key: value for key, value in content.items() if key not in _TENSOR_KEYS}
+        try:
+            record = msgspec.convert(plain, CheckpointRecord)
+        except (msgspec.ValidationError, ConfigurationError) as error:
+            raise CheckpointError(str(error)) from error
+        normalisation = content["normalisation"]
+        _expect(
+            type(normalisation) is dict and set(normalisation) == {"mean", "scale"},
+            "normalisation",
+            _kind(normalisation),
+            "a dict of mean and scale",
+        )
+        return cls(
+            architecture_kind=record.architecture_kind,
+            architecture_settings=record.architecture_settings,
+            state_dict=content["state_dict"],
+            feature_names=record.feature_names,
+            normalisation=Normalisation(**normalisation),
+            window=record.window,
+            threshold=record.threshold,
+            training=msgspec.to_builtins(record.training),
+            metrics=record.metrics,
+            validation_windows=content["validation_windows"],
+        )
+
+    def _record(self) -> CheckpointRecord:
+        return CheckpointRecord(
+            format=FORMAT,
+            schema_version=SCHEMA_VERSION,
+            architecture_kind=self.architecture_kind,
+            architecture_settings=dict(self.architecture_settings),
+            feature_names=self.feature_names,
+            window=self.window,
+            threshold=self.threshold,
+            training=msgspec.convert(self.training, TrainingRecord),
+            metrics=dict(self.metrics),
+        )
+
+    def _empty_model(self) -> Architecture:
+        """The module without memory for weights, so that hostile settings cost nothing."""
+        try:
+            with torch.device("meta"):
+                return build_architecture(self.architecture_kind, self.architecture_settings)
+        except ConfigurationError as error:
+            raise CheckpointError(str(error)) from error
+
+    def _check_plain_values(self) -> None:
+        try:
+            record = msgspec.convert(msgspec.to_builtins(self._record()), CheckpointRecord)
+        except (msgspec.ValidationError, TypeError) as error:
+            raise CheckpointError(str(error)) from error
+        _expect(
+            math.isfinite(record.training.best_validation_loss),
+            "training.best_validation_loss",
+            record.training.best_validation_loss,
+            "a finite number",
+        )
+        for name, value in record.metrics.items():
+            _expect(math.isfinite(value), f"metrics.{name}", value, "a finite number")
+
+    def _check_features(self, n_features: int) -> None:
+        names = self.feature_names
+        _expect(len(set(names)) == len(names) == n_features, "feature_names", names, f"{n_features} different names")
+        for field in ("mean", "scale"):
+            _check_tensor(f"normalisation.{field}", getattr(self.normalisation, field), (n_features,), torch.float32)
+        scale = self.normalisation.scale
+        _expect(bool((scale > 0).all()), "normalisation.scale", scale.tolist(), "positive numbers")
+
+    def _check_weights(self, expected: Mapping[str, Tensor]) -> None:
+        _expect(isinstance(self.state_dict, Mapping), "state_dict", _kind(self.state_dict), "a dict of tensors")
+        different = set(expected) ^ set(self.state_dict)
+        _expect(not different, "state_dict keys that do not fit the architecture", sorted(map(str, different)), "none")
+        for name, empty in expected.items():
+            _check_tensor(f"state_dict.{name}", self.state_dict[name], tuple(empty.shape), empty.dtype)
+
+    def _check_window(self, model: Architecture) -> None:
+        _expect(
+            (self.window is not None) == model.has_time, "window", self.window, f"one exactly if {model.kind} has time"
+        )
+        windows = self.validation_windows
+        rank = 3 if model.has_time else 2
+        _expect(
+            isinstance(windows, Tensor) and windows.dim() == rank,
+            "validation_windows",
+            _kind(windows),
+            f"a tensor of rank {rank}",
+        )
+        n_windows = windows.shape[0]
+        _expect(
+            1 <= n_windows <= MAX_VALIDATION_WINDOWS,
+            "validation_windows",
+            n_windows,
+            f"1 to {MAX_VALIDATION_WINDOWS} windows",
+        )
+        steps = () if self.window is None else (self.window.length,)
+        _check_tensor("validation_windows", windows, (n_windows, *steps, model.n_features), torch.float32)
+
+
+def _expect(condition: bool, field: str, seen: object, expected: str) -> None:
+    if not condition:
+        raise CheckpointError(f"{field} is {seen!r}; expected {expected}")
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+    return type(value).__name__
+
+
+def _check_tensor(field: str, value: object, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    expected = f"{str(dtype).removeprefix('torch.')} {list(shape)}, dense, on the CPU"
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+        raise CheckpointError(f"{field} is {_kind(value)}; expected {expected}")
+    _expect(tuple(value.shape) == shape and value.dtype == dtype, field, _kind(value), expected)
+    # A contiguous tensor is no larger than its bytes in the file; an expanded one could claim any size.
+    _expect(value.is_contiguous(), field, "an expanded or transposed view", "contiguous elements")
+    _expect(bool(torch.isfinite(value).all()), field, "not finite everywhere", "finite numbers")

@@ -1,0 +1,39 @@
+"""Standardisation: what is done to raw values before the network sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from offbeat.result import FloatArray
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Normalisation:
+    """(value − mean) / scale for each feature; `mean` and `scale` are float32 [feature], and scale is positive."""
+
+    mean: Tensor
+    scale: Tensor
+
+    @classmethod
+    def fit(cls, values: FloatArray) -> Normalisation:
+        """Mean and standard deviation of each feature over all other axes of `values` [..., feature], in float64.
+
+        A feature that is constant, up to the rounding of float32, gets scale 1: it is centred and never blown up.
+        """
+        rows = values.reshape(-1, values.shape[-1]).astype(np.float64)
+        mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+        rounding = np.finfo(np.float32).eps * np.abs(rows).max(axis=0)
+        constant = deviation <= np.maximum(rounding, np.finfo(np.float32).tiny)
+        scale = np.where(constant, 1.0, deviation)
+        return cls(mean=torch.from_numpy(mean.astype(np.float32)), scale=torch.from_numpy(scale.astype(np.float32)))
+
+    def apply(self, values: Tensor) -> Tensor:
+        """Raw units [..., feature] to normalised ones."""
+        return (values - self.mean) / self.scale
+
+    def invert(self, normalised: Tensor) -> Tensor:
+        """Normalised units [..., feature] back to raw ones."""
+        return normalised * self.scale + self.mean

@@ -1,0 +1,63 @@
+"""The plain part of a checkpoint: everything but its tensors, as a schema."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+from offbeat.result import Threshold
+
+FORMAT: Final = "offbeat.checkpoint"
+SCHEMA_VERSION: Final = 1
+
+Count = Annotated[int, Meta(ge=0)]
+Size = Annotated[int, Meta(ge=1)]
+
+
+class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Frozen, keyword-only, and unknown keys are errors."""
+
+
+class WindowSpec(_Record, frozen=True, kw_only=True):
+    """The windows of a series: `length` steps each, a new one every `stride` rows in training."""
+
+    length: Size
+    stride: Size
+
+
+class DataSource(_Record, frozen=True, kw_only=True):
+    """The file or generator trained on; `sha256` is None for generated data."""
+
+    name: str
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None
+    n_rows: Count
+
+
+class TrainingRecord(_Record, frozen=True, kw_only=True):
+    """Where the weights come from. The keys are those of the manifest's record; losses are in normalised units."""
+
+    source: DataSource
+    n_training_windows: Count
+    n_validation_windows: Count
+    n_epochs: Count
+    best_epoch: Count
+    best_validation_loss: float
+    seed: int
+    trained_at: str
+    torch_version: str
+    offbeat_version: str
+
+
+class CheckpointRecord(_Record, frozen=True, kw_only=True):
+    """Every plain field of the file, beside `state_dict`, `normalisation` and `validation_windows`."""
+
+    format: Literal["offbeat.checkpoint"]
+    schema_version: Literal[1]
+    architecture_kind: str
+    architecture_settings: dict[str, bool | int | float | str | list[int]]
+    feature_names: tuple[str, ...]
+    window: WindowSpec | None
+    threshold: Threshold
+    training: TrainingRecord
+    metrics: dict[str, float]
