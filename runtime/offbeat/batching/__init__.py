@@ -1,0 +1,6 @@
+"""How waiting requests become batches: policy only, without clocks, threads or sockets."""
+
+from offbeat.batching.batcher import DynamicBatcher
+from offbeat.batching.request import Batch, PendingRequest
+
+__all__ = ["Batch", "DynamicBatcher", "PendingRequest"]
