@@ -1,0 +1,5 @@
+"""The command line: `offbeat train | evaluate | export | inspect | serve | score | version`."""
+
+from offbeat.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,58 @@
+# make demo   from a bare checkout: environment, build, train, export, serve, score over gRPC, a table and a picture
+# make test   from a bare checkout: environment, lint, types, contracts, C++ tests, Python tests
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(shell find runtime/cpp -type f)
+
+.PHONY: demo test lint cpp pytest benchmark proto clean help
+
+help:
+	@grep -hE '^# make' Makefile | cut -c3-
+	@echo 'make lint | cpp | pytest    one part of `make test`'
+	@echo 'make benchmark              the pytest-benchmark suite, to benchmarks/results/latest.json'
+	@echo 'make proto                  the generated wire code, after a change under proto/'
+
+demo: $(VENV)/.installed
+	$(BIN)/python examples/server_metrics.py
+
+test: lint cpp pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+cpp:
+	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release
+	cmake --build build/cmake --parallel 2
+	ctest --test-dir build/cmake --output-on-failure
+
+pytest: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+benchmark: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest benchmarks --benchmark-json benchmarks/results/latest.json
+
+proto: $(VENV)/.installed-dev
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=runtime --pyi_out=runtime --grpc_python_out=runtime \
+	    proto/offbeat/v1/scoring.proto proto/offbeat/inference/open_inference.proto
+
+# torch comes first and pinned: left to the resolver, an open range takes a build with several GB of CUDA libraries.
+$(VENV)/.torch: constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --constraint constraints.txt torch scikit-build-core nanobind
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.torch $(SOURCES)
+	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[all]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) install --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build demo

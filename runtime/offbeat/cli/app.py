@@ -1,0 +1,71 @@
+"""Puts the commands together and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+
+import typer
+from rich.console import Console
+
+from offbeat.cli.inspect import inspect
+from offbeat.cli.score import score
+from offbeat.cli.serve import serve
+from offbeat.cli.version import version
+from offbeat.errors import MissingExtraError, OffbeatError
+
+ENTRY_POINT_GROUP = "offbeat.commands"
+# In the order of the work; commands of other packages that are not named here follow.
+_ORDER = ("train", "evaluate", "export", "inspect", "serve", "score", "version")
+
+
+def main() -> None:
+    """Runs the command line. Exits with 0 for success, 1 for an error that offbeat explains, 2 for wrong usage."""
+    try:
+        _build()()
+    except OffbeatError as error:
+        Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read our output has left. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _build() -> typer.Typer:
+    app = typer.Typer(
+        help="Anomaly scores from reconstruction autoencoders: train, export once, the same score everywhere.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name, command in sorted(_commands().items(), key=_position):
+        app.command(name)(command)
+    return app
+
+
+def _commands() -> dict[str, Callable[..., None]]:
+    built_in: dict[str, Callable[..., None]] = {"inspect": inspect, "serve": serve, "score": score, "version": version}
+    return {point.name: _load(point) for point in entry_points(group=ENTRY_POINT_GROUP)} | built_in
+
+
+def _position(item: tuple[str, Callable[..., None]]) -> tuple[int, str]:
+    name = item[0]
+    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
+
+
+def _load(point: EntryPoint) -> Callable[..., None]:
+    """The command, or one that says what is missing: the others must work without it."""
+    try:
+        command: Callable[..., None] = point.load()
+    except ImportError as error:
+        missing = error.name
+
+        def command() -> None:
+            raise MissingExtraError(f"offbeat {point.name} needs {missing}; pip install 'offbeat[all]'")
+
+        command.__doc__ = f"Not installed: needs {missing}."
+    return command

@@ -1,0 +1,24 @@
+"""Options that several commands share. Each is a configuration field of the same name, and an environment variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from offbeat.config import Device
+
+BackendOption = Annotated[
+    str, typer.Option("--backend", envvar="OFFBEAT_BACKEND", help="auto, onnxruntime, torchscript or eager.")
+]
+DeviceOption = Annotated[
+    Device, typer.Option("--device", envvar="OFFBEAT_DEVICE", help="auto takes CUDA where a GPU is usable.")
+]
+ThreadsOption = Annotated[
+    int, typer.Option("--n-threads", envvar="OFFBEAT_N_THREADS", min=1, help="Threads that one call computes on.")
+]
+ModelArgument = Annotated[
+    Path, typer.Argument(help="A model version folder, a model (its newest version), or a repository of one model.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]

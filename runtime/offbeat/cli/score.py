@@ -1,0 +1,84 @@
+"""`offbeat score`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
+from offbeat.cli.score_file import score_dataset
+from offbeat.cli.score_source import open_source
+from offbeat.cli.score_table import write_scores
+from offbeat.config import BackendConfig
+from offbeat.data import ColumnSelection, read_dataset
+from offbeat.errors import ConfigurationError
+
+
+def score(
+    data: Annotated[Path, typer.Argument(help="csv, npz or Parquet file of raw values.")],
+    model: Annotated[str, typer.Option(envvar="OFFBEAT_MODEL", help="Folder of a model; with --server, its name.")],
+    server: Annotated[str | None, typer.Option(envvar="OFFBEAT_SERVER", help="host:port of a running server.")] = None,
+    model_version: Annotated[
+        int | None, typer.Option(envvar="OFFBEAT_MODEL_VERSION", min=1, help="With --server; the newest by default.")
+    ] = None,
+    out: Annotated[Path, typer.Option(envvar="OFFBEAT_OUT", help="csv file to write; - is standard output.")] = Path(
+        "-"
+    ),
+    per: Annotated[
+        Literal["row", "window"],
+        typer.Option(
+            envvar="OFFBEAT_PER", help="A line for each row of a series (mean over its windows), or each window."
+        ),
+    ] = "row",
+    stride: Annotated[
+        int, typer.Option(envvar="OFFBEAT_STRIDE", min=1, help="Rows from the start of one window to the next.")
+    ] = 1,
+    batch_size: Annotated[int, typer.Option(envvar="OFFBEAT_BATCH_SIZE", min=1, help="Windows in one call.")] = 256,
+    timestamp_column: Annotated[
+        str | None, typer.Option(envvar="OFFBEAT_TIMESTAMP_COLUMN", help="Recognised where it is not given.")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(envvar="OFFBEAT_DELIMITER", help="Of a csv file; recognised where it is not given.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(envvar="OFFBEAT_KEY", help="Array of an npz file.")] = None,
+    layout: Annotated[
+        Literal["rows", "windows"],
+        typer.Option(envvar="OFFBEAT_LAYOUT", help="What a line of the data is: a step, or a window of one feature."),
+    ] = "rows",
+    timeout_s: Annotated[
+        float, typer.Option(envvar="OFFBEAT_TIMEOUT_S", min=0.001, help="For each call of the server.")
+    ] = 30.0,
+    backend: BackendOption = "auto",
+    device: DeviceOption = "auto",
+    n_threads: ThreadsOption = 1,
+) -> None:
+    """Score a file and write a csv: row or window, timestamp, reconstruction_error, anomaly_score, is_anomaly.
+
+    The features are taken by the names the model was trained with. A row of a series gets the mean error of all windows
+    that cover it.
+
+    Examples: `offbeat score metrics.csv --model models/server-metrics --out scores.csv`, and against a server
+    `offbeat score metrics.csv --server 127.0.0.1:8001 --model server-metrics --out scores.csv`
+    """
+    if server is None and model_version is not None:
+        raise ConfigurationError("--model-version goes with --server; in-process, give the version's folder as --model")
+    console = Console(stderr=True)
+    config = BackendConfig(backend=backend, device=device, n_threads=n_threads)
+    with open_source(model, server, model_version, config, timeout_s) as source:
+        columns = ColumnSelection(
+            features=source.manifest.feature_names,
+            timestamp_column=timestamp_column,
+            delimiter=delimiter,
+            key=key,
+            layout=layout,
+        )
+        dataset = read_dataset(data, columns)
+        scores = score_dataset(source, dataset, per=per, stride=stride, batch_size=batch_size, console=console)
+    write_scores(scores, None if out == Path("-") else out, sys.stdout)
+    console.print(
+        f"{scores.n_lines:,} {scores.unit}s, {scores.n_anomalies:,} anomalous, by {source.backend}", highlight=False
+    )

@@ -1,0 +1,87 @@
+"""Scores a data set window by window and brings the errors back to its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from offbeat.cli.score_source import ScoreSource
+from offbeat.cli.score_table import Scores
+from offbeat.data import Dataset, row_means, sliding_windows, window_starts
+from offbeat.errors import DataError
+from offbeat.result import FloatArray
+
+Unit = Literal["row", "window"]
+
+
+def score_dataset(
+    source: ScoreSource, dataset: Dataset, *, per: Unit, stride: int, batch_size: int, console: Console
+) -> Scores:
+    """Scores rows of a table, ready-made windows, or the sliding windows of a series, with a progress bar on `console`.
+
+    Rows of a table and ready-made windows get a line each; a series gets one for each row or each window, as `per` says.
+    """
+    windows, starts = _windows(source, dataset, stride)
+    errors = _errors(source, windows, starts, batch_size, console)
+    if source.manifest.window is None:
+        return _scores(source, "row", errors, dataset.timestamps)
+    if dataset.values.ndim == 3:
+        return _scores(source, "window", errors, dataset.timestamps)
+    length = source.manifest.window.length
+    if per == "row":
+        return _scores(source, "row", row_means(errors, starts, length, dataset.n_rows), dataset.timestamps)
+    last_timestamps = None if dataset.timestamps is None else dataset.timestamps[starts + length - 1]
+    return _scores(source, "window", errors, last_timestamps)
+
+
+def _windows(source: ScoreSource, dataset: Dataset, stride: int) -> tuple[FloatArray, NDArray[np.int64]]:
+    """What to score, and the index in it of each thing scored."""
+    window = source.manifest.window
+    if window is None and dataset.values.ndim == 3:
+        raise DataError(f"{dataset.name}: holds windows; model {source.manifest.name!r} scores rows")
+    if window is None or dataset.values.ndim == 3:
+        return dataset.values, np.arange(dataset.n_rows)
+    if dataset.n_rows < window.length:
+        raise DataError(f"{dataset.name}: {dataset.n_rows} rows; model {source.manifest.name!r} needs {window.length}")
+    return sliding_windows(dataset.values, window.length), window_starts(dataset.n_rows, window.length, stride)
+
+
+def _errors(
+    source: ScoreSource, windows: FloatArray, starts: NDArray[np.int64], batch_size: int, console: Console
+) -> NDArray[np.float64]:
+    errors = np.empty(len(starts))
+    columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("scoring", total=len(starts))
+        n_done = 0
+        for result in source.score_all(_batches(windows, starts, batch_size)):
+            batch_errors = result.reconstruction_error
+            if batch_errors is None:
+                raise DataError("the scorer left out reconstruction_error")
+            errors[n_done : n_done + len(batch_errors)] = batch_errors
+            n_done += len(batch_errors)
+            progress.update(task, completed=n_done)
+    return errors
+
+
+def _batches(windows: FloatArray, starts: NDArray[np.int64], batch_size: int) -> Iterator[FloatArray]:
+    for begin in range(0, len(starts), batch_size):
+        yield np.ascontiguousarray(windows[starts[begin : begin + batch_size]])
+
+
+def _scores(
+    source: ScoreSource, unit: Unit, errors: NDArray[np.float64], timestamps: NDArray[np.str_] | None
+) -> Scores:
+    threshold = source.manifest.threshold.value
+    return Scores(
+        unit=unit,
+        timestamps=timestamps,
+        reconstruction_error=errors,
+        anomaly_score=np.clip(errors / (2 * threshold), 0.0, 1.0),
+        is_anomaly=errors > threshold,
+    )

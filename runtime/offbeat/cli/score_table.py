@@ -1,0 +1,60 @@
+"""The csv that `offbeat score` writes and `offbeat evaluate` reads."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Literal, TextIO
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from offbeat.errors import DataError
+from offbeat.result import BoolArray
+
+
+class Scores(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One line for each row or window, in order. `timestamps` are the input's own words, or None where it had none."""
+
+    unit: Literal["row", "window"]
+    timestamps: NDArray[np.str_] | None
+    reconstruction_error: NDArray[np.float64]
+    anomaly_score: NDArray[np.float64]
+    is_anomaly: BoolArray
+
+    @property
+    def n_lines(self) -> int:
+        """Rows or windows scored."""
+        return len(self.reconstruction_error)
+
+    @property
+    def n_anomalies(self) -> int:
+        """How many are flagged."""
+        return int(self.is_anomaly.sum())
+
+
+def write_scores(scores: Scores, path: Path | None, standard_output: TextIO) -> None:
+    """Writes a csv file, whole or not at all; to `standard_output` where there is no path. Raises DataError."""
+    if path is None:
+        _write(scores, standard_output)
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("w", newline="") as file:
+            _write(scores, file)
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(scores: Scores, file: TextIO) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow([scores.unit, "timestamp", "reconstruction_error", "anomaly_score", "is_anomaly"])
+    timestamps = np.full(scores.n_lines, "") if scores.timestamps is None else scores.timestamps
+    columns = (timestamps, scores.reconstruction_error, scores.anomaly_score, scores.is_anomaly.astype(np.int8))
+    for index, (timestamp, error, score, flag) in enumerate(zip(*columns, strict=True)):
+        writer.writerow([index, timestamp, f"{error:.9g}", f"{score:.9g}", flag])

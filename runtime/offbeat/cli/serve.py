@@ -1,0 +1,74 @@
+"""`offbeat serve`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
+from offbeat.config import BackendConfig, BatchingConfig, ServerConfig
+from offbeat.errors import MissingExtraError
+
+
+def serve(
+    model_repository: Annotated[
+        Path, typer.Argument(envvar="OFFBEAT_MODEL_REPOSITORY", help="Folder of models, <model>/<version>/.")
+    ],
+    host: Annotated[str, typer.Option(envvar="OFFBEAT_HOST", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="OFFBEAT_PORT", min=0, max=65535, help="0 takes a free port.")] = 8001,
+    backend: BackendOption = "auto",
+    device: DeviceOption = "auto",
+    n_threads: ThreadsOption = 1,
+    n_workers: Annotated[
+        int, typer.Option(envvar="OFFBEAT_N_WORKERS", min=1, help="Batches computed at the same time.")
+    ] = 1,
+    max_batch_size: Annotated[
+        int, typer.Option(envvar="OFFBEAT_MAX_BATCH_SIZE", min=1, help="Rows in one batch, and in one request.")
+    ] = 512,
+    max_queue_delay_us: Annotated[
+        int,
+        typer.Option(envvar="OFFBEAT_MAX_QUEUE_DELAY_US", min=0, help="How long an idle worker waits for more rows."),
+    ] = 0,
+    max_queue_size: Annotated[
+        int, typer.Option(envvar="OFFBEAT_MAX_QUEUE_SIZE", min=1, help="Requests that may wait for one model.")
+    ] = 1024,
+    max_message_bytes: Annotated[
+        int, typer.Option(envvar="OFFBEAT_MAX_MESSAGE_BYTES", min=1024, help="Largest message, either way.")
+    ] = 64 * 2**20,
+    grace_s: Annotated[
+        float, typer.Option(envvar="OFFBEAT_GRACE_S", min=0, help="How long a drain may take after SIGTERM.")
+    ] = 30.0,
+) -> None:
+    """Serve every model of a repository over gRPC, until SIGTERM or Ctrl-C; then answer what is queued and stop.
+
+    Speaks offbeat.v1.AnomalyScoring and the Open Inference Protocol v2, health and reflection, on one port.
+
+    Example: `offbeat serve models --port 8001`
+    """
+    config = ServerConfig(
+        model_repository=model_repository,
+        host=host,
+        port=port,
+        n_workers=n_workers,
+        grace_s=grace_s,
+        max_message_bytes=max_message_bytes,
+        backend=BackendConfig(backend=backend, device=device, n_threads=n_threads),
+        batching=BatchingConfig(
+            max_batch_size=max_batch_size, max_queue_delay_us=max_queue_delay_us, max_queue_size=max_queue_size
+        ),
+    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        from offbeat.server import run_server
+    except ImportError as error:
+        raise MissingExtraError(f"offbeat serve needs {error.name}; pip install 'offbeat[server]'") from error
+    run_server(config, on_ready=lambda bound: _announce(host, bound))
+
+
+def _announce(host: str, port: int) -> None:
+    sys.stdout.write(f"offbeat is ready on {host}:{port}\n")
+    sys.stdout.flush()
