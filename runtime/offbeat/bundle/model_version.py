@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -73,20 +74,26 @@ class ModelVersion:
 
 
 def _read(path: Path, max_bytes: int, expected_bytes: int | None = None) -> bytes:
-    """Reads a regular file of bounded, and where known of exact, size; never a link, a device or a pipe."""
+    """Reads a file of bounded, and where known of exact, size."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(path, "rb", opener=_open_regular) as file:  # noqa: PTH123  Path.open takes no opener.
+            n_bytes = os.fstat(file.fileno()).st_size
+            if expected_bytes is not None and n_bytes != expected_bytes:
+                raise BundleError(f"{path}: {n_bytes:,} bytes; {MANIFEST} says {expected_bytes:,}")
+            if n_bytes > max_bytes:
+                raise BundleError(f"{path}: {n_bytes:,} bytes; expected at most {max_bytes:,}")
+            content = file.read(n_bytes + 1)
     except OSError as error:
         raise BundleError(f"{path}: {error.strerror}; expected a regular file") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise BundleError(f"{path}: not a regular file")
-        if expected_bytes is not None and status.st_size != expected_bytes:
-            raise BundleError(f"{path}: {status.st_size:,} bytes; {MANIFEST} says {expected_bytes:,}")
-        if status.st_size > max_bytes:
-            raise BundleError(f"{path}: {status.st_size:,} bytes; expected at most {max_bytes:,}")
-        content = file.read(status.st_size + 1)
-    if len(content) != status.st_size:
+    if len(content) != n_bytes:
         raise BundleError(f"{path}: changed while it was read")
     return content
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Opens a regular file; never a link, a device, or a pipe that would block."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return descriptor

@@ -1,0 +1,1 @@
+"""Benchmarks: latency of the engines, and detection quality."""

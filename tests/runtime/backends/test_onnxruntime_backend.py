@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from offbeat.backends import create_backend, names, onnxruntime_backend
+from offbeat.bundle import ModelVersion
+from offbeat.config import BackendConfig
+from offbeat.errors import BackendError, BundleError, ConfigurationError
+from tests.runtime import folders
+
+
+def open_with(tmp_path: Path, content: bytes) -> ModelVersion:
+    return ModelVersion.open(folders.write_version(tmp_path, onnx=content))
+
+
+def changed(change: str) -> bytes:
+    model = onnx.load_from_string(folders.onnx_bytes())
+    if change == "renamed output":
+        model.graph.output[0].name = model.graph.node[3].output[0] = "error"
+        model.graph.node[4].input[0] = model.graph.node[7].input[0] = "error"
+    elif change == "another input size":
+        model.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 3
+    else:
+        model.graph.node[0].op_type = "Mystery"
+    return model.SerializeToString()
+
+
+def test_the_built_in_and_the_registered_backends_are_named() -> None:
+    assert set(names()) >= {"onnxruntime", "eager", "torchscript"}
+
+
+def test_auto_without_a_gpu_takes_the_cpu_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    backend = create_backend(ModelVersion.open(folders.write_version(tmp_path)))
+    assert backend.name == "onnxruntime"
+    assert f"level version 1 runs on {backend.description}" in caplog.text
+
+
+def test_an_unknown_backend_names_those_there_are(tmp_path: Path) -> None:
+    version = ModelVersion.open(folders.write_version(tmp_path))
+    with pytest.raises(ConfigurationError, match=r"'tpu'; expected auto, .*onnxruntime"):
+        create_backend(version, BackendConfig(backend="tpu"))
+
+
+def test_cuda_is_asked_for_first_unless_the_cpu_was_named() -> None:
+    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    chosen = onnxruntime_backend._providers(available, "auto")
+    assert [item if isinstance(item, str) else item[0] for item in chosen] == available
+    assert onnxruntime_backend._providers(available, "cpu") == ["CPUExecutionProvider"]
+    assert onnxruntime_backend._providers(["CPUExecutionProvider"], "auto") == ["CPUExecutionProvider"]
+
+
+def test_cuda_that_is_not_built_in_is_refused(tmp_path: Path) -> None:
+    version = ModelVersion.open(folders.write_version(tmp_path))
+    with pytest.raises(ConfigurationError, match="device is 'cuda'"):
+        create_backend(version, BackendConfig(device="cuda"))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", folders.onnx_bytes()[:-200], changed("unknown operator")])
+def test_a_graph_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises((BackendError, BundleError), match=r"model\.onnx"):
+        create_backend(open_with(tmp_path, content))
+
+
+@pytest.mark.parametrize("change", ["renamed output", "another input size"])
+def test_a_graph_with_other_tensors_than_the_manifest_is_refused(tmp_path: Path, change: str) -> None:
+    with pytest.raises((BundleError, BackendError), match=r"model\.onnx"):
+        create_backend(open_with(tmp_path, changed(change)))
+
+
+def test_a_graph_that_points_at_another_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """External data would let a folder read any file of the machine, unseen by the digests."""
+    model = onnx.load_from_string(folders.onnx_bytes())
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(folders.MEAN.tobytes())
+    tensor = next(item for item in model.graph.initializer if item.name == "mean")
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in {"location": "secret.bin", "offset": "0", "length": "8"}.items():
+        tensor.external_data.add(key=key, value=value)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((BackendError, BundleError), match=r"model\.onnx"):
+        create_backend(open_with(tmp_path, model.SerializeToString()))
+
+
+def test_an_engine_failure_is_a_backend_error(tmp_path: Path) -> None:
+    backend = create_backend(ModelVersion.open(folders.write_version(tmp_path)))
+    with pytest.raises(BackendError, match="onnxruntime"):
+        backend.run(np.zeros((1, 6, 3), np.float32), ("reconstruction_error",))
+
+
+def test_memory_does_not_grow_with_varying_shapes(tmp_path: Path) -> None:
+    """In a process of its own: resident memory after 4,000 shapes is that after 1,000, within 2 MiB."""
+    folder = folders.write_version(tmp_path)
+    code = f"""
+import numpy as np, offbeat
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+scorer = offbeat.load({str(folder)!r})
+generator = np.random.default_rng(0)
+def score(n):
+    for _ in range(n):
+        scorer.score(np.zeros((generator.integers(1, 200), generator.integers(1, 100), 2), np.float32))
+score(1000)
+before = resident()
+score(3000)
+print(resident() - before)
+"""
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert int(output) < 2 * 2**20
