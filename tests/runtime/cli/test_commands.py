@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import offbeat as package
+from tests.runtime.cli.conftest import Run
+
+COMMANDS = ("train", "evaluate", "export", "inspect", "serve", "score", "version")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself_with_an_example(offbeat: Run, command: str) -> None:
+    shown = offbeat(command, "--help")
+    assert shown.returncode == 0
+    assert f"offbeat {command}" in shown.stdout.split("Example", 1)[1]
+
+
+def test_help_lists_every_command_in_the_order_of_the_work(offbeat: Run) -> None:
+    shown = offbeat("--help").stdout
+    listed = re.findall(r"^│ ([a-z]+) ", shown, flags=re.MULTILINE)
+    assert tuple(listed) == COMMANDS
+    assert "Not installed" not in shown
+
+
+def test_version_names_the_parts(offbeat: Run) -> None:
+    facts = json.loads(offbeat("version", "--json").stdout)
+    assert facts["offbeat"] == facts["native core"] == package.__version__
+    assert "onnxruntime" in facts["backends"]
+    assert package.__version__ in offbeat("version").stdout
+
+
+def test_inspect_shows_what_the_folder_holds(offbeat: Run, model: Path) -> None:
+    shown = offbeat("inspect", model)
+    assert shown.returncode == 0
+    for words in ("level version 1", "pressure, flow", "6 steps, any length", "[batch, time, 2]", "golden.npz", "1.5"):
+        assert words in shown.stdout
+    assert json.loads(offbeat("inspect", model, "--json").stdout)["name"] == "level"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("inspect", "absent"), "error: absent: no such folder"),
+        (("inspect", "damaged"), "SHA-256"),
+        (("score", "absent.csv", "--model", "models"), "absent.csv: no such file"),
+        (("score", "data.csv", "--model", "absent"), "absent: no such folder"),
+        (("score", "data.csv", "--model", "models", "--backend", "tpu"), "backend is 'tpu'"),
+        (("score", "data.csv", "--model", "models", "--device", "cuda"), "device is 'cuda'"),
+        (("score", "data.csv", "--model", "models", "--model-version", "1"), "--model-version goes with --server"),
+        (("score", "short.csv", "--model", "models"), "3 rows; model 'level' needs 6"),
+        (("score", "other.csv", "--model", "models"), "no column 'pressure'"),
+        (
+            ("score", "data.csv", "--model", "models", "--out", "absent/scores.csv"),
+            "absent/scores.csv: cannot be written",
+        ),
+        (("serve", "absent"), "absent: no such folder"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_1(
+    offbeat: Run, model: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str
+) -> None:
+    monkeypatch.chdir(model.parent)
+    Path("data.csv").write_text("pressure,flow\n" + "10,-5\n" * 20)
+    Path("short.csv").write_text("pressure,flow\n" + "10,-5\n" * 3)
+    Path("other.csv").write_text("a,b\n" + "10,-5\n" * 20)
+    Path("damaged").mkdir()
+    for file in (model / "level" / "1").iterdir():
+        (Path("damaged") / file.name).write_bytes(file.read_bytes())
+    content = bytearray((Path("damaged") / "model.onnx").read_bytes())
+    content[40] ^= 1
+    (Path("damaged") / "model.onnx").write_bytes(content)
+
+    failed = offbeat(*arguments)
+    assert failed.returncode == 1
+    assert words in failed.stderr
+    assert len(failed.stderr.strip().splitlines()) == 1
+    assert failed.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [("score",), ("score", "x.csv"), ("nonsense",), ("serve", ".", "--port", "70000")]
+)
+def test_wrong_usage_is_exit_code_2_without_a_traceback(offbeat: Run, arguments: tuple[str, ...]) -> None:
+    failed = offbeat(*arguments)
+    assert failed.returncode == 2
+    assert "Traceback" not in failed.stderr
