@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 import torch
-from offbeat.errors import CheckpointError, ConfigurationError
-from offbeat.result import Threshold
 from torch import Tensor
 
+from offbeat.errors import CheckpointError, ConfigurationError
+from offbeat.result import Threshold
 from offbeat_training import checkpoint_file
 from offbeat_training.architectures import Architecture, build_architecture
 from offbeat_training.preprocessing import Normalisation

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
+
 from offbeat.errors import CheckpointError
 
 MAX_PICKLE_BYTES = 16 * 2**20

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from offbeat.result import FloatArray
 from torch import Tensor
+
+from offbeat.result import FloatArray
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
+
 from offbeat.result import Threshold
 
 FORMAT: Final = "offbeat.checkpoint"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import ClassVar
 
-from offbeat.errors import require
 from torch import Tensor, nn
 
+from offbeat.errors import require
 from offbeat_training.architectures.base import MAX_LAYERS, MAX_SIZE, Architecture, Setting
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from offbeat.errors import require
 from torch import Tensor, nn
 
+from offbeat.errors import require
 from offbeat_training.architectures.base import MAX_LAYERS, MAX_SIZE, Architecture, Setting
 
 

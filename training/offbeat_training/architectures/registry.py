@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from offbeat.errors import ConfigurationError
-
 from offbeat_training.architectures.autoencoder import Autoencoder
 from offbeat_training.architectures.base import Architecture
 from offbeat_training.architectures.lstm_autoencoder import LSTMAutoencoder

@@ -1,0 +1,90 @@
+"""How a model is trained: one frozen struct whose fields are the flags of `offbeat train`."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import msgspec
+
+from offbeat.config import Device
+from offbeat.errors import require
+
+Preset = Literal["repeat", "tabular"]
+Optimiser = Literal["adam", "adamw", "sgd"]
+
+
+class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Architecture, optimisation and threshold of one training run. Raises ConfigurationError for values out of range.
+
+    None in `hidden_size`, `num_layers`, `latent_dim` and `dropout` takes the preset's default; `repeat` has no
+    `latent_dim`, its latent vector being the hidden state. `seq_len` and `stride` are rows of a series; ready-made windows
+    keep their own length. `validation_fraction` of the normal windows is held out, for early stopping after `patience`
+    epochs without improvement and for the threshold: their `percentile`, unless `threshold` fixes it, in units of the
+    error. `grad_clip` bounds the norm of the gradient. `device` `auto` takes CUDA where a GPU is usable.
+    """
+
+    preset: Preset = "repeat"
+    seq_len: int = 50
+    stride: int = 1
+    hidden_size: int | None = None
+    num_layers: int | None = None
+    latent_dim: int | None = None
+    dropout: float | None = None
+    batch_size: int = 128
+    epochs: int = 1000
+    patience: int = 20
+    optim: Optimiser = "adam"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    grad_clip: float | None = None
+    validation_fraction: float = 0.2
+    percentile: float = 95.0
+    threshold: float | None = None
+    seed: int = 0
+    device: Device = "auto"
+
+    def __post_init__(self) -> None:
+        self._check_architecture()
+        self._check_optimisation()
+        require(
+            0 < self.validation_fraction < 1, "validation_fraction", self.validation_fraction, "above 0 and below 1"
+        )
+        require(0 < self.percentile <= 100, "percentile", self.percentile, "above 0, up to 100")
+        if self.threshold is not None:
+            require(_positive(self.threshold), "threshold", self.threshold, "a positive number")
+
+    def _check_architecture(self) -> None:
+        require(self.preset in get_args(Preset), "preset", self.preset, f"one of {', '.join(get_args(Preset))}")
+        require(1 <= self.seq_len <= 1_000_000, "seq_len", self.seq_len, "1 to 1,000,000 rows")
+        require(1 <= self.stride <= 1_000_000, "stride", self.stride, "1 to 1,000,000 rows")
+        for field in ("hidden_size", "num_layers", "latent_dim"):
+            size = getattr(self, field)
+            require(size is None or 1 <= size <= 65_536, field, size, "1 to 65,536")
+        require(self.dropout is None or 0 <= self.dropout < 1, "dropout", self.dropout, "at least 0 and below 1")
+        if self.preset == "repeat":
+            require(
+                self.latent_dim is None,
+                "latent_dim",
+                self.latent_dim,
+                "none with preset repeat, whose latent vector is the hidden state: use hidden_size",
+            )
+
+    def _check_optimisation(self) -> None:
+        require(self.optim in get_args(Optimiser), "optim", self.optim, f"one of {', '.join(get_args(Optimiser))}")
+        # BatchNorm has no spread to learn from in a batch of one row.
+        smallest = 2 if self.preset == "tabular" else 1
+        require(
+            smallest <= self.batch_size <= 1_000_000, "batch_size", self.batch_size, f"{smallest} to 1,000,000 windows"
+        )
+        require(1 <= self.epochs <= 10_000_000, "epochs", self.epochs, "1 to 10,000,000")
+        require(1 <= self.patience <= 10_000_000, "patience", self.patience, "1 to 10,000,000 epochs")
+        require(_positive(self.lr), "lr", self.lr, "a positive number")
+        require(0 <= self.weight_decay < math.inf, "weight_decay", self.weight_decay, "a number from 0 up")
+        require(self.grad_clip is None or _positive(self.grad_clip), "grad_clip", self.grad_clip, "a positive number")
+        require(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2**63 - 1")
+        require(self.device in get_args(Device), "device", self.device, f"one of {', '.join(get_args(Device))}")
+
+
+def _positive(value: float) -> bool:
+    return 0 < value < math.inf

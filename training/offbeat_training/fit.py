@@ -1,0 +1,77 @@
+"""From a data set to a checkpoint."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+import offbeat
+from offbeat.data import Dataset
+from offbeat.result import FloatArray
+from offbeat_training.architectures import Architecture
+from offbeat_training.best_weights import BestWeights
+from offbeat_training.checkpoint import MAX_VALIDATION_WINDOWS, Checkpoint
+from offbeat_training.config import TrainingConfig
+from offbeat_training.optimise import optimise
+from offbeat_training.presets import build_preset
+from offbeat_training.reconstruction_error import window_errors
+from offbeat_training.threshold import choose_threshold
+from offbeat_training.training_data import Batches, TrainingData, prepare
+
+
+def fit(dataset: Dataset, config: TrainingConfig | None = None, *, console: Console | None = None) -> Checkpoint:
+    """Trains on the normal part of a data set and keeps the weights of the epoch with the lowest validation loss.
+
+    Progress is drawn on `console` where one is given. The same data, configuration and number of threads give the same
+    weights bit for bit on a CPU; the caller's random state is left as it was. Raises TrainingError where the data are too
+    few for the configuration or the loss is not finite, ConfigurationError for a device that is not there.
+    """
+    config = config or TrainingConfig()
+    data = prepare(dataset, config)
+    started_s = time.monotonic()
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        model = build_preset(config, len(dataset.feature_names))
+        best, n_epochs = optimise(model, data, config, console)
+    model.cpu().load_state_dict(best.weights)
+    return Checkpoint(
+        architecture_kind=model.kind,
+        architecture_settings=model.settings(),
+        state_dict=best.weights,
+        feature_names=dataset.feature_names,
+        normalisation=data.normalisation,
+        window=data.window,
+        threshold=choose_threshold(errors_of(model, data), config),
+        training=_provenance(dataset, data, config) | _outcome(best, n_epochs),
+        metrics={"training_seconds": time.monotonic() - started_s},
+        validation_windows=data.raw_validation_windows(MAX_VALIDATION_WINDOWS),
+    )
+
+
+def errors_of(model: Architecture, data: TrainingData, batch_size: int = 1024) -> FloatArray:
+    """The error of each validation window [window], in the order of the data, dropout off."""
+    model.eval()
+    with torch.inference_mode():
+        errors = [window_errors(batch, model(batch))[0] for batch in Batches(data.windows, data.validation, batch_size)]
+    return np.concatenate([each.numpy() for each in errors])
+
+
+def _provenance(dataset: Dataset, data: TrainingData, config: TrainingConfig) -> dict[str, Any]:
+    return {
+        "source": {"name": dataset.name, "sha256": dataset.sha256, "n_rows": dataset.n_rows},
+        "n_training_windows": int(data.training.size),
+        "n_validation_windows": int(data.validation.size),
+        "seed": config.seed,
+        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "torch_version": str(torch.__version__),
+        "offbeat_version": offbeat.__version__,
+    }
+
+
+def _outcome(best: BestWeights, n_epochs: int) -> dict[str, Any]:
+    return {"n_epochs": n_epochs, "best_epoch": best.epoch, "best_validation_loss": best.loss}

@@ -1,0 +1,52 @@
+"""The progress bar of a training run."""
+
+from __future__ import annotations
+
+import lightning
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from offbeat_training.best_weights import BestWeights
+
+
+class EpochProgress(lightning.Callback):  # type: ignore[misc]
+    """One bar over the epochs, with both losses, the best and its epoch, drawn on `console`.
+
+    The time remaining is that of all epochs allowed: early stopping usually comes sooner.
+    """
+
+    def __init__(self, console: Console, best: BestWeights) -> None:
+        self.best = best
+        self.progress = Progress(
+            TextColumn("training"),
+            BarColumn(bar_width=16),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[losses]}"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+        )
+        self.bar = self.progress.add_task("", total=None, losses="")
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Starts drawing."""
+        self.progress.update(self.bar, total=trainer.max_epochs)
+        self.progress.start()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Moves the bar by one epoch."""
+        losses = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        words = (
+            f"loss {losses['training_loss']:.3g}, held out {losses['validation_loss']:.3g},"
+            f" best {self.best.loss:.3g} ({self.best.epoch})"
+        )
+        self.progress.update(self.bar, advance=1, losses=words)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Leaves the last state on the screen."""
+        self.progress.stop()
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """Gives the screen back when training fails or is interrupted."""
+        self.progress.stop()

@@ -1,0 +1,116 @@
+"""A data set made ready to learn from: split, standardised, cut into windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from offbeat.data import Dataset, sliding_windows
+from offbeat.errors import TrainingError
+from offbeat.result import FloatArray
+from offbeat_training.config import TrainingConfig
+from offbeat_training.preprocessing import Normalisation
+from offbeat_training.record import WindowSpec
+from offbeat_training.split import Indices, split_samples, split_series
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingData:
+    """Windows [window, time, feature], or rows [row, feature] of a table, and the two parts of them.
+
+    `windows` are normalised, `raw_windows` are not; both are views wherever windows overlap. `training` and `validation`
+    are positions along their first axis.
+    """
+
+    windows: FloatArray
+    raw_windows: FloatArray
+    training: Indices
+    validation: Indices
+    normalisation: Normalisation
+    window: WindowSpec | None
+
+    def raw_validation_windows(self, n_most: int) -> Tensor:
+        """Up to `n_most` validation windows, evenly spaced, in raw units."""
+        positions = np.linspace(0, self.validation.size - 1, min(n_most, self.validation.size)).round().astype(np.int64)
+        return _gather(self.raw_windows, self.validation[positions])
+
+
+class Batches:
+    """Batches of windows [batch, ...], of sizes as equal as they can be, so that none is left with a single row.
+
+    Each pass over it draws a new order from `generator`, or keeps the order where there is none.
+    """
+
+    def __init__(
+        self, windows: FloatArray, positions: Indices, max_size: int, generator: torch.Generator | None = None
+    ) -> None:
+        self.windows = windows
+        self.positions = positions
+        self.generator = generator
+        self.n_batches = -(-positions.size // max_size)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[Tensor]:
+        order = self.positions
+        if self.generator is not None:
+            order = order[torch.randperm(order.size, generator=self.generator).numpy()]
+        for positions in np.array_split(order, self.n_batches):
+            yield _gather(self.windows, positions)
+
+
+def prepare(dataset: Dataset, config: TrainingConfig) -> TrainingData:
+    """Splits the data set, fits the standardisation on the training part alone, and applies it to all of it.
+
+    Rows of a series become windows of `config.seq_len`; the preset `tabular` takes rows as they are. Raises TrainingError
+    where the data do not fit the preset or are too few.
+    """
+    if dataset.values.ndim == 3 and config.preset == "tabular":
+        raise TrainingError(
+            f"{dataset.name} holds windows {dataset.values.shape}; preset tabular expects rows [row, feature]"
+        )
+    if dataset.values.ndim == 3 or config.preset == "tabular":
+        return _prepare_samples(dataset, config)
+    return _prepare_series(dataset, config)
+
+
+def _prepare_series(dataset: Dataset, config: TrainingConfig) -> TrainingData:
+    length, stride = config.seq_len, config.stride
+    training, validation = split_series(dataset.n_rows, length, stride, config.validation_fraction, dataset.labels)
+    # Each row counts once, however many windows cover it.
+    is_training_row = np.zeros(dataset.n_rows, dtype=np.bool_)
+    for start in training:
+        is_training_row[start : start + length] = True
+    normalisation = Normalisation.fit(dataset.values[is_training_row])
+    normalised = normalisation.apply(torch.tensor(dataset.values)).numpy()
+    return TrainingData(
+        windows=sliding_windows(normalised, length),
+        raw_windows=sliding_windows(dataset.values, length),
+        training=training,
+        validation=validation,
+        normalisation=normalisation,
+        window=WindowSpec(length=length, stride=stride),
+    )
+
+
+def _prepare_samples(dataset: Dataset, config: TrainingConfig) -> TrainingData:
+    training, validation = split_samples(dataset.n_rows, config.validation_fraction, config.seed, dataset.labels)
+    normalisation = Normalisation.fit(dataset.values[training])
+    length = dataset.values.shape[1] if dataset.values.ndim == 3 else None
+    return TrainingData(
+        windows=normalisation.apply(torch.tensor(dataset.values)).numpy(),
+        raw_windows=dataset.values,
+        training=training,
+        validation=validation,
+        normalisation=normalisation,
+        window=None if length is None else WindowSpec(length=length, stride=length),
+    )
+
+
+def _gather(windows: FloatArray, positions: Indices) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(windows[positions]))
