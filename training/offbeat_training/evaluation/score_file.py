@@ -33,10 +33,11 @@ def read_scores(path: Path) -> ScoreFile:
         unit = file.readline().split(",")[0]
     if unit not in ("row", "window") or dataset.labels is None:
         raise DataError(f"{path}: the first column is {unit!r}; expected 'row' or 'window', as offbeat score writes it")
+    has_timestamps = dataset.timestamps is not None and bool((dataset.timestamps != "").all())
     return ScoreFile(
         name=dataset.name,
         unit="row" if unit == "row" else "window",
         errors=dataset.values[:, 0],
         is_flagged=dataset.labels,
-        timestamps=dataset.timestamps,
+        timestamps=dataset.timestamps if has_timestamps else None,
     )

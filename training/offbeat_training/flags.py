@@ -1,0 +1,27 @@
+"""Flags of the commands: each is a field of the same name, and an environment variable."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from offbeat.errors import MissingExtraError
+
+
+def flag(name: str, description: str, **settings: Any) -> Any:
+    """The option `--name`, with the environment variable `OFFBEAT_NAME`."""
+    return typer.Option(f"--{name}", envvar=f"OFFBEAT_{name.replace('-', '_').upper()}", help=description, **settings)
+
+
+@contextlib.contextmanager
+def training_extra(command: str) -> Iterator[None]:
+    """Raises MissingExtraError, naming the extra, where an import inside fails for want of another's package."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("offbeat"):
+            raise
+        raise MissingExtraError(f"{command} needs {error.name}; pip install 'offbeat[training]'") from error

@@ -1,0 +1,125 @@
+"""`offbeat train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from offbeat.config import Device
+from offbeat.data import ColumnSelection, read_dataset
+from offbeat.data.dataset import Layout
+from offbeat.errors import ConfigurationError
+from offbeat_training.config import Optimiser, Preset, TrainingConfig
+from offbeat_training.flags import flag, training_extra
+
+if TYPE_CHECKING:
+    from offbeat_training.checkpoint import Checkpoint
+
+_DEFAULT = TrainingConfig()
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="csv, npz or Parquet file of raw values, mostly normal.")],
+    out: Annotated[Path, flag("out", "Checkpoint to write.")] = Path("model.ckpt"),
+    preset: Annotated[Preset, flag("preset", "repeat: LSTM for series. tabular: dense layers for rows.")] = (
+        _DEFAULT.preset
+    ),
+    seq_len: Annotated[int, flag("seq-len", "Rows of a series in one window.")] = _DEFAULT.seq_len,
+    stride: Annotated[int, flag("stride", "Rows from the start of one window to the next.")] = _DEFAULT.stride,
+    hidden_size: Annotated[
+        int | None, flag("hidden-size", "LSTM units; of the first block with tabular. Default 64, 128.")
+    ] = _DEFAULT.hidden_size,
+    num_layers: Annotated[
+        int | None, flag("num-layers", "LSTM layers each side; blocks with tabular. Default 1, 2.")
+    ] = _DEFAULT.num_layers,
+    latent_dim: Annotated[int | None, flag("latent-dim", "With tabular only. Default 32.")] = _DEFAULT.latent_dim,
+    dropout: Annotated[
+        float | None, flag("dropout", "Between LSTM layers; in each block with tabular. Default 0, 0.2.")
+    ] = _DEFAULT.dropout,
+    batch_size: Annotated[int, flag("batch-size", "Windows in one step.")] = _DEFAULT.batch_size,
+    epochs: Annotated[int, flag("epochs", "At most; early stopping usually comes sooner.")] = _DEFAULT.epochs,
+    patience: Annotated[
+        int, flag("patience", "Epochs without a lower held-out loss before stopping.")
+    ] = _DEFAULT.patience,
+    optim: Annotated[Optimiser, flag("optim", "Optimiser.")] = _DEFAULT.optim,
+    lr: Annotated[float, flag("lr", "Learning rate.")] = _DEFAULT.lr,
+    weight_decay: Annotated[float, flag("weight-decay", "L2 penalty; decoupled with adamw.")] = _DEFAULT.weight_decay,
+    grad_clip: Annotated[
+        float | None, flag("grad-clip", "Largest norm of the gradient. Default none.")
+    ] = _DEFAULT.grad_clip,
+    validation_fraction: Annotated[
+        float, flag("validation-fraction", "Part of the normal windows held out.")
+    ] = _DEFAULT.validation_fraction,
+    percentile: Annotated[float, flag("percentile", "Of the held-out errors: the threshold.")] = _DEFAULT.percentile,
+    threshold: Annotated[
+        float | None, flag("threshold", "A fixed threshold instead, in units of the error.")
+    ] = _DEFAULT.threshold,
+    seed: Annotated[int, flag("seed", "Of weights, order, dropout and split.")] = _DEFAULT.seed,
+    device: Annotated[Device, flag("device", "auto takes CUDA where a GPU is usable.")] = _DEFAULT.device,
+    features: Annotated[
+        str, flag("features", "Names of the columns to learn, with commas between; all numeric ones by default.")
+    ] = "",
+    timestamp_column: Annotated[str | None, flag("timestamp-column", "Recognised where it is not given.")] = None,
+    label_column: Annotated[
+        str | None, flag("label-column", "Column, or array of an npz file, that says which rows are anomalous.")
+    ] = None,
+    normal_label: Annotated[str, flag("normal-label", "The label of normal rows; all others are left out.")] = "0",
+    delimiter: Annotated[str | None, flag("delimiter", "Of a csv file; recognised where it is not given.")] = None,
+    key: Annotated[str | None, flag("key", "Array of an npz file.")] = None,
+    layout: Annotated[
+        Layout, flag("layout", "What a line of the data is: a step, or a window of one feature.")
+    ] = "rows",
+) -> None:
+    """Train a model on normal data and write a checkpoint: weights, preprocessing, threshold and provenance.
+
+    Part of the normal data is held out, for early stopping and for the threshold. Rows with an anomalous label are left
+    out of both.
+
+    Examples: `offbeat train metrics.csv --seq-len 60 --out model.ckpt`, and for rows of a table
+    `offbeat train payments.parquet --preset tabular --label-column fraud --out model.ckpt`
+    """
+    given = locals()
+    config = TrainingConfig(**{name: given[name] for name in TrainingConfig.__struct_fields__})
+    _check_writable(out)
+    columns = ColumnSelection(
+        features=tuple(name.strip() for name in features.split(",") if name.strip()),
+        timestamp_column=timestamp_column,
+        label_column=label_column,
+        normal_label=normal_label,
+        delimiter=delimiter,
+        key=key,
+        layout=layout,
+    )
+    with training_extra("offbeat train"):
+        from offbeat_training.fit import fit
+    dataset = read_dataset(data, columns)
+    checkpoint = fit(dataset, config, console=Console(stderr=True))
+    checkpoint.save(out)
+    Console().print(_summary(checkpoint, out))
+
+
+def _check_writable(out: Path) -> None:
+    """Before hours of training, not after."""
+    if out.is_dir() or not out.parent.is_dir():
+        raise ConfigurationError(f"out is {str(out)!r}; expected a file in a folder that exists")
+
+
+def _summary(checkpoint: Checkpoint, out: Path) -> Table:
+    training, threshold = msgspec.convert(checkpoint.training, dict), checkpoint.threshold
+    how = "fixed" if threshold.percentile is None else f"percentile {threshold.percentile:g} of {threshold.n_windows:,}"
+    table = Table(show_header=False, title=f"{checkpoint.architecture_kind} on {training['source']['name']}")
+    for name, value in {
+        "windows": f"{training['n_training_windows']:,} learnt from, {training['n_validation_windows']:,} held out",
+        "epochs": f"{training['n_epochs']}, the best was {training['best_epoch']}",
+        "best loss": f"{training['best_validation_loss']:.6g} on the held-out windows",
+        "threshold": f"{threshold.value:.6g} ({how})",
+        "seconds": f"{checkpoint.metrics['training_seconds']:.1f}",
+        "checkpoint": str(out),
+    }.items():
+        table.add_row(name, value)
+    return table
