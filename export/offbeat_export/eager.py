@@ -1,0 +1,26 @@
+"""Runs a scorer in torch, from arrays to arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+Outputs = dict[str, NDArray[np.generic]]
+
+
+def evaluate(
+    module: nn.Module, window: NDArray[np.floating], names: Sequence[str], device: torch.device | None = None
+) -> Outputs:
+    """Every output of a scorer that returns a tuple, by name, in the precision of the module and its window.
+
+    Raises ValueError where the module returns another number of outputs than there are names.
+    """
+    # torch shares memory with an array, and warns where the array may not be written to.
+    shared = window if window.flags.writeable else window.copy()
+    with torch.inference_mode():
+        tensors = module(torch.from_numpy(shared).to(device))
+    return {name: tensor.cpu().numpy() for name, tensor in zip(names, tensors, strict=True)}

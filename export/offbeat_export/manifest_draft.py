@@ -1,0 +1,97 @@
+"""What a checkpoint says of the folder to be: the manifest before its files and its parity are known."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import numpy as np
+
+from offbeat.bundle.manifest import (
+    NAME_PATTERN,
+    Architecture,
+    Axis,
+    Manifest,
+    Normalisation,
+    Parity,
+    TensorSpec,
+    TrainingRecord,
+    WindowSpec,
+)
+from offbeat.errors import require
+from offbeat.result import Threshold
+from offbeat_export.onnx_export import OPSET
+from offbeat_export.parity import PARITY_BOUND
+from offbeat_export.scoring_module import ScoringModule
+from offbeat_training.checkpoint import Checkpoint
+
+
+def check_identity(name: str, version: int | None) -> None:
+    """Raises ConfigurationError unless the name is a plain folder name and the version, where given, is at least 1."""
+    require(
+        re.fullmatch(NAME_PATTERN, name) is not None,
+        "name",
+        name,
+        "1 to 128 letters, digits, dots, dashes and underscores, a letter or digit first",
+    )
+    require(version is None or 1 <= version < 10**18, "version", version, "a number of at least 1")
+
+
+def draft_manifest(
+    checkpoint: Checkpoint, module: ScoringModule, *, name: str, version: int, description: str
+) -> Manifest:
+    """The manifest with no files and no parity figures yet. Raises ConfigurationError where the pieces contradict each other."""
+    window = _window(checkpoint, module.model.is_time_dynamic)
+    time: tuple[Axis, ...] = () if window is None else ("time" if window.is_time_dynamic else window.length,)
+    n_features = len(checkpoint.feature_names)
+    shapes: dict[str, tuple[Axis, ...]] = {
+        "window": ("batch", *time, n_features),
+        "feature_error": ("batch", n_features),
+        "step_error": ("batch", *time),
+        "reconstruction": ("batch", *time, n_features),
+    }
+    return Manifest(
+        schema_version=1,
+        name=name,
+        version=version,
+        description=description,
+        architecture=_architecture(checkpoint, module),
+        inputs=(_tensor("window", shapes),),
+        outputs=tuple(_tensor(output, shapes) for output in module.output_names),
+        feature_names=tuple(checkpoint.feature_names),
+        window=window,
+        normalisation=Normalisation(mean=tuple(module.mean.tolist()), scale=tuple(module.scale.tolist())),
+        threshold=_threshold(checkpoint),
+        training=msgspec.convert(checkpoint.training, TrainingRecord),
+        metrics=dict(checkpoint.metrics),
+        opset=OPSET,
+        parity=Parity(bound=PARITY_BOUND, formats={}),
+        files={},
+    )
+
+
+def _tensor(name: str, shapes: dict[str, tuple[Axis, ...]]) -> TensorSpec:
+    return TensorSpec(
+        name=name, dtype="bool" if name == "is_anomaly" else "float32", shape=shapes.get(name, ("batch",))
+    )
+
+
+def _window(checkpoint: Checkpoint, is_time_dynamic: bool) -> WindowSpec | None:
+    spec = checkpoint.window
+    if spec is None:
+        return None
+    shortest = 1 if is_time_dynamic else spec.length
+    return WindowSpec(length=spec.length, stride=spec.stride, is_time_dynamic=is_time_dynamic, min_length=shortest)
+
+
+def _architecture(checkpoint: Checkpoint, module: ScoringModule) -> Architecture:
+    return Architecture(
+        kind=checkpoint.architecture_kind,
+        settings=dict(checkpoint.architecture_settings),
+        n_parameters=sum(parameter.numel() for parameter in module.model.parameters()),
+    )
+
+
+def _threshold(checkpoint: Checkpoint) -> Threshold:
+    """The threshold as the graph holds it: rounded to float32."""
+    return msgspec.structs.replace(checkpoint.threshold, value=float(np.float32(checkpoint.threshold.value)))

@@ -1,0 +1,83 @@
+"""The whole scorer as one torch module: raw windows in, scores out."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from offbeat_training.architectures import Architecture
+from offbeat_training.reconstruction_error import row_errors, series_errors
+
+
+class ScoringModule(nn.Module):
+    """Normalises raw windows, reconstructs them and scores the error: the graph that every format is exported from.
+
+    `mean`, `scale` [feature] and `threshold` [] are float32 buffers. `forward(window)` returns the outputs as a tuple,
+    in the order of `output_names`, with the shapes of docs/format.md. Always in eval mode when made by `of`.
+    """
+
+    output_names: ClassVar[tuple[str, ...]]
+
+    def __init__(self, model: Architecture, mean: Tensor, scale: Tensor, threshold: Tensor) -> None:
+        super().__init__()
+        self.model = model
+        self.mean: Tensor
+        self.scale: Tensor
+        self.threshold: Tensor
+        self.register_buffer("mean", mean.detach().clone())
+        self.register_buffer("scale", scale.detach().clone())
+        self.register_buffer("threshold", threshold.detach().clone())
+
+    @staticmethod
+    def of(model: Architecture, mean: Tensor, scale: Tensor, threshold: Tensor) -> ScoringModule:
+        """The scorer around a model of series or of rows."""
+        kind = SeriesScoringModule if model.has_time else RowScoringModule
+        return kind(model, mean, scale, threshold).eval()
+
+    def normalise(self, window: Tensor) -> Tensor:
+        """Raw units to normalised ones."""
+        return (window - self.mean) / self.scale
+
+    def denormalise(self, normalised: Tensor) -> Tensor:
+        """Normalised units to raw ones."""
+        return normalised * self.scale + self.mean
+
+    def score(self, error: Tensor) -> Tensor:
+        """clip(error / (2 · threshold), 0, 1); written so that no exporter folds the threshold into another constant."""
+        return torch.clip(error / self.threshold * 0.5, 0.0, 1.0)
+
+
+class SeriesScoringModule(ScoringModule):
+    """Scores windows of series, [batch, time, feature]."""
+
+    output_names = (
+        "reconstruction_error",
+        "anomaly_score",
+        "is_anomaly",
+        "feature_error",
+        "step_error",
+        "reconstruction",
+    )
+
+    def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Scores raw windows [batch, time, feature]."""
+        normalised = self.normalise(window)
+        reconstruction = self.model(normalised)
+        error, feature_error, step_error = series_errors(normalised, reconstruction)
+        is_anomaly = error > self.threshold
+        return error, self.score(error), is_anomaly, feature_error, step_error, self.denormalise(reconstruction)
+
+
+class RowScoringModule(ScoringModule):
+    """Scores rows of a table, [batch, feature]."""
+
+    output_names = ("reconstruction_error", "anomaly_score", "is_anomaly", "feature_error", "reconstruction")
+
+    def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Scores raw rows [batch, feature]."""
+        normalised = self.normalise(window)
+        reconstruction = self.model(normalised)
+        error, feature_error = row_errors(normalised, reconstruction)
+        return error, self.score(error), error > self.threshold, feature_error, self.denormalise(reconstruction)
