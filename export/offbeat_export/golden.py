@@ -1,0 +1,32 @@
+"""`golden.npz`: windows with the eager model's outputs, so that every loader can prove itself."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from offbeat.result import FloatArray
+from offbeat_export.eager import evaluate
+from offbeat_export.scoring_module import ScoringModule
+from offbeat_export.window_source import WindowSource
+
+N_WINDOWS = 32
+# The replay compares element by element, so that a small share beside an outlier of 1e6 would be lost in its rounding;
+# parity, which knows the rest of the window, covers those.
+_OUTLIER = 100.0
+
+
+def golden_npz(module: ScoringModule, source: WindowSource) -> bytes:
+    """An npz archive of `window`, float32 in raw units, and of each output of the eager float32 scorer, by name."""
+    window = golden_window(source)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, window=window, **evaluate(module, window, module.output_names))
+    return buffer.getvalue()
+
+
+def golden_window(source: WindowSource) -> FloatArray:
+    """32 windows of the trained length: half of them real, the others random but for one constant, one zero, one extreme."""
+    n_real = N_WINDOWS // 2
+    kinds = {"real": n_real, "constant": 1, "zero": 1, "extreme": 1, "random": N_WINDOWS - n_real - 3}
+    return np.concatenate([source.draw(kind, n, outlier=_OUTLIER) for kind, n in kinds.items()])

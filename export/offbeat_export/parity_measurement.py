@@ -1,0 +1,103 @@
+"""Measures parity: the exported formats against the eager model, case by case, before anything is published."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offbeat.backends import Backend
+from offbeat.bundle.manifest import Manifest, OutputParity
+from offbeat.errors import ParityError
+from offbeat_export.eager import Outputs, evaluate
+from offbeat_export.parity import Floats, difference, may_flip, units
+from offbeat_export.parity_cases import ParityCase
+from offbeat_export.parity_report import ParityReport, Worst
+from offbeat_export.scoring_module import ScoringModule
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Reference:
+    """What one case should give: eager float32, what differences are measured in, and the error of a float64 run."""
+
+    case: ParityCase
+    eager: Outputs
+    units: dict[str, Floats]
+    exact_error: Floats
+
+    def float64_squares(self, seen: Outputs) -> float:
+        """Sum over windows of the squared distance of the error from float64's, relative to max(1, error)."""
+        distance = difference(seen["reconstruction_error"], self.exact_error) / self.units["reconstruction_error"]
+        return float(np.square(distance).sum())
+
+
+def measure_parity(
+    module: ScoringModule, manifest: Manifest, backends: Mapping[str, Backend], cases: Iterable[ParityCase]
+) -> tuple[ParityReport, ...]:
+    """Runs every case through eager float32, eager float64 and each backend; one report for each, by its name.
+
+    Raises ParityError for outputs of another shape or type than eager's.
+    """
+    precise = copy.deepcopy(module).double()
+    reports = {name: ParityReport(format=name) for name in backends}
+    for case in cases:
+        reference = _reference(module, precise, case, manifest)
+        for name, backend in backends.items():
+            _add_case(reports[name], reference, backend.run(case.window, module.output_names), manifest)
+    return tuple(reports.values())
+
+
+def _reference(module: ScoringModule, precise: ScoringModule, case: ParityCase, manifest: Manifest) -> _Reference:
+    eager = evaluate(module, case.window, module.output_names)
+    exact = evaluate(precise, case.window.astype(np.float64), module.output_names)
+    return _Reference(
+        case=case,
+        eager=eager,
+        units=units(eager, case.window, manifest),
+        exact_error=exact["reconstruction_error"].astype(np.float64),
+    )
+
+
+def _add_case(report: ParityReport, reference: _Reference, seen: Outputs, manifest: Manifest) -> None:
+    report.n_cases += 1
+    report.n_windows += len(reference.case.window)
+    for name, expected in reference.eager.items():
+        if seen[name].shape != expected.shape or seen[name].dtype != expected.dtype:
+            raise ParityError(
+                f"{report.format} gives {name} as {seen[name].dtype} {list(seen[name].shape)} in the case '{reference.case.name}'; "
+                f"eager gives {expected.dtype} {list(expected.shape)}"
+            )
+        if name == "is_anomaly":
+            is_flipped = seen[name] != expected
+            report.decision_flips += int(is_flipped.sum())
+            report.forbidden_flips += int(
+                (is_flipped & ~may_flip(reference.eager["reconstruction_error"], manifest)).sum()
+            )
+        else:
+            _add_output(report, reference, name, seen[name])
+    report.float64_squares += reference.float64_squares(seen)
+    report.eager_float64_squares += reference.float64_squares(reference.eager)
+
+
+def _add_output(report: ParityReport, reference: _Reference, name: str, seen: NDArray[np.generic]) -> None:
+    expected = reference.eager[name]
+    delta = difference(seen, expected)
+    relative = delta / reference.units[name]
+    where = np.unravel_index(int(np.argmax(relative)), relative.shape)
+    known = report.outputs.get(name, OutputParity(max_absolute=0.0, max_relative=0.0))
+    report.outputs[name] = OutputParity(
+        max_absolute=max(known.max_absolute, float(delta.max())),
+        max_relative=max(known.max_relative, float(relative[where])),
+    )
+    if report.worst is None or relative[where] > report.worst.relative:
+        report.worst = Worst(
+            relative=float(relative[where]),
+            output=name,
+            case=reference.case.name,
+            window=int(where[0]),
+            expected=float(expected[where]),
+            seen=float(seen[where]),
+        )
