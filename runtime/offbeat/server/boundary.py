@@ -1,0 +1,85 @@
+"""Where calls come in: bytes to messages, errors to statuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from offbeat.errors import OffbeatError
+from offbeat.server.drain import Drain
+from offbeat.server.engine import Engine
+from offbeat.server.incident import incident
+from offbeat.server.parsing import Parsed, parse
+from offbeat.server.query import Query, Scored
+from offbeat.server.refusals import RefusalLog
+from offbeat.server.status import details, status_code
+
+Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
+Answer = TypeVar("Answer", bound=Message)
+
+
+class Boundary:
+    """What the services share: the engine behind them, and what happens at the edge of every call."""
+
+    def __init__(self, engine: Engine, drain: Drain) -> None:
+        self.engine = engine
+        self.drain = drain
+        self._refusals = RefusalLog()
+
+    def unary(self, kind: type[Parsed], answer: Callable[[Parsed, Context], Awaitable[Answer]]) -> Handler:
+        """A handler of one message for one message. Parsing here, not in grpc, makes a bad message a clear refusal."""
+
+        async def call(data: bytes, context: Context) -> bytes:
+            try:
+                return (await answer(parse(kind, data), context)).SerializeToString()
+            except Exception as error:
+                await self.abort(context, error)
+                raise
+
+        return grpc.unary_unary_rpc_method_handler(call)
+
+    async def score(self, query: Query, context: Context) -> Scored:
+        """The scores of a unary call, whose trailing metadata it sets. A caller who goes away takes the request along."""
+        self.count(context)
+        ticket = self.engine.submit(query, context.time_remaining())
+        try:
+            scored = await ticket.reply
+        except asyncio.CancelledError:
+            ticket.cancel()
+            raise
+        context.set_trailing_metadata(_metadata(scored))
+        return scored
+
+    def count(self, context: Context) -> None:
+        """Counts the call as accepted until its reply has been sent. Raises UnavailableError when draining."""
+        self.drain.enter()
+        context.add_done_callback(self._leave)  # type: ignore[arg-type]
+
+    async def abort(self, context: Context, error: Exception) -> None:
+        """Ends the call with the error's status; an error that is not ours becomes an incident."""
+        refusal = self.refusal(error)
+        await context.abort(status_code(refusal), details(refusal))
+
+    def refusal(self, error: BaseException) -> OffbeatError:
+        """The error as the caller may see it, once it has been logged."""
+        refusal = error if isinstance(error, OffbeatError) else incident("the request", error)
+        self._refusals.record(refusal)
+        return refusal
+
+    def _leave(self, ctx: Context) -> None:
+        self.drain.leave()
+
+
+def _metadata(scored: Scored) -> tuple[tuple[str, str], ...]:
+    return (
+        ("offbeat-queue-us", str(scored.queue_us)),
+        ("offbeat-compute-us", str(scored.compute_us)),
+        ("offbeat-batch-size", str(scored.batch_size)),
+        ("offbeat-backend", scored.backend),
+        ("offbeat-model-version", str(scored.version)),
+    )

@@ -1,0 +1,140 @@
+"""Takes batches from the queues to the workers, and scores back to those who wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from functools import partial
+from time import monotonic
+
+from offbeat.batching import Batch, PendingRequest
+from offbeat.errors import BackendError, DeadlineExceededError
+from offbeat.result import FloatArray
+from offbeat.server.compute import Computed, compute
+from offbeat.server.query import Scored
+from offbeat.server.served import Reply, ServedModel
+from offbeat.server.workers import WorkerPool
+
+
+class Dispatcher:
+    """Runs the batching policy of every model on one event loop and one pool of workers.
+
+    Idle workers go to the models in turn. Deadlines are seconds of time.monotonic.
+    """
+
+    def __init__(self, workers: WorkerPool) -> None:
+        self._workers = workers
+        self._n_idle = workers.n_workers
+        # The models with waiting requests; whoever gets a worker goes to the end.
+        self._waiting: OrderedDict[ServedModel, None] = OrderedDict()
+        self._wakeup: asyncio.TimerHandle | None = None
+        self._wakeup_at = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no batch is being computed."""
+        return self._n_idle == self._workers.n_workers
+
+    def submit(
+        self, model: ServedModel, windows: FloatArray, outputs: tuple[str, ...], deadline: float | None
+    ) -> PendingRequest[Reply]:
+        """Queues checked windows; `completion` of what is returned is the future of their scores.
+
+        The future raises DeadlineExceededError or BackendError. Raises OverloadedError, and InvalidWindowError for too
+        many rows.
+        """
+        reply: Reply = asyncio.get_running_loop().create_future()
+        request = PendingRequest(
+            windows=windows, outputs=outputs, arrival=monotonic(), deadline=deadline, completion=reply
+        )
+        model.queue.submit(request)
+        self._waiting[model] = None
+        self._dispatch()
+        return request
+
+    def cancel(self, model: ServedModel, request: PendingRequest[Reply]) -> None:
+        """Takes a request out of the queue if it is still there; a batch that runs is not stopped."""
+        request.completion.cancel()
+        if model.queue.cancel(request) and not model.queue:
+            self._waiting.pop(model, None)
+
+    def close(self) -> None:
+        """Stops the timer."""
+        if self._wakeup is not None:
+            self._wakeup.cancel()
+
+    def _dispatch(self) -> None:
+        now = monotonic()
+        for model in list(self._waiting):
+            self._refuse_expired(model, now)
+        while self._n_idle and self._start_next(now):
+            pass
+        self._arm(now)
+
+    def _refuse_expired(self, model: ServedModel, now: float) -> None:
+        for request in model.queue.purge(now):
+            if not request.completion.done():
+                waited_ms = (now - request.arrival) * 1e3
+                request.completion.set_exception(
+                    DeadlineExceededError(f"the deadline passed after {waited_ms:.1f} ms in the queue; nothing was run")
+                )
+        if not model.queue:
+            del self._waiting[model]
+
+    def _start_next(self, now: float) -> bool:
+        """Gives an idle worker the next batch; False where no model has one."""
+        for model in self._waiting:
+            batch = model.queue.next_batch(now)
+            if batch is None:
+                continue
+            self._n_idle -= 1
+            self._workers.call(partial(compute, model, batch)).add_done_callback(partial(self._finish, model, batch))
+            self._waiting.move_to_end(model)
+            if not model.queue:
+                del self._waiting[model]
+            return True
+        return False
+
+    def _finish(self, model: ServedModel, batch: Batch[Reply], done: asyncio.Future[Computed]) -> None:
+        # First the worker, then the replies: it computes while they are written.
+        self._n_idle += 1
+        self._dispatch()
+        computed = done.result()
+        if isinstance(computed.outcome, BackendError):
+            for request in batch.requests:
+                if not request.completion.done():
+                    request.completion.set_exception(BackendError(str(computed.outcome)))
+            return
+        compute_us = _microseconds(computed.ended - computed.started)
+        for request, outputs in zip(batch.requests, computed.outcome, strict=True):
+            if not request.completion.done():
+                request.completion.set_result(
+                    Scored(
+                        model=model.name,
+                        version=model.version,
+                        backend=model.backend,
+                        outputs=outputs,
+                        queue_us=_microseconds(computed.started - request.arrival),
+                        compute_us=compute_us,
+                        batch_size=batch.n_rows,
+                    )
+                )
+
+    def _arm(self, now: float) -> None:
+        """Sets the one timer to the earliest moment at which a queue has something to do by itself."""
+        wakeups = [model.queue.next_wakeup(worker_is_idle=self._n_idle > 0) for model in self._waiting]
+        earliest = min((wakeup for wakeup in wakeups if wakeup is not None), default=None)
+        if earliest is None or (self._wakeup is not None and self._wakeup_at <= earliest):
+            return
+        if self._wakeup is not None:
+            self._wakeup.cancel()
+        self._wakeup_at = earliest
+        self._wakeup = asyncio.get_running_loop().call_later(max(0.0, earliest - now), self._wake)
+
+    def _wake(self) -> None:
+        self._wakeup = None
+        self._dispatch()
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * 1e6)

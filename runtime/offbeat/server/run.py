@@ -1,0 +1,51 @@
+"""A server as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+
+from offbeat.config import ServerConfig
+from offbeat.server.server import Server
+
+_logger = logging.getLogger("offbeat.server")
+
+
+def run_server(config: ServerConfig, on_ready: Callable[[int], None] | None = None) -> None:
+    """Serves until SIGTERM or SIGINT, then drains and returns; a second signal stops at once.
+
+    `on_ready` is called with the port when every model takes requests. Must run in the main thread. Raises what
+    `Server.start` raises.
+    """
+    asyncio.run(_serve(Server(config), on_ready))
+
+
+async def _serve(server: Server, on_ready: Callable[[int], None] | None) -> None:
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    if not await _interruptible(server.start(), signals):
+        return
+    if on_ready is not None:
+        on_ready(server.port)
+    received = await signals.get()
+    _logger.info("%s: draining", received.name)
+    if not await _interruptible(server.drain(), signals):
+        await server.stop()
+
+
+async def _interruptible(step: Coroutine[None, None, None], signals: asyncio.Queue[signal.Signals]) -> bool:
+    """Runs the step; False where a signal came first, and the step was cancelled."""
+    running, signalled = asyncio.ensure_future(step), asyncio.ensure_future(signals.get())
+    await asyncio.wait((running, signalled), return_when=asyncio.FIRST_COMPLETED)
+    if not running.done():
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return False
+    if not signalled.cancel():
+        signals.put_nowait(signalled.result())
+    await running
+    return True

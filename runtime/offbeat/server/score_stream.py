@@ -1,0 +1,112 @@
+"""One call of ScoreStream."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import grpc
+from msgspec import Struct
+
+from offbeat.errors import OffbeatError
+from offbeat.server.allowance import Allowance
+from offbeat.server.boundary import Boundary, Context
+from offbeat.server.engine import Ticket
+from offbeat.server.parsing import parse
+from offbeat.server.query import Scored
+from offbeat.server.scoring_messages import query_of, stream_refusal, stream_response_of
+from offbeat.server.served import Reply
+from offbeat.server.status import details, status_code
+from offbeat.v1.scoring_pb2 import ScoreRequest
+
+# Enough to fill batches from one stream; a few streams cannot fill the default queue by themselves.
+MAX_IN_FLIGHT = 128
+_EOF = grpc.aio.EOF  # type: ignore[attr-defined]
+
+
+class _Answer(Struct, frozen=True, eq=False):
+    """What became of a request of `n_bytes`."""
+
+    request_id: str
+    n_bytes: int
+    outcome: Scored | OffbeatError
+
+
+class ScoreStream:
+    """Reads requests, and writes answers in the order in which they are ready.
+
+    A reader that is slower than the scores stops the reading, by `Allowance`, and holds up nobody else. When the server
+    drains, reading ends, what was read is answered, and the call ends with UNAVAILABLE.
+    """
+
+    def __init__(self, boundary: Boundary, context: Context, max_bytes: int) -> None:
+        self._boundary = boundary
+        self._context = context
+        self._allowance = Allowance(max_requests=MAX_IN_FLIGHT, max_bytes=max_bytes)
+        # None after the last answer.
+        self._answers: asyncio.Queue[_Answer | None] = asyncio.Queue()
+        self._tickets: set[Ticket] = set()
+        self._is_reading = True
+        self._has_read_all = False
+
+    async def run(self) -> None:
+        """Serves the call to its end. Raises UnavailableError when the server drains."""
+        reader = asyncio.create_task(self._read())
+        self._boundary.drain.listen(reader.cancel)
+        try:
+            while (answer := await self._answers.get()) is not None:
+                await self._context.write(_encode(answer))
+                self._allowance.give(answer.n_bytes)
+        finally:
+            self._boundary.drain.forget(reader.cancel)
+            reader.cancel()
+            for ticket in self._tickets:
+                ticket.cancel()
+        if not self._has_read_all:
+            self._boundary.drain.check()
+
+    async def _read(self) -> None:
+        try:
+            await self._allowance.available()
+            while (data := await self._context.read()) is not _EOF:
+                self._allowance.take(len(data))
+                self._accept(data)
+                await self._allowance.available()
+            self._has_read_all = True
+        finally:
+            self._is_reading = False
+            self._end_if_answered()
+
+    def _accept(self, data: bytes) -> None:
+        request_id = ""
+        try:
+            request = parse(ScoreRequest, data)
+            request_id = request.id
+            ticket = self._boundary.engine.submit(query_of(request), self._context.time_remaining())
+        except Exception as error:  # noqa: BLE001 - the request boundary, of a request on a stream
+            refusal = self._boundary.refusal(error)
+            self._answers.put_nowait(_Answer(request_id, len(data), refusal))
+            return
+        self._tickets.add(ticket)
+        ticket.reply.add_done_callback(partial(self._answer, ticket, request_id, len(data)))
+
+    def _answer(self, ticket: Ticket, request_id: str, n_bytes: int, reply: Reply) -> None:
+        self._tickets.discard(ticket)
+        if reply.cancelled():
+            return
+        error = reply.exception()
+        outcome = reply.result() if error is None else self._boundary.refusal(error)
+        self._answers.put_nowait(_Answer(request_id, n_bytes, outcome))
+        self._end_if_answered()
+
+    def _end_if_answered(self) -> None:
+        if not self._is_reading and not self._tickets:
+            self._answers.put_nowait(None)
+
+
+def _encode(answer: _Answer) -> bytes:
+    outcome = answer.outcome
+    if isinstance(outcome, OffbeatError):
+        code: int = status_code(outcome).value[0]
+        return stream_refusal(answer.request_id, code, details(outcome)).SerializeToString()
+    return stream_response_of(outcome, answer.request_id).SerializeToString()

@@ -1,0 +1,71 @@
+"""offbeat.v1.AnomalyScoring."""
+
+from __future__ import annotations
+
+import grpc
+
+from offbeat.server.boundary import Boundary, Context
+from offbeat.server.score_stream import ScoreStream
+from offbeat.server.scoring_messages import query_of, response_of
+from offbeat.server.served import ServedModel
+from offbeat.v1.scoring_pb2 import (
+    DESCRIPTOR,
+    GetModelRequest,
+    GetModelResponse,
+    ListModelsRequest,
+    ListModelsResponse,
+    ModelSummary,
+    ScoreRequest,
+    ScoreResponse,
+)
+
+
+class ScoringService:
+    """The native protocol, on the shared path."""
+
+    NAME: str = DESCRIPTOR.services_by_name["AnomalyScoring"].full_name
+
+    def __init__(self, boundary: Boundary, max_message_bytes: int) -> None:
+        self._boundary = boundary
+        self._models = boundary.engine.models
+        self._max_message_bytes = max_message_bytes
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        """The methods by name."""
+        unary = self._boundary.unary
+        return grpc.method_handlers_generic_handler(
+            self.NAME,
+            {
+                "Score": unary(ScoreRequest, self._score),
+                "ScoreStream": grpc.stream_stream_rpc_method_handler(self._score_stream),
+                "ListModels": unary(ListModelsRequest, self._list_models),
+                "GetModel": unary(GetModelRequest, self._get_model),
+            },
+        )
+
+    async def _score(self, request: ScoreRequest, context: Context) -> ScoreResponse:
+        return response_of(await self._boundary.score(query_of(request), context), request.id)
+
+    async def _score_stream(self, _: object, context: Context) -> None:
+        try:
+            self._boundary.count(context)
+            await ScoreStream(self._boundary, context, self._max_message_bytes).run()
+        except Exception as error:
+            await self._boundary.abort(context, error)
+            raise
+
+    async def _list_models(self, _: ListModelsRequest, __: Context) -> ListModelsResponse:
+        return ListModelsResponse(models=[_summary(model) for model in self._models.ready()])
+
+    async def _get_model(self, request: GetModelRequest, _: Context) -> GetModelResponse:
+        model = self._models.find(request.name, request.version or None)
+        return GetModelResponse(model=_summary(model), manifest_json=model.scorer.manifest.to_json())
+
+
+def _summary(model: ServedModel) -> ModelSummary:
+    return ModelSummary(
+        name=model.name,
+        version=model.version,
+        architecture=model.scorer.manifest.architecture.kind,
+        backend=model.backend,
+    )

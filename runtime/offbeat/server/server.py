@@ -1,0 +1,141 @@
+"""The server: its parts put together, started and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import grpc
+
+from offbeat.bundle import ModelRepository
+from offbeat.config import BackendConfig, ServerConfig
+from offbeat.errors import BundleError
+from offbeat.scorer import Scorer
+from offbeat.server.boundary import Boundary
+from offbeat.server.dispatcher import Dispatcher
+from offbeat.server.drain import Drain
+from offbeat.server.engine import Engine
+from offbeat.server.health import Health
+from offbeat.server.inference_service import InferenceService
+from offbeat.server.scoring_service import ScoringService
+from offbeat.server.served import ServedModel, ServedModels
+from offbeat.server.transport import listen
+from offbeat.server.workers import WorkerPool
+
+_logger = logging.getLogger("offbeat.server")
+# For refusals and health replies on their way when everything accepted has been answered.
+_FAREWELL_S = 0.5
+
+
+class Server:
+    """Serves the newest version of each model of `config.model_repository` over gRPC. Making it starts nothing.
+
+    `scorers`, where given, are served instead of the repository's models. The server closes them when it ends. Belongs
+    to one event loop; an async context manager that starts, and stops without draining.
+    """
+
+    def __init__(self, config: ServerConfig, scorers: Iterable[Scorer] | None = None) -> None:
+        self._config = config
+        self._scorers = None if scorers is None else tuple(scorers)
+        self._workers = WorkerPool(config.n_workers)
+        self._dispatcher = Dispatcher(self._workers)
+        self._models = ServedModels()
+        self._drain = Drain()
+        boundary = Boundary(Engine(self._models, self._dispatcher), self._drain)
+        self._services = (
+            ScoringService(boundary, config.max_message_bytes),
+            InferenceService(boundary, config.batching),
+        )
+        self._health = Health(service.NAME for service in self._services)
+        self._transport: grpc.aio.Server | None = None
+        self._port = config.port
+        self._has_ended = False
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, known once `start` has begun to listen."""
+        return self._port
+
+    async def start(self) -> None:
+        """Listens, loads every model, and says SERVING; until then requests are refused as UNAVAILABLE.
+
+        Raises ConfigurationError for an address that is taken; BundleError and BackendError for a repository or a model
+        that cannot be served, and then serves nothing.
+        """
+        parts = (*self._services, self._health)
+        self._transport, self._port = listen(
+            self._config, [part.handlers() for part in parts], [part.NAME for part in parts]
+        )
+        await self._transport.start()
+        self._workers.start()
+        try:
+            await self._load()
+        except BaseException:
+            await self.stop()
+            raise
+        self._health.set_serving(True)
+
+    async def drain(self) -> None:
+        """Refuses what is new, answers what was accepted, and stops, all within `grace_s`."""
+        self._drain.start()
+        self._health.set_serving(False)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._drain.finished(), max(0.0, self._config.grace_s - _FAREWELL_S))
+        await self._end(min(_FAREWELL_S, self._config.grace_s))
+
+    async def stop(self) -> None:
+        """Stops at once; calls that run end without an answer."""
+        self._drain.start()
+        self._health.set_serving(False)
+        await self._end(None)
+
+    async def _load(self) -> None:
+        if self._scorers is not None:
+            for scorer in self._scorers:
+                self._add(scorer)
+            return
+        repository = ModelRepository(self._config.model_repository)
+        newest = [(name, repository.versions(name)[-1]) for name in repository.names()]
+        if not newest:
+            raise BundleError(f"{repository.path}: no models; expected <model>/<version>/manifest.json")
+        for name, version in newest:
+            self._models.announce(name, version)
+        for name, version in newest:
+            self._add(await self._workers.call(partial(_open, repository, name, version, self._config.backend)))
+
+    def _add(self, scorer: Scorer) -> None:
+        model = ServedModel(scorer, self._config.batching)
+        self._models.add(model)
+        _logger.info("serving %s", model)
+
+    async def _end(self, grace_s: float | None) -> None:
+        self._health.close()
+        if self._transport is not None:
+            await self._transport.stop(grace_s)
+        if self._has_ended:
+            return
+        self._has_ended = True
+        self._dispatcher.close()
+        self._workers.stop()
+        # A backend must not be freed under a batch that is still running; then the process's end frees it.
+        if self._dispatcher.is_idle:
+            for model in self._models.ready():
+                model.scorer.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+def _open(repository: ModelRepository, name: str, version: int, config: BackendConfig) -> Scorer:
+    return Scorer.open(repository.open(name, version), config)
