@@ -1,0 +1,7 @@
+"""The clients, synchronous and asynchronous."""
+
+from offbeat.client.async_client import AsyncClient
+from offbeat.client.messages import ModelSummary
+from offbeat.client.sync_client import Client
+
+__all__ = ["AsyncClient", "Client", "ModelSummary"]

@@ -1,0 +1,121 @@
+"""The asynchronous client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from functools import cached_property, partial
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from numpy.typing import ArrayLike
+
+from offbeat.bundle import Manifest
+from offbeat.client.channel import MAX_IN_FLIGHT, OPTIONS, TIMEOUT_S, backend_of
+from offbeat.client.feed import AsyncRequestFeed
+from offbeat.client.messages import ModelSummary, request_of, result_of, summaries_of, version_number
+from offbeat.client.replies import ReplySequence
+from offbeat.client.status import translated
+from offbeat.result import DEFAULT_OUTPUTS, ScoreResult
+from offbeat.v1.scoring_pb2 import GetModelRequest, GetModelResponse, ListModelsRequest
+from offbeat.v1.scoring_pb2_grpc import AnomalyScoringStub
+
+
+class AsyncClient:
+    """`Client` for an event loop: the same calls, the same errors. Belongs to the loop in which it is first used.
+
+    async with AsyncClient("127.0.0.1:8001") as client:
+        result = await client.score(windows, model="server-metrics")
+    """
+
+    def __init__(self, target: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._target = target
+        self._timeout_s = timeout_s
+
+    # Made when first used, because grpc.aio binds a channel to the running loop.
+    @cached_property
+    def _channel(self) -> grpc.aio.Channel:
+        return grpc.aio.insecure_channel(self._target, options=OPTIONS)
+
+    @cached_property
+    def _stub(self) -> Any:
+        return AnomalyScoringStub(self._channel)  # type: ignore[no-untyped-call]
+
+    async def score(
+        self,
+        windows: ArrayLike,
+        *,
+        model: str,
+        version: int | None = None,
+        outputs: Sequence[str] = DEFAULT_OUTPUTS,
+        timeout_s: float | None = None,
+    ) -> ScoreResult:
+        """Scores windows; see `Client.score`."""
+        request = request_of(windows, model=model, version=version, outputs=outputs)
+        with translated(self._target):
+            call = self._stub.Score(request, timeout=self._timeout_s if timeout_s is None else timeout_s)
+            response = await call
+            return result_of(response, backend_of(await call.trailing_metadata()))
+
+    async def score_stream(
+        self,
+        windows: Iterable[ArrayLike] | AsyncIterable[ArrayLike],
+        *,
+        model: str,
+        version: int | None = None,
+        outputs: Sequence[str] = DEFAULT_OUTPUTS,
+        timeout_s: float | None = None,
+        max_in_flight: int = MAX_IN_FLIGHT,
+    ) -> AsyncIterator[ScoreResult]:
+        """Scores one batch of windows after the other over one stream; see `Client.score_stream`."""
+        build = partial(request_of, model=model, version=version, outputs=outputs)
+        backend = (await self._get_model(model, version)).model.backend
+        feed, replies = AsyncRequestFeed(windows, build, max_in_flight), ReplySequence(backend, self._target)
+        call = self._stub.ScoreStream(feed.requests(), timeout=timeout_s)
+        try:
+            with translated(self._target):
+                async for message in call:
+                    for result in replies.accept(message):
+                        yield result
+                        feed.free_one()
+            feed.check()
+            replies.check_complete(feed.n_sent)
+        finally:
+            call.cancel()
+
+    async def list_models(self) -> list[ModelSummary]:
+        """Every model and version being served."""
+        with translated(self._target):
+            return summaries_of(await self._stub.ListModels(ListModelsRequest(), timeout=self._timeout_s))
+
+    async def get_model(self, name: str, version: int | None = None) -> Manifest:
+        """The manifest of a model, of its newest version where none is given. Raises UnknownModelError."""
+        return Manifest.from_json((await self._get_model(name, version)).manifest_json, f"{self._target}: {name}")
+
+    async def is_ready(self) -> bool:
+        """Whether the server answers, and has every model ready. Never raises."""
+        stub = health_pb2_grpc.HealthStub(self._channel)
+        try:
+            reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=self._timeout_s)
+        except grpc.RpcError:
+            return False
+        return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+    async def close(self) -> None:
+        """Ends the connection, and the calls on it."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _get_model(self, name: str, version: int | None) -> GetModelResponse:
+        request = GetModelRequest(name=name, version=version_number(version))
+        with translated(self._target):
+            response: GetModelResponse = await self._stub.GetModel(request, timeout=self._timeout_s)
+        return response

@@ -1,0 +1,128 @@
+"""The synchronous client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from numpy.typing import ArrayLike
+
+from offbeat.bundle import Manifest
+from offbeat.client.channel import MAX_IN_FLIGHT, OPTIONS, TIMEOUT_S, backend_of
+from offbeat.client.feed import RequestFeed
+from offbeat.client.messages import ModelSummary, request_of, result_of, summaries_of, version_number
+from offbeat.client.replies import ReplySequence
+from offbeat.client.status import translated
+from offbeat.result import DEFAULT_OUTPUTS, ScoreResult
+from offbeat.v1.scoring_pb2 import GetModelRequest, GetModelResponse, ListModelsRequest
+from offbeat.v1.scoring_pb2_grpc import AnomalyScoringStub
+
+
+class Client:
+    """Scores windows on a server at `target`, `host:port`. Connects when first used; safe to use from several threads.
+
+    `timeout_s` bounds each call that sets no timeout of its own. Every method but `is_ready` raises UnavailableError
+    where nobody answers, DeadlineExceededError, and what the server refuses with, all subclasses of OffbeatError.
+
+        with Client("127.0.0.1:8001") as client:
+            client.score(windows, model="server-metrics").is_anomaly
+    """
+
+    def __init__(self, target: str, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._target = target
+        self._timeout_s = timeout_s
+        self._channel = grpc.insecure_channel(target, options=OPTIONS)
+        self._stub = AnomalyScoringStub(self._channel)  # type: ignore[no-untyped-call]
+
+    def score(
+        self,
+        windows: ArrayLike,
+        *,
+        model: str,
+        version: int | None = None,
+        outputs: Sequence[str] = DEFAULT_OUTPUTS,
+        timeout_s: float | None = None,
+    ) -> ScoreResult:
+        """Scores windows in raw units, [batch, time, feature], or [batch, feature] for a tabular model.
+
+        `version` None asks for the newest. Raises InvalidWindowError, UnknownModelError, OverloadedError, BackendError.
+        """
+        request = request_of(windows, model=model, version=version, outputs=outputs)
+        with translated(self._target):
+            response, call = self._stub.Score.with_call(request, timeout=self._timeout(timeout_s))
+        return result_of(response, backend_of(call.trailing_metadata()))
+
+    def score_stream(
+        self,
+        windows: Iterable[ArrayLike],
+        *,
+        model: str,
+        version: int | None = None,
+        outputs: Sequence[str] = DEFAULT_OUTPUTS,
+        timeout_s: float | None = None,
+        max_in_flight: int = MAX_IN_FLIGHT,
+    ) -> Iterator[ScoreResult]:
+        """Scores one batch of windows after the other over one stream, and yields the results in their order.
+
+        Up to `max_in_flight` batches are on their way or waiting to be taken; another thread takes them from `windows`.
+        `timeout_s` bounds the whole stream; None does not. The first batch that cannot be scored ends the stream: its
+        error is raised after the results before it. So is an exception of `windows`.
+        """
+        build = partial(request_of, model=model, version=version, outputs=outputs)
+        backend = self._get_model(model, version).model.backend
+        feed, replies = RequestFeed(windows, build, max_in_flight), ReplySequence(backend, self._target)
+        call = self._stub.ScoreStream(feed.requests(), timeout=timeout_s)
+        try:
+            with translated(self._target):
+                for message in call:
+                    for result in replies.accept(message):
+                        yield result
+                        feed.free_one()
+            feed.check()
+            replies.check_complete(feed.n_sent)
+        finally:
+            feed.close()
+            call.cancel()
+
+    def list_models(self) -> list[ModelSummary]:
+        """Every model and version being served."""
+        with translated(self._target):
+            return summaries_of(self._stub.ListModels(ListModelsRequest(), timeout=self._timeout_s))
+
+    def get_model(self, name: str, version: int | None = None) -> Manifest:
+        """The manifest of a model, of its newest version where none is given. Raises UnknownModelError."""
+        return Manifest.from_json(self._get_model(name, version).manifest_json, f"{self._target}: {name}")
+
+    def is_ready(self) -> bool:
+        """Whether the server answers, and has every model ready. Never raises."""
+        stub = health_pb2_grpc.HealthStub(self._channel)
+        try:
+            reply = stub.Check(health_pb2.HealthCheckRequest(), timeout=self._timeout_s)
+        except grpc.RpcError:
+            return False
+        return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def close(self) -> None:
+        """Ends the connection, and the calls on it."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _get_model(self, name: str, version: int | None) -> GetModelResponse:
+        request = GetModelRequest(name=name, version=version_number(version))
+        with translated(self._target):
+            response: GetModelResponse = self._stub.GetModel(request, timeout=self._timeout_s)
+        return response
+
+    def _timeout(self, timeout_s: float | None) -> float:
+        return self._timeout_s if timeout_s is None else timeout_s
