@@ -50,7 +50,7 @@ class _Inert:
 class _Inspector(pickle.Unpickler):
     """Walks a pickle without running what it names, and checks every tensor against the bytes that are there.
 
-    torch believes the element count in the pickle, so one that is too large would read past the end of its record.
+    A count of elements larger than the record would, if believed, read past its end.
     """
 
     def __init__(self, data: bytes, record_bytes: Callable[[str], int]) -> None:

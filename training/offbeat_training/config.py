@@ -72,8 +72,8 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def _check_optimisation(self) -> None:
         require(self.optim in get_args(Optimiser), "optim", self.optim, f"one of {', '.join(get_args(Optimiser))}")
-        # BatchNorm has no spread to learn from in a batch of one row.
-        smallest = 2 if self.preset == "tabular" else 1
+        # BatchNorm has no spread to learn from in a batch of one row, which is what halves of three rows can leave.
+        smallest = 3 if self.preset == "tabular" else 1
         require(
             smallest <= self.batch_size <= 1_000_000, "batch_size", self.batch_size, f"{smallest} to 1,000,000 windows"
         )

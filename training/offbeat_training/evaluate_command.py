@@ -63,7 +63,7 @@ def evaluate(
     heading = f"{truth.size:,} {scored.unit}s, {int(truth.sum()):,} anomalous"
     if json:
         facts = {"unit": scored.unit, "n": truth.size, "n_anomalous": int(truth.sum()), "vus_window": window}
-        sys.stdout.buffer.write(msgspec.json.encode({**facts, "quality": qualities}) + b"\n")
+        sys.stdout.write(msgspec.json.encode({**facts, "quality": qualities}).decode() + "\n")
         return
     Console().print(_table(qualities, heading, window))
 

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offbeat.errors import DataError
+from offbeat_training.evaluation import LabelSelection, read_labels, read_scores
+
+SCORES = (
+    "row,timestamp,reconstruction_error,anomaly_score,is_anomaly\n"
+    "0,2014-07-01 00:00:00,0.25,0.125,0\n"
+    "1,2014-07-01 00:30:00,1.5,0.75,1\n"
+    "2,2014-07-01 01:00:00,9,1,1\n"
+)
+NAB = '{"real/taxi.csv": [["2014-07-01 00:30:00.000000", "2014-07-01 01:00:00.000000"]], "real/other.csv": []}'
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_scores_of_rows_are_read_back(tmp_path: Path) -> None:
+    scores = read_scores(write(tmp_path / "scores.csv", SCORES))
+    assert (scores.name, scores.unit) == ("scores.csv", "row")
+    assert scores.errors.tolist() == [0.25, 1.5, 9.0]
+    assert scores.is_flagged.tolist() == [False, True, True]
+    assert scores.timestamps is not None
+    assert scores.timestamps[1] == "2014-07-01 00:30:00"
+
+
+def test_scores_of_windows_without_time_stamps_are_read_back(tmp_path: Path) -> None:
+    text = "window,timestamp,reconstruction_error,anomaly_score,is_anomaly\n0,,0.5,0.25,0\n1,,2,1,1\n"
+    scores = read_scores(write(tmp_path / "scores.csv", text))
+    assert (scores.unit, scores.timestamps) == ("window", None)
+    assert scores.is_flagged.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a,b\n1,2\n",
+        SCORES.replace("row,", "line,"),
+        SCORES.replace("0.25", ""),
+        SCORES.replace("is_anomaly", "flag"),
+    ],
+)
+def test_a_file_that_score_did_not_write_is_an_error_naming_it(text: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"scores\.csv"):
+        read_scores(write(tmp_path / "scores.csv", text))
+
+
+def test_labels_come_from_the_named_column(tmp_path: Path) -> None:
+    file = write(tmp_path / "test.csv", "timestamp,cpu,label\n2024-01-01,5,0\n2024-01-02,6,1\n2024-01-03,7,2\n")
+    assert read_labels(file, LabelSelection(label_column="label"), None).tolist() == [False, True, True]
+
+
+def test_labels_come_from_the_only_column(tmp_path: Path) -> None:
+    file = write(tmp_path / "labels.csv", "is_anomaly\n0\n1\n0\n")
+    assert read_labels(file, LabelSelection(), None).tolist() == [False, True, False]
+
+
+def test_a_column_must_be_named_where_there_are_several(tmp_path: Path) -> None:
+    file = write(tmp_path / "test.csv", "cpu,label\n5,0\n6,1\n")
+    with pytest.raises(DataError, match="cpu, label; name the one"):
+        read_labels(file, LabelSelection(), None)
+
+
+def test_labels_come_from_an_array_and_another_label_may_be_the_normal_one(tmp_path: Path) -> None:
+    np.savez(tmp_path / "beats.npz", x=np.zeros((4, 3)), classes=np.array([1, 2, 1, 5]))
+    selection = LabelSelection(label_column="classes", normal_label=1)
+    assert read_labels(tmp_path / "beats.npz", selection, None).tolist() == [False, True, False, True]
+
+
+def test_windows_of_nab_include_both_of_their_ends(tmp_path: Path) -> None:
+    file = write(tmp_path / "combined_windows.json", NAB)
+    timestamps = np.array([f"2014-07-01 0{minutes // 60}:{minutes % 60:02}:00" for minutes in range(0, 120, 15)])
+    labels = read_labels(file, LabelSelection(series="real/taxi.csv"), timestamps)
+    assert np.flatnonzero(labels).tolist() == [2, 3, 4]
+    assert not read_labels(file, LabelSelection(series="real/other.csv"), timestamps).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "series", "timestamps", "named"),
+    [
+        (NAB, "real/taxi.csv", None, "no time stamps"),
+        (NAB, None, ["2014-07-01"], "name one with --series: real/taxi.csv"),
+        (NAB, "real/bus.csv", ["2014-07-01"], "no series 'real/bus.csv'"),
+        (NAB, "real/taxi.csv", ["yesterday"], "cannot be compared"),
+        ("[1, 2", "x", ["2014-07-01"], "expected NAB's"),
+        ('{"x": [["a"]]}', "x", ["2014-07-01"], "expected NAB's"),
+    ],
+)
+def test_windows_that_cannot_be_used_are_an_error(
+    text: str, series: str | None, timestamps: list[str] | None, named: str, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "w.json", text)
+    with pytest.raises(DataError, match=named):
+        read_labels(file, LabelSelection(series=series), None if timestamps is None else np.array(timestamps))
+
+
+def test_missing_label_files_are_an_error(tmp_path: Path) -> None:
+    for name in ("labels.csv", "labels.npz"):
+        with pytest.raises(DataError, match=name):
+            read_labels(tmp_path / name, LabelSelection(), None)
+    with pytest.raises(DataError, match=r"windows\.json"):
+        read_labels(tmp_path / "windows.json", LabelSelection(series="x"), np.array(["2014-07-01"]))

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from offbeat.errors import ConfigurationError, DataError, MissingExtraError, OffbeatError
+from offbeat_training import Checkpoint, TrainingConfig
+from offbeat_training.command import evaluate, train
+from offbeat_training.generators import server_metrics, write_csv
+
+COLUMNS = {"data", "out", "features", "timestamp_column", "label_column", "normal_label", "delimiter", "key", "layout"}
+
+
+def run(*arguments: object, **environment: str) -> Result:
+    """A command as the command line registers it, in this process."""
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command("train")(train)
+    app.command("evaluate")(evaluate)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200", **environment})
+
+
+def error_of(result: Result) -> OffbeatError:
+    assert isinstance(result.exception, OffbeatError), result.output
+    assert len(str(result.exception).splitlines()) == 1
+    return result.exception
+
+
+@pytest.fixture
+def metrics(tmp_path: Path) -> Path:
+    write_csv(server_metrics(600, n_anomalies=1, anomaly_minutes=60), tmp_path / "metrics.csv")
+    return tmp_path / "metrics.csv"
+
+
+def test_every_field_of_the_configuration_is_a_flag_of_train_with_the_same_default() -> None:
+    parameters = inspect.signature(train).parameters
+    assert set(parameters) - COLUMNS == set(TrainingConfig.__struct_fields__)
+    for field in TrainingConfig.__struct_fields__:
+        assert parameters[field].default == getattr(TrainingConfig(), field)
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_help_shows_an_example_every_flag_and_its_environment_variable(command: str) -> None:
+    shown = run(command, "--help").output
+    assert f"offbeat {command}" in shown.split("Example", 1)[1]
+    for name, parameter in inspect.signature({"train": train, "evaluate": evaluate}[command]).parameters.items():
+        if parameter.default is not inspect.Parameter.empty and name != "json":
+            assert f"--{name.replace('_', '-')}" in shown
+            assert f"OFFBEAT_{name.upper()}" in shown
+
+
+def test_importing_the_commands_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, offbeat_training.command; "
+        "print([m for m in ('torch', 'lightning', 'sklearn', 'pyarrow') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_train_writes_a_checkpoint_and_a_summary(metrics: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model.ckpt"
+    result = run(
+        "train", metrics, "--out", out, "--label-column", "label", "--features", "memory, cpu", "--seq-len", 30,
+        "--epochs", 2, "--device", "cpu", "--hidden-size", 4, "--percentile", 90,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    checkpoint = Checkpoint.load(out)
+    assert checkpoint.feature_names == ("memory", "cpu")
+    assert checkpoint.architecture_settings["hidden_size"] == 4
+    assert checkpoint.threshold.percentile == 90
+    assert re.fullmatch("[0-9a-f]{64}", checkpoint.training["source"]["sha256"])
+    for words in ("lstm_autoencoder on metrics.csv", "learnt from", "best loss", "threshold", "seconds", str(out)):
+        assert words in result.output.replace("\n", "")
+
+
+def test_flags_come_from_the_environment_too(metrics: Path, tmp_path: Path) -> None:
+    variables = {
+        "OFFBEAT_OUT": str(tmp_path / "env.ckpt"), "OFFBEAT_EPOCHS": "1", "OFFBEAT_PRESET": "tabular",
+        "OFFBEAT_LABEL_COLUMN": "label", "OFFBEAT_LATENT_DIM": "2", "OFFBEAT_THRESHOLD": "0.5",
+    }  # fmt: skip
+    assert run("train", metrics, **variables).exit_code == 0
+    checkpoint = Checkpoint.load(tmp_path / "env.ckpt")
+    assert checkpoint.architecture_kind == "autoencoder"
+    assert checkpoint.architecture_settings["latent_dim"] == 2
+    assert (checkpoint.threshold.value, checkpoint.threshold.method) == (0.5, "fixed")
+
+
+def test_train_reads_windows_from_an_npz_file(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    classes = np.array([1, 2] * 20)
+    np.savez(tmp_path / "beats.npz", x=random.normal(size=(40, 12)), classes=classes)
+    result = run(
+        "train", tmp_path / "beats.npz", "--key", "x", "--layout", "windows", "--label-column", "classes",
+        "--normal-label", 1, "--epochs", 1, "--out", tmp_path / "beats.ckpt",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    checkpoint = Checkpoint.load(tmp_path / "beats.ckpt")
+    assert checkpoint.validation_windows.shape[1:] == (12, 1)
+    assert checkpoint.training["n_training_windows"] + checkpoint.training["n_validation_windows"] == 20
+
+
+@pytest.mark.parametrize(
+    ("flags", "kind", "words"),
+    [
+        (("--lr", "-1"), ConfigurationError, "lr is -1.0"),
+        (("--latent-dim", "3"), ConfigurationError, "use hidden_size"),
+        (("--out", "absent/model.ckpt"), ConfigurationError, "a folder that exists"),
+        (("--label-column", "mood"), DataError, "no column 'mood'"),
+        (("--seq-len", "5000"), OffbeatError, "600 rows hold no window of 5000"),
+    ],
+)
+def test_a_mistake_is_one_line_before_any_training(
+    flags: tuple[str, ...], kind: type[OffbeatError], words: str, metrics: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(metrics.parent)
+    error = error_of(run("train", metrics, *flags))
+    assert isinstance(error, kind)
+    assert words in str(error)
+    assert [path.name for path in metrics.parent.iterdir()] == ["metrics.csv"]
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_a_missing_package_names_the_extra(command: str, metrics: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heavy = "offbeat_training.fit" if command == "train" else "offbeat_training.evaluation"
+    for name in [name for name in sys.modules if name.startswith(heavy)]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("torch", "sklearn.metrics"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.chdir(metrics.parent)
+    flags = ("--labels", metrics) if command == "evaluate" else ()
+    error = error_of(run(command, metrics, *flags))
+    assert isinstance(error, MissingExtraError)
+    assert "pip install 'offbeat[training]'" in str(error)
+
+
+@pytest.fixture
+def scores(metrics: Path) -> Path:
+    labels = server_metrics(600, n_anomalies=1, anomaly_minutes=60).labels
+    assert labels is not None
+    lines = ["row,timestamp,reconstruction_error,anomaly_score,is_anomaly"]
+    lines += [f"{row},,{error},{error},{int(error > 0.5)}" for row, error in enumerate(np.where(labels, 0.9, 0.1))]
+    file = metrics.parent / "scores.csv"
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def test_evaluate_prints_the_figures_beside_those_of_chance(scores: Path, metrics: Path) -> None:
+    result = run("evaluate", scores, "--labels", metrics, "--label-column", "label")
+    assert result.exit_code == 0, result.output
+    for words in (
+        "VUS-PR",
+        "ROC-AUC",
+        "PR-AUC",
+        "precision",
+        "recall",
+        "F1",
+        "scores.csv",
+        "random scores",
+        "600 rows",
+    ):
+        assert words in result.output
+    assert result.output.count("1.0000") == 6
+
+
+def test_evaluate_prints_json_for_programs(scores: Path, metrics: Path) -> None:
+    result = run("evaluate", scores, "--labels", metrics, "--label-column", "label", "--vus-window", 30, "--json")
+    facts = json.loads(result.output)
+    assert (facts["unit"], facts["n"], facts["n_anomalous"], facts["vus_window"]) == ("row", 600, 60, 30)
+    assert facts["quality"]["scores.csv"]["f1"] == 1.0
+    assert facts["quality"]["scores.csv"]["vus_pr"] == pytest.approx(1.0)
+    assert facts["quality"]["random scores"]["roc_auc"] == pytest.approx(0.5, abs=0.15)
+
+
+def test_windows_have_no_vus_pr(scores: Path, metrics: Path) -> None:
+    scores.write_text(scores.read_text().replace("row,", "window,"))
+    result = run("evaluate", scores, "--labels", metrics, "--label-column", "label", "--json")
+    assert json.loads(result.output)["quality"]["scores.csv"]["vus_pr"] is None
+    assert "–" in run("evaluate", scores, "--labels", metrics, "--label-column", "label").output
+
+
+def test_labels_of_another_length_are_an_error(scores: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("label\n0\n1\n")
+    assert "2 labels" in str(error_of(run("evaluate", scores, "--labels", tmp_path / "labels.csv")))
