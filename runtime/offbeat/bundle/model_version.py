@@ -76,7 +76,7 @@ class ModelVersion:
 def _read(path: Path, max_bytes: int, expected_bytes: int | None = None) -> bytes:
     """Reads a file of bounded, and where known of exact, size."""
     try:
-        with open(path, "rb", opener=_open_regular) as file:  # noqa: PTH123  Path.open takes no opener.
+        with open(path, "rb", opener=_open_regular) as file:
             n_bytes = os.fstat(file.fileno()).st_size
             if expected_bytes is not None and n_bytes != expected_bytes:
                 raise BundleError(f"{path}: {n_bytes:,} bytes; {MANIFEST} says {expected_bytes:,}")
