@@ -15,7 +15,7 @@ from offbeat.bundle.model_version import MODEL_SAFETENSORS, MODEL_TORCHSCRIPT
 from offbeat.config import BackendConfig
 from offbeat.errors import BackendError, ConfigurationError
 from offbeat.result import FloatArray
-from offbeat_export.eager import evaluate
+from offbeat_export.eager import evaluate, one_line
 from offbeat_export.safetensors_export import import_safetensors
 from offbeat_export.torchscript_export import expected_deprecations
 
@@ -44,7 +44,7 @@ class _TorchBackend:
         try:
             computed = evaluate(self._module, window, self._output_names, self._device)
         except (RuntimeError, ValueError, IndexError) as error:
-            raise BackendError(f"{self.description}: {error}") from error
+            raise BackendError(f"{self.description}: {one_line(error)}") from error
         return {name: computed[name] for name in outputs}
 
     def close(self) -> None:
@@ -63,7 +63,7 @@ class TorchScriptBackend(_TorchBackend):
             with expected_deprecations():
                 module: nn.Module = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]
         except RuntimeError as error:
-            raise BackendError(f"{version.path / MODEL_TORCHSCRIPT}: torch refuses it: {error}") from error
+            raise BackendError(f"{version.path / MODEL_TORCHSCRIPT}: torch refuses it: {one_line(error)}") from error
         return module
 
 

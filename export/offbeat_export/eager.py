@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 Outputs = dict[str, NDArray[np.generic]]
+_MAX_MESSAGE = 300
 
 
 def evaluate(
@@ -24,3 +25,9 @@ def evaluate(
     with torch.inference_mode():
         tensors = module(torch.from_numpy(shared).to(device))
     return {name: tensor.cpu().numpy() for name, tensor in zip(names, tensors, strict=True)}
+
+
+def one_line(error: Exception) -> str:
+    """torch's message without its line breaks and its listings, for a message of ours."""
+    message = " ".join(str(error).split())
+    return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"

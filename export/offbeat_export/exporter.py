@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import torch
 
 from offbeat.backends import create_backend
 from offbeat.bundle import Manifest, ModelRepository, ModelVersion
@@ -66,7 +65,7 @@ def export_checkpoint(
     check_identity(name, version)
     announce("reading the checkpoint")
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.load(Path(checkpoint))
-    module = _scoring_module(loaded)
+    module = ScoringModule.of_checkpoint(loaded)
     with Staging(Path(repository), name, version) as staging:
         draft = draft_manifest(loaded, module, name=name, version=staging.version, description=description)
         _check_tensors(Path(repository), draft)
@@ -79,12 +78,6 @@ def export_checkpoint(
         _replay(staging.folder)
         folder = staging.publish(config_pbtxt(manifest))
     return ExportReport(folder=folder, manifest=manifest, parity=reports)
-
-
-def _scoring_module(checkpoint: Checkpoint) -> ScoringModule:
-    model = checkpoint.build_model().requires_grad_(False)
-    threshold = torch.tensor(checkpoint.threshold.value, dtype=torch.float32)
-    return ScoringModule.of(model, checkpoint.normalisation.mean, checkpoint.normalisation.scale, threshold)
 
 
 def _check_tensors(repository: Path, draft: Manifest) -> None:

@@ -70,7 +70,7 @@ class ParityReport:
             )
         if self.forbidden_flips:
             raise ParityError(f"{self.format} decides {self.forbidden_flips} of {self.n_windows} windows unlike eager")
-        allowed = FLOAT64_FACTOR * max(self.eager_float64_error, FLOAT64_FLOOR)
+        allowed = max(FLOAT64_FACTOR * self.eager_float64_error, FLOAT64_FLOOR)
         if not self.float64_error <= allowed:
             raise ParityError(
                 f"{self.format} is {self.float64_error:.3g} relative away from a float64 run, eager {self.eager_float64_error:.3g}; "

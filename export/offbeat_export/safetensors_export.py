@@ -9,6 +9,7 @@ from torch import Tensor
 
 from offbeat.bundle.manifest import Manifest
 from offbeat.errors import BackendError
+from offbeat_export.eager import one_line
 from offbeat_export.layer_plan import MEAN, SCALE, THRESHOLD, plan_layers
 from offbeat_export.scoring_module import ScoringModule
 from offbeat_training.architectures import build_architecture
@@ -44,8 +45,8 @@ def import_safetensors(content: bytes, manifest: Manifest, where: str) -> Scorin
     except KeyError as error:
         raise BackendError(f"{where}: no tensor {error}; expected {MEAN}, {SCALE} and {THRESHOLD}") from error
     except (SafetensorError, RuntimeError) as error:
-        raise BackendError(f"{where}: {error}") from error
-    return ScoringModule.of(model.requires_grad_(False), mean, scale, threshold)
+        raise BackendError(f"{where}: {one_line(error)}") from error
+    return ScoringModule.of(model, mean, scale, threshold)
 
 
 def _with_counters(tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from offbeat_training.architectures import Architecture
+from offbeat_training.checkpoint import Checkpoint
 from offbeat_training.reconstruction_error import row_errors, series_errors
 
 
@@ -15,7 +16,7 @@ class ScoringModule(nn.Module):
     """Normalises raw windows, reconstructs them and scores the error: the graph that every format is exported from.
 
     `mean`, `scale` [feature] and `threshold` [] are float32 buffers. `forward(window)` returns the outputs as a tuple,
-    in the order of `output_names`, with the shapes of docs/format.md. Always in eval mode when made by `of`.
+    in the order of `output_names`, with the shapes of docs/format.md. Made by `of`, it is in eval mode and needs no gradients.
     """
 
     output_names: ClassVar[tuple[str, ...]]
@@ -34,7 +35,15 @@ class ScoringModule(nn.Module):
     def of(model: Architecture, mean: Tensor, scale: Tensor, threshold: Tensor) -> ScoringModule:
         """The scorer around a model of series or of rows."""
         kind = SeriesScoringModule if model.has_time else RowScoringModule
-        return kind(model, mean, scale, threshold).eval()
+        # torch picks another LSTM kernel, which rounds differently, for weights that could want a gradient.
+        return kind(model, mean, scale, threshold).eval().requires_grad_(False)
+
+    @staticmethod
+    def of_checkpoint(checkpoint: Checkpoint) -> ScoringModule:
+        """The scorer of a trained model."""
+        normalisation = checkpoint.normalisation
+        threshold = torch.tensor(checkpoint.threshold.value, dtype=torch.float32)
+        return ScoringModule.of(checkpoint.build_model(), normalisation.mean, normalisation.scale, threshold)
 
     def normalise(self, window: Tensor) -> Tensor:
         """Raw units to normalised ones."""

@@ -12,6 +12,7 @@ from torch import nn
 
 from offbeat.bundle.manifest import Manifest
 from offbeat.errors import ExportError
+from offbeat_export.eager import one_line
 
 
 def export_torchscript(module: nn.Module, manifest: Manifest) -> bytes:
@@ -25,7 +26,7 @@ def export_torchscript(module: nn.Module, manifest: Manifest) -> bytes:
         try:
             torch.jit.save(torch.jit.freeze(torch.jit.script(module)), buffer)
         except RuntimeError as error:
-            raise ExportError(f"{manifest.architecture.kind} cannot become TorchScript: {error}") from error
+            raise ExportError(f"{manifest.architecture.kind} cannot become TorchScript: {one_line(error)}") from error
     return buffer.getvalue()
 
 
