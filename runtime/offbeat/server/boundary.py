@@ -35,6 +35,8 @@ class Boundary:
         """A handler of one message for one message. Parsing here, not in grpc, makes a bad message a clear refusal."""
 
         async def call(data: bytes, context: Context) -> bytes:
+            if self.drain.is_holding:
+                await self.drain.passage()
             try:
                 return (await answer(parse(kind, data), context)).SerializeToString()
             except Exception as error:

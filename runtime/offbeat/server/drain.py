@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 
 from offbeat.errors import UnavailableError
 
+# Nothing came for this long: every caller who waits for answers one by one is being held.
+_QUIET_S = 0.03
+
 
 class Drain:
-    """Counts the calls that were accepted, and after `start` accepts none."""
+    """Counts the calls that were accepted, and after `start` accepts none.
+
+    grpc answers calls that cross with its shutdown as CANCELLED, as if the caller had wanted that. So the end has two steps:
+    `hold` keeps the last calls waiting, and `release`, once the shutdown is on its way to the clients, refuses them.
+    """
 
     def __init__(self) -> None:
         self.is_draining = False
+        self.is_holding = False
         self._n_calls = 0
+        self._n_held = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
+        self._released = asyncio.Event()
         self._listeners: set[Callable[[], object]] = set()
 
     def check(self) -> None:
@@ -51,5 +62,22 @@ class Drain:
         self._listeners.clear()
 
     async def finished(self) -> None:
-        """Returns when no call is left."""
+        """Returns when no accepted call is left."""
         await self._quiet.wait()
+
+    async def hold(self, at_most_s: float) -> None:
+        """Has new calls wait at `passage`, and returns when no more of them come, or the time is over."""
+        self.is_holding = True
+        end, n_before = monotonic() + at_most_s, -1
+        while n_before != self._n_held and monotonic() < end:
+            n_before = self._n_held
+            await asyncio.sleep(_QUIET_S)
+
+    async def passage(self) -> None:
+        """Where calls wait while they are held."""
+        self._n_held += 1
+        await self._released.wait()
+
+    def release(self) -> None:
+        """Lets the calls go on that were held."""
+        self._released.set()

@@ -47,6 +47,8 @@ class ScoringService:
         return response_of(await self._boundary.score(query_of(request), context), request.id)
 
     async def _score_stream(self, _: object, context: Context) -> None:
+        if self._boundary.drain.is_holding:
+            await self._boundary.drain.passage()
         try:
             self._boundary.count(context)
             await ScoreStream(self._boundary, context, self._max_message_bytes).run()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Iterable
 from functools import partial
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -28,7 +28,7 @@ from offbeat.server.transport import listen
 from offbeat.server.workers import WorkerPool
 
 _logger = logging.getLogger("offbeat.server")
-# For refusals and health replies on their way when everything accepted has been answered.
+# Twice this is kept of the grace time: to hold the last calls, and to refuse them.
 _FAREWELL_S = 0.5
 
 
@@ -82,11 +82,17 @@ class Server:
 
     async def drain(self) -> None:
         """Refuses what is new, answers what was accepted, and stops, all within `grace_s`."""
+        end = monotonic() + self._config.grace_s
+        farewell_s = min(_FAREWELL_S, self._config.grace_s / 4)
         self._drain.start()
         self._health.set_serving(False)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._drain.finished(), max(0.0, self._config.grace_s - _FAREWELL_S))
-        await self._end(min(_FAREWELL_S, self._config.grace_s))
+        try:
+            await asyncio.wait_for(self._drain.finished(), self._config.grace_s - 2 * farewell_s)
+        except TimeoutError:
+            await self._end(max(0.0, end - monotonic()))
+        else:
+            await self._drain.hold(farewell_s)
+            await self._end(farewell_s)
 
     async def stop(self) -> None:
         """Stops at once; calls that run end without an answer."""
@@ -116,7 +122,11 @@ class Server:
     async def _end(self, grace_s: float | None) -> None:
         self._health.close()
         if self._transport is not None:
-            await self._transport.stop(grace_s)
+            stopping = asyncio.create_task(self._transport.stop(grace_s))
+            # One step of that task tells the clients to send nothing more here.
+            await asyncio.sleep(0)
+            self._drain.release()
+            await stopping
         if self._has_ended:
             return
         self._has_ended = True

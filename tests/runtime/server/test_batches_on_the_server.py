@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import logging
+
+import grpc
+import numpy as np
+import pytest
+
+from offbeat.errors import BackendError
+from tests.runtime.folders import OUTPUTS, expected_outputs, random_windows
+
+from .calls import SCORE, arrays, infer_request, score, score_later, score_request
+from .fakes import FailingBackend, GatedBackend, NumpyBackend, make_scorer
+from .live import LiveServer, Serve, eventually
+
+
+def n_waiting(server: LiveServer, name: str = "level") -> int:
+    return len(server.server._models.find(name).queue)
+
+
+def test_scores_over_the_wire_are_those_of_the_backend_in_the_order_asked_for(serve: Serve) -> None:
+    server = serve(make_scorer())
+    windows = random_windows(5)
+    for outputs in (OUTPUTS, tuple(reversed(OUTPUTS)), ("is_anomaly",)):
+        response = score(server.channel, score_request(windows, outputs, id="mine"))
+        assert (response.id, response.model, response.version) == ("mine", "level", 1)
+        scores = arrays(response)
+        assert tuple(scores) == outputs
+        for name, expected in expected_outputs(windows).items():
+            if name in outputs:
+                np.testing.assert_array_equal(scores[name], expected)
+
+
+def test_no_outputs_stands_for_the_default_ones(serve: Serve) -> None:
+    response = score(serve(make_scorer()).channel, score_request(random_windows(1)))
+    assert [each.name for each in response.outputs] == ["reconstruction_error", "anomaly_score", "is_anomaly"]
+
+
+def test_scores_in_a_mixed_batch_equal_those_alone(serve: Serve) -> None:
+    backend = GatedBackend()
+    server = serve(make_scorer(backend))
+    first = score_later(server.channel, score_request(random_windows(1)))
+    assert backend.entered.acquire(timeout=10)
+    sizes = [3, 1, 5, 2]
+    asked = [score_request(random_windows(n, seed=n), OUTPUTS) for n in sizes]
+    asked += [score_request(random_windows(n, length=9, seed=n), OUTPUTS) for n in sizes]
+    calls = [score_later(server.channel, each) for each in asked]
+    eventually(lambda: n_waiting(server) == len(calls), "all are queued")
+    backend.gate.set()
+    assert first.result(10)
+    for n, length, call in zip(sizes * 2, [6] * 4 + [9] * 4, calls, strict=True):
+        for name, expected in expected_outputs(random_windows(n, length, seed=n)).items():
+            np.testing.assert_array_equal(arrays(call.result(10))[name], expected)
+        assert dict(call.trailing_metadata())["offbeat-batch-size"] == "11"
+    assert backend.batches == [1, 11, 11]
+
+
+def test_requests_of_both_protocols_share_a_batch(serve: Serve) -> None:
+    backend = GatedBackend()
+    server = serve(make_scorer(backend))
+    first = score_later(server.channel, score_request(random_windows(1)))
+    assert backend.entered.acquire(timeout=10)
+    native = score_later(server.channel, score_request(random_windows(2)))
+    infer = server.channel.unary_unary("/inference.GRPCInferenceService/ModelInfer").future(
+        infer_request(random_windows(3)).SerializeToString(), timeout=20
+    )
+    eventually(lambda: n_waiting(server) == 2, "both are queued")
+    backend.gate.set()
+    assert first.result(10)
+    assert native.result(10)
+    assert infer.result(10)
+    assert backend.batches == [1, 5]
+
+
+def test_every_reply_tells_who_computed_it_and_how_long_it_took(serve: Serve) -> None:
+    server = serve(make_scorer(version=3))
+    _, call = server.channel.unary_unary(SCORE).with_call(score_request(random_windows(4)).SerializeToString())
+    told = dict(call.trailing_metadata())
+    assert told["offbeat-backend"] == "numpy (test)"
+    assert told["offbeat-model-version"] == "3"
+    assert told["offbeat-batch-size"] == "4"
+    assert 0 <= int(told["offbeat-queue-us"]) < 10_000_000
+    assert 0 < int(told["offbeat-compute-us"]) < 10_000_000
+
+
+def test_a_failing_batch_loses_and_blocks_no_other(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    backend = FailingBackend(666.0, BackendError("broken"))
+    server = serve(make_scorer(backend))
+    bad = np.full((1, 6, 2), 666.0, np.float32)
+    with caplog.at_level(logging.CRITICAL, "offbeat.server"):
+        calls = [
+            (is_bad, score_later(server.channel, score_request(bad if is_bad else random_windows(2, length=5))))
+            for is_bad in [False, True] * 50
+        ]
+        for is_bad, call in calls:
+            assert (call.exception(20) is not None) == is_bad
+            assert call.code() is (grpc.StatusCode.INTERNAL if is_bad else grpc.StatusCode.OK)
+
+
+def test_idle_workers_take_batches_side_by_side(serve: Serve) -> None:
+    backend = GatedBackend()
+    server = serve(make_scorer(backend), n_workers=3)
+    calls = [score_later(server.channel, score_request(random_windows(1))) for _ in range(3)]
+    for _ in calls:
+        assert backend.entered.acquire(timeout=10)
+    backend.gate.set()
+    assert all(call.result(10) for call in calls)
+
+
+def test_a_busy_model_does_not_starve_another(serve: Serve) -> None:
+    busy, quiet = GatedBackend(), NumpyBackend()
+    server = serve(make_scorer(busy, name="busy"), make_scorer(quiet, name="quiet"), max_batch_size=1)
+    calls = [score_later(server.channel, score_request(random_windows(1), model="busy")) for _ in range(20)]
+    eventually(lambda: n_waiting(server, "busy") == 19, "the busy model has a queue")
+    other = score_later(server.channel, score_request(random_windows(1), model="quiet"))
+    eventually(lambda: n_waiting(server, "quiet") == 1, "the quiet one waits behind it")
+    n_before = len(busy.batches)
+    other.add_done_callback(lambda _: done.append(len(busy.batches)))
+    done: list[int] = []
+    busy.gate.set()
+    assert other.result(10)
+    assert all(call.result(10) for call in calls)
+    assert n_before == 1
+    assert quiet.batches == [1]
+    assert done[0] < 20
+
+
+def test_a_queue_delay_gathers_requests_though_a_worker_is_idle(serve: Serve) -> None:
+    backend = NumpyBackend()
+    server = serve(make_scorer(backend), max_queue_delay_us=300_000)
+    calls = [score_later(server.channel, score_request(random_windows(2))) for _ in range(4)]
+    assert all(call.result(10) for call in calls)
+    assert backend.batches == [8]
+
+
+def test_a_full_batch_goes_before_the_queue_delay_is_over(serve: Serve) -> None:
+    backend = NumpyBackend()
+    server = serve(make_scorer(backend), max_queue_delay_us=50_000_000, max_batch_size=4)
+    calls = [score_later(server.channel, score_request(random_windows(2))) for _ in range(2)]
+    assert all(call.result(10) for call in calls)
+    assert backend.batches == [4]
+
+
+def test_the_newest_version_answers_unless_another_is_asked_for(serve: Serve) -> None:
+    backends = {version: NumpyBackend() for version in (2, 10, 9)}
+    server = serve(*(make_scorer(backend, version=version) for version, backend in backends.items()))
+    assert score(server.channel, score_request(random_windows(1))).version == 10
+    assert score(server.channel, score_request(random_windows(1), version=2)).version == 2
+    assert {version: backend.batches for version, backend in backends.items()} == {2: [1], 10: [1], 9: []}
