@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import torch
 
 from offbeat.backends import create_backend
 from offbeat.bundle import Manifest, ModelRepository, ModelVersion
@@ -66,7 +67,7 @@ def export_checkpoint(
     announce("reading the checkpoint")
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.load(Path(checkpoint))
     module = ScoringModule.of_checkpoint(loaded)
-    with Staging(Path(repository), name, version) as staging:
+    with _threads_restored(), Staging(Path(repository), name, version) as staging:
         draft = draft_manifest(loaded, module, name=name, version=staging.version, description=description)
         _check_tensors(Path(repository), draft)
         files = _write_formats(staging, module, draft, loaded, announce)
@@ -78,6 +79,16 @@ def export_checkpoint(
         _replay(staging.folder)
         folder = staging.publish(config_pbtxt(manifest))
     return ExportReport(folder=folder, manifest=manifest, parity=reports)
+
+
+@contextmanager
+def _threads_restored() -> Iterator[None]:
+    """The torch backends set the process's thread count; whoever exports from a training process keeps theirs."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check_tensors(repository: Path, draft: Manifest) -> None:

@@ -92,7 +92,7 @@ def _add_output(report: ParityReport, reference: _Reference, name: str, seen: ND
         max_absolute=max(known.max_absolute, float(delta.max())),
         max_relative=max(known.max_relative, float(relative[where])),
     )
-    if report.worst is None or relative[where] > report.worst.relative:
+    if relative[where] > (0.0 if report.worst is None else report.worst.relative):
         report.worst = Worst(
             relative=float(relative[where]),
             output=name,

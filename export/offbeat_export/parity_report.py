@@ -12,7 +12,7 @@ from offbeat_export.parity import FLOAT64_FACTOR, FLOAT64_FLOOR, PARITY_BOUND
 
 @dataclass(frozen=True, kw_only=True)
 class Worst:
-    """The largest difference seen: |seen − expected| = `relative` times what the bound is a multiple of."""
+    """The largest difference seen: |seen − expected| is `relative` times the output's unit, which the bound limits."""
 
     relative: float
     output: str
@@ -56,7 +56,7 @@ class ParityReport:
             n_cases=self.n_cases,
             n_windows=self.n_windows,
             decision_flips=self.decision_flips,
-            worst_case="none" if self.worst is None else f"{self.worst.output}: {self.worst.case}",
+            worst_case="no difference" if self.worst is None else f"{self.worst.output}: {self.worst.case}",
             outputs=self.outputs,
         )
 

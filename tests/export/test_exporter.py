@@ -268,6 +268,12 @@ def test_a_repository_that_cannot_be_written_is_an_export_error(tmp_path: Path) 
         export_checkpoint(table_checkpoint(), tmp_path / "file", name="t")
 
 
+def test_the_thread_count_of_the_caller_is_kept(tmp_path: Path) -> None:
+    torch.set_num_threads(2)
+    export_checkpoint(table_checkpoint(), tmp_path, name="t")
+    assert torch.get_num_threads() == 2
+
+
 def test_each_step_is_announced(tmp_path: Path) -> None:
     steps: list[str] = []
     export_checkpoint(table_checkpoint(), tmp_path, name="t", announce=steps.append)

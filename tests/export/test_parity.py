@@ -62,6 +62,7 @@ def test_a_format_that_equals_eager_passes_with_nothing_to_report() -> None:
     report.check()
     assert report.decision_flips == 0
     assert {figures.max_relative for figures in report.outputs.values()} == {0.0}
+    assert report.to_manifest().worst_case == "no difference"
     assert report.float64_error == report.eager_float64_error > 0
 
 
