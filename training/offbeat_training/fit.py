@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
 from rich.console import Console
 
-import offbeat
 from offbeat.data import Dataset
 from offbeat.result import FloatArray
 from offbeat_training.architectures import Architecture
@@ -34,7 +34,7 @@ def fit(dataset: Dataset, config: TrainingConfig | None = None, *, console: Cons
     config = config or TrainingConfig()
     data = prepare(dataset, config)
     started_s = time.monotonic()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(config.seed)
         model = build_preset(config, len(dataset.feature_names))
         best, n_epochs = optimise(model, data, config, console)
@@ -69,7 +69,7 @@ def _provenance(dataset: Dataset, data: TrainingData, config: TrainingConfig) ->
         "seed": config.seed,
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "torch_version": str(torch.__version__),
-        "offbeat_version": offbeat.__version__,
+        "offbeat_version": version("offbeat"),
     }
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import lightning
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from offbeat_training.best_weights import BestWeights
 
@@ -20,12 +21,12 @@ class EpochProgress(lightning.Callback):  # type: ignore[misc]
         self.progress = Progress(
             TextColumn("training"),
             BarColumn(bar_width=16),
-            MofNCompleteColumn(),
+            TextColumn("{task.completed:,}/{task.total:,}", table_column=Column(no_wrap=True)),
             TextColumn("{task.fields[losses]}"),
             TimeRemainingColumn(compact=True),
             console=console,
         )
-        self.bar = self.progress.add_task("", total=None, losses="")
+        self.bar = self.progress.add_task("", total=0, losses="")
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Starts drawing."""
@@ -37,7 +38,7 @@ class EpochProgress(lightning.Callback):  # type: ignore[misc]
         losses = {name: float(value) for name, value in trainer.callback_metrics.items()}
         words = (
             f"loss {losses['training_loss']:.3g}, held out {losses['validation_loss']:.3g},"
-            f" best {self.best.loss:.3g} ({self.best.epoch})"
+            f" best {self.best.loss:.3g} in {self.best.epoch}"
         )
         self.progress.update(self.bar, advance=1, losses=words)
 
