@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from offbeat.backends import Backend
 from offbeat.bundle.manifest import Manifest, OutputParity
+from offbeat.bundle.tolerance import Floats, difference, may_flip, unit
 from offbeat.errors import ParityError
 from offbeat_export.eager import Outputs, evaluate
-from offbeat_export.parity import Floats, difference, may_flip, units
 from offbeat_export.parity_cases import ParityCase
 from offbeat_export.parity_report import ParityReport, Worst
 from offbeat_export.scoring_module import ScoringModule
@@ -56,7 +56,7 @@ def _reference(module: ScoringModule, precise: ScoringModule, case: ParityCase, 
     return _Reference(
         case=case,
         eager=eager,
-        units=units(eager, case.window, manifest),
+        units={name: unit(name, eager, case.window, manifest) for name in eager},
         exact_error=exact["reconstruction_error"].astype(np.float64),
     )
 

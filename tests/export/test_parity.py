@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from offbeat.bundle.tolerance import difference, may_flip, unit
 from offbeat.errors import ParityError
 from offbeat.result import FloatArray
 from offbeat_export import PARITY_BOUND
 from offbeat_export.eager import Outputs, evaluate
-from offbeat_export.parity import difference, may_flip, units
 from offbeat_export.parity_cases import parity_cases
 from offbeat_export.parity_measurement import measure_parity
 from offbeat_export.parity_report import ParityReport
@@ -136,7 +136,7 @@ def test_a_reconstruction_is_never_asked_for_more_digits_than_float32_has() -> N
     window = checkpoint.validation_windows.numpy()
     eager = evaluate(module, window, manifest.output_names)
     one_ulp = np.spacing(eager["reconstruction"].max())
-    assert (PARITY_BOUND * units(eager, window, manifest)["reconstruction"] > one_ulp).all()
+    assert (PARITY_BOUND * unit("reconstruction", eager, window, manifest) > one_ulp).all()
 
 
 def test_a_score_is_allowed_what_follows_from_its_error() -> None:
@@ -144,7 +144,7 @@ def test_a_score_is_allowed_what_follows_from_its_error() -> None:
     module, manifest = scorer_of(checkpoint)
     window = checkpoint.validation_windows.numpy()
     eager = evaluate(module, window, manifest.output_names)
-    np.testing.assert_allclose(units(eager, window, manifest)["anomaly_score"], 500.0)
+    np.testing.assert_allclose(unit("anomaly_score", eager, window, manifest), 500.0)
 
 
 def test_cases_cover_every_kind_batch_and_length() -> None:

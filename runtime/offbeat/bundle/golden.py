@@ -13,6 +13,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from offbeat.bundle.manifest import Manifest, TensorSpec
+from offbeat.bundle.tolerance import difference, may_flip, unit
 from offbeat.errors import BundleError
 from offbeat.result import FloatArray
 
@@ -40,9 +41,8 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def largest_deviation(self, manifest: Manifest, results: dict[str, NDArray[np.generic]]) -> tuple[float, str]:
         """The largest difference from the golden outputs in units of the manifest's parity bound, and the output it is in.
 
-        At most 1 is a pass. Errors and scores: |Δ| / (bound · max(1, |x|)). Reconstructions, in normalised units n:
-        |Δn| / (bound · max(1, |n|)). A decision may differ only where the error is within the bound of the threshold;
-        elsewhere it counts as infinite.
+        At most 1 is a pass; `offbeat.bundle.tolerance` says what each output is measured in. A decision may differ only
+        where the error is within the bound of the threshold; elsewhere it counts as infinite.
         """
         deviations = {name: self._deviation(manifest, name, results[name]) for name in results}
         worst = max(deviations, key=deviations.__getitem__)
@@ -53,18 +53,10 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         if result.shape != golden.shape or result.dtype != golden.dtype:
             return math.inf
         if name == "is_anomaly":
-            return self._decision_deviation(manifest, result)
-        expected, seen = golden.astype(np.float64), result.astype(np.float64)
-        if name == "reconstruction":
-            mean, scale = np.asarray(manifest.normalisation.mean), np.asarray(manifest.normalisation.scale)
-            expected, seen = (expected - mean) / scale, (seen - mean) / scale
-        deviation = np.abs(seen - expected) / (manifest.parity.bound * np.maximum(1.0, np.abs(expected)))
-        return float(np.nan_to_num(deviation, nan=math.inf).max(initial=0.0))
-
-    def _decision_deviation(self, manifest: Manifest, result: NDArray[np.generic]) -> float:
-        error = self.outputs["reconstruction_error"].astype(np.float64)
-        is_near = np.abs(error - manifest.threshold.value) <= manifest.parity.bound * np.maximum(1.0, error)
-        return 0.0 if bool(np.all((result == self.outputs["is_anomaly"]) | is_near)) else math.inf
+            is_allowed = (result == golden) | may_flip(self.outputs["reconstruction_error"], manifest)
+            return 0.0 if bool(is_allowed.all()) else math.inf
+        allowed = manifest.parity.bound * unit(name, self.outputs, self.window, manifest)
+        return float((difference(result, golden) / allowed).max(initial=0.0))
 
 
 def _read_arrays(content: bytes, where: str) -> dict[str, NDArray[np.generic]]:
