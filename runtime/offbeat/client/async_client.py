@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from functools import cached_property, partial
 from types import TracebackType
 from typing import Any, Self
@@ -67,7 +67,7 @@ class AsyncClient:
         outputs: Sequence[str] = DEFAULT_OUTPUTS,
         timeout_s: float | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
-    ) -> AsyncIterator[ScoreResult]:
+    ) -> AsyncGenerator[ScoreResult]:
         """Scores one batch of windows after the other over one stream; see `Client.score_stream`."""
         build = partial(request_of, model=model, version=version, outputs=outputs)
         backend = (await self._get_model(model, version)).model.backend

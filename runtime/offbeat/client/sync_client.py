@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -65,7 +65,7 @@ class Client:
         outputs: Sequence[str] = DEFAULT_OUTPUTS,
         timeout_s: float | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
-    ) -> Iterator[ScoreResult]:
+    ) -> Generator[ScoreResult]:
         """Scores one batch of windows after the other over one stream, and yields the results in their order.
 
         Up to `max_in_flight` batches are on their way or waiting to be taken; another thread takes them from `windows`.

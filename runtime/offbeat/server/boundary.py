@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from offbeat.errors import OffbeatError
+from offbeat.errors import InvalidWindowError, OffbeatError
 from offbeat.server.drain import Drain
 from offbeat.server.engine import Engine
 from offbeat.server.incident import incident
@@ -26,9 +26,10 @@ Answer = TypeVar("Answer", bound=Message)
 class Boundary:
     """What the services share: the engine behind them, and what happens at the edge of every call."""
 
-    def __init__(self, engine: Engine, drain: Drain) -> None:
+    def __init__(self, engine: Engine, drain: Drain, max_message_bytes: int) -> None:
         self.engine = engine
         self.drain = drain
+        self.max_message_bytes = max_message_bytes
         self._refusals = RefusalLog()
 
     def unary(self, kind: type[Parsed], answer: Callable[[Parsed, Context], Awaitable[Answer]]) -> Handler:
@@ -38,12 +39,22 @@ class Boundary:
             if self.drain.is_holding:
                 await self.drain.passage()
             try:
-                return (await answer(parse(kind, data), context)).SerializeToString()
+                return self.encode(await answer(parse(kind, data), context))
             except Exception as error:
                 await self.abort(context, error)
                 raise
 
         return grpc.unary_unary_rpc_method_handler(call)
+
+    def encode(self, message: Message) -> bytes:
+        """The message as bytes. Raises InvalidWindowError where it is too large to be sent, and asking for less would help."""
+        data = message.SerializeToString()
+        if len(data) > self.max_message_bytes:
+            raise InvalidWindowError(
+                f"the answer would have {len(data)} bytes; expected at most max_message_bytes = {self.max_message_bytes}: "
+                "ask for fewer windows or fewer outputs at once"
+            )
+        return data
 
     async def score(self, query: Query, context: Context) -> Scored:
         """The scores of a unary call, whose trailing metadata it sets. A caller who goes away takes the request along."""
@@ -64,6 +75,9 @@ class Boundary:
 
     async def abort(self, context: Context, error: Exception) -> None:
         """Ends the call with the error's status; an error that is not ours becomes an incident."""
+        if isinstance(error, grpc.aio.BaseError):
+            # The connection is gone, or this very call was aborted: nobody is left to tell.
+            raise error
         refusal = self.refusal(error)
         await context.abort(status_code(refusal), details(refusal))
 

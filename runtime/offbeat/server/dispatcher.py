@@ -88,18 +88,17 @@ class Dispatcher:
             if batch is None:
                 continue
             self._n_idle -= 1
-            self._workers.call(partial(compute, model, batch)).add_done_callback(partial(self._finish, model, batch))
+            self._workers.submit(partial(compute, model, batch), partial(self._finish, model, batch))
             self._waiting.move_to_end(model)
             if not model.queue:
                 del self._waiting[model]
             return True
         return False
 
-    def _finish(self, model: ServedModel, batch: Batch[Reply], done: asyncio.Future[Computed]) -> None:
+    def _finish(self, model: ServedModel, batch: Batch[Reply], computed: Computed) -> None:
         # First the worker, then the replies: it computes while they are written.
         self._n_idle += 1
         self._dispatch()
-        computed = done.result()
         if isinstance(computed.outcome, BackendError):
             for request in batch.requests:
                 if not request.completion.done():

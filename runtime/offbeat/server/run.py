@@ -27,13 +27,15 @@ async def _serve(server: Server, on_ready: Callable[[int], None] | None) -> None
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, number)
-    if not await _interruptible(server.start(), signals):
-        return
-    if on_ready is not None:
-        on_ready(server.port)
-    received = await signals.get()
-    _logger.info("%s: draining", received.name)
-    if not await _interruptible(server.drain(), signals):
+    try:
+        if not await _interruptible(server.start(), signals):
+            return
+        if on_ready is not None:
+            on_ready(server.port)
+        received = await signals.get()
+        _logger.info("%s: draining", received.name)
+        await _interruptible(server.drain(), signals)
+    finally:
         await server.stop()
 
 

@@ -39,10 +39,10 @@ class ScoreStream:
     drains, reading ends, what was read is answered, and the call ends with UNAVAILABLE.
     """
 
-    def __init__(self, boundary: Boundary, context: Context, max_bytes: int) -> None:
+    def __init__(self, boundary: Boundary, context: Context) -> None:
         self._boundary = boundary
         self._context = context
-        self._allowance = Allowance(max_requests=MAX_IN_FLIGHT, max_bytes=max_bytes)
+        self._allowance = Allowance(max_requests=MAX_IN_FLIGHT, max_bytes=boundary.max_message_bytes)
         # None after the last answer.
         self._answers: asyncio.Queue[_Answer | None] = asyncio.Queue()
         self._tickets: set[Ticket] = set()
@@ -52,30 +52,33 @@ class ScoreStream:
     async def run(self) -> None:
         """Serves the call to its end. Raises UnavailableError when the server drains."""
         reader = asyncio.create_task(self._read())
-        self._boundary.drain.listen(reader.cancel)
+        reader.add_done_callback(self._end_reading)
+        stop_reading = reader.cancel
+        self._boundary.drain.listen(stop_reading)
         try:
             while (answer := await self._answers.get()) is not None:
-                await self._context.write(_encode(answer))
+                await self._context.write(self._encode(answer))
                 self._allowance.give(answer.n_bytes)
         finally:
-            self._boundary.drain.forget(reader.cancel)
-            reader.cancel()
+            self._boundary.drain.forget(stop_reading)
+            stop_reading()
             for ticket in self._tickets:
                 ticket.cancel()
         if not self._has_read_all:
             self._boundary.drain.check()
+            await reader
 
     async def _read(self) -> None:
-        try:
+        await self._allowance.available()
+        while (data := await self._context.read()) is not _EOF:
+            self._allowance.take(len(data))
+            self._accept(data)
             await self._allowance.available()
-            while (data := await self._context.read()) is not _EOF:
-                self._allowance.take(len(data))
-                self._accept(data)
-                await self._allowance.available()
-            self._has_read_all = True
-        finally:
-            self._is_reading = False
-            self._end_if_answered()
+        self._has_read_all = True
+
+    def _end_reading(self, _: asyncio.Task[None]) -> None:
+        self._is_reading = False
+        self._end_if_answered()
 
     def _accept(self, data: bytes) -> None:
         request_id = ""
@@ -103,10 +106,12 @@ class ScoreStream:
         if not self._is_reading and not self._tickets:
             self._answers.put_nowait(None)
 
-
-def _encode(answer: _Answer) -> bytes:
-    outcome = answer.outcome
-    if isinstance(outcome, OffbeatError):
+    def _encode(self, answer: _Answer) -> bytes:
+        outcome = answer.outcome
+        if isinstance(outcome, Scored):
+            try:
+                return self._boundary.encode(stream_response_of(outcome, answer.request_id))
+            except OffbeatError as error:
+                outcome = self._boundary.refusal(error)
         code: int = status_code(outcome).value[0]
         return stream_refusal(answer.request_id, code, details(outcome)).SerializeToString()
-    return stream_response_of(outcome, answer.request_id).SerializeToString()

@@ -25,10 +25,9 @@ class ScoringService:
 
     NAME: str = DESCRIPTOR.services_by_name["AnomalyScoring"].full_name
 
-    def __init__(self, boundary: Boundary, max_message_bytes: int) -> None:
+    def __init__(self, boundary: Boundary) -> None:
         self._boundary = boundary
         self._models = boundary.engine.models
-        self._max_message_bytes = max_message_bytes
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """The methods by name."""
@@ -51,7 +50,7 @@ class ScoringService:
             await self._boundary.drain.passage()
         try:
             self._boundary.count(context)
-            await ScoreStream(self._boundary, context, self._max_message_bytes).run()
+            await ScoreStream(self._boundary, context).run()
         except Exception as error:
             await self._boundary.abort(context, error)
             raise

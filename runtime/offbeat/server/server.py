@@ -46,9 +46,9 @@ class Server:
         self._dispatcher = Dispatcher(self._workers)
         self._models = ServedModels()
         self._drain = Drain()
-        boundary = Boundary(Engine(self._models, self._dispatcher), self._drain)
+        boundary = Boundary(Engine(self._models, self._dispatcher), self._drain, config.max_message_bytes)
         self._services = (
-            ScoringService(boundary, config.max_message_bytes),
+            ScoringService(boundary),
             InferenceService(boundary, config.batching),
         )
         self._health = Health(service.NAME for service in self._services)

@@ -14,7 +14,7 @@ import pytest
 
 from offbeat.inference import open_inference_pb2 as oip
 from offbeat.v1 import scoring_pb2 as v1
-from tests.runtime.folders import random_windows
+from tests.runtime.folders import OUTPUTS, random_windows
 
 from .calls import INFER, SCORE, infer, infer_request, score, score_later, score_request
 from .fakes import FailingBackend, GatedBackend, NumpyBackend, make_scorer
@@ -206,6 +206,20 @@ def test_a_message_above_the_limit_is_refused_by_grpc(serve: Serve) -> None:
     assert "larger than max" in message
 
 
+def test_an_answer_above_the_limit_is_refused_and_the_sizes_told(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve(make_scorer(), max_message_bytes=4096)
+    windows = random_windows(80)
+    for told in (
+        refusal(lambda: score(server.channel, score_request(windows, OUTPUTS))),
+        refusal(lambda: infer(server.channel, infer_request(windows, OUTPUTS))),
+    ):
+        assert told[0] is Code.INVALID_ARGUMENT
+        assert re.search(r"the answer would have \d{4} bytes; expected at most max_message_bytes = 4096", told[1])
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 def test_a_full_queue_is_resource_exhausted_and_tells_the_counts(serve: Serve) -> None:
     backend = GatedBackend()
     server = serve(make_scorer(backend), max_queue_size=2)
@@ -253,7 +267,7 @@ def test_a_cancelled_request_leaves_the_queue_before_a_batch_is_formed(serve: Se
     assert backend.batches == [1, 3]
 
 
-def test_a_client_that_vanishes_takes_its_queued_requests_along(serve: Serve) -> None:
+def test_a_client_that_vanishes_takes_its_queued_requests_along(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     backend = GatedBackend()
     server = serve(make_scorer(backend))
     vanishing = grpc.insecure_channel(server.target)
@@ -267,6 +281,7 @@ def test_a_client_that_vanishes_takes_its_queued_requests_along(serve: Serve) ->
     backend.gate.set()
     assert score(server.channel, score_request(random_windows(3)))
     assert backend.batches == [1, 3]
+    assert caplog.records == []
 
 
 def test_a_draining_server_is_unavailable(serve: Serve) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from offbeat.server.score_stream import MAX_IN_FLIGHT
 from offbeat.v1 import scoring_pb2 as v1
-from tests.runtime.folders import expected_outputs, random_windows
+from tests.runtime.folders import OUTPUTS, expected_outputs, random_windows
 
 from .calls import arrays, score, score_request
 from .fakes import FailingBackend, GatedBackend, make_scorer
@@ -95,6 +95,30 @@ def test_a_refused_request_is_answered_on_the_stream_and_does_not_end_it(
     assert "max_batch_size = 4" in told["large"].message
     assert "incident" in told["broken"].message
     assert [answer.response.id for answer in answers if answer.HasField("response")] == ["good"]
+
+
+def test_an_answer_above_the_limit_is_a_refusal_on_the_stream(serve: Serve) -> None:
+    server = serve(make_scorer(), max_message_bytes=4096)
+    requests = [score_request(random_windows(80), OUTPUTS, id="large"), score_request(random_windows(1), id="small")]
+    answers = {answer.response.id or answer.refusal.id: answer for answer in stream(server, requests)}
+    assert answers["large"].refusal.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert "max_message_bytes = 4096" in answers["large"].refusal.message
+    assert answers["small"].response.outputs
+
+
+def test_clients_that_vanish_in_the_middle_of_their_streams_leave_no_trace(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve(make_scorer(), n_workers=2)
+    for n_answers in range(15):
+        with grpc.insecure_channel(server.target) as vanishing:
+            requests = (score_request(random_windows(50), OUTPUTS, id=str(n)) for n in range(10_000))
+            answers = stream(server, requests, vanishing)
+            for _ in range(n_answers):
+                next(answers)
+    eventually(lambda: server.server._drain._n_calls == 0, "every stream has ended")
+    assert score(server.channel, score_request(random_windows(3))).outputs
+    assert caplog.records == []
 
 
 def test_a_full_queue_is_told_for_each_request(serve: Serve) -> None:
