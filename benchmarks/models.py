@@ -63,6 +63,6 @@ def _provenance() -> dict[str, object]:
         "best_validation_loss": 1.0,
         "seed": 0,
         "trained_at": "2026-01-01T00:00:00+00:00",
-        "torch_version": torch.__version__,
+        "torch_version": str(torch.__version__),
         "offbeat_version": "benchmark",
     }

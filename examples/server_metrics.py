@@ -28,8 +28,9 @@ from offbeat.config import BackendConfig
 from offbeat.data import Dataset, row_means, sliding_windows, window_starts
 from offbeat.result import DEFAULT_OUTPUTS, BoolArray, FloatArray
 from offbeat_export import export_checkpoint
-from offbeat_training import TrainingConfig, fit
+from offbeat_training import TrainingConfig
 from offbeat_training.evaluation import measure
+from offbeat_training.fit import fit
 from offbeat_training.generators import server_metrics, write_csv
 
 MODEL = "server-metrics"
@@ -84,9 +85,7 @@ def main() -> None:
     )
     picture = draw(folder / f"{MODEL}.png", test, errors, found, version.manifest.threshold.value)
     console.print(f"picture: {picture}", highlight=False, soft_wrap=True)
-    console.print(
-        f"next:    {sys.executable} -m offbeat serve {folder / 'models'}", highlight=False, soft_wrap=True
-    )
+    console.print(f"next:    {sys.executable} -m offbeat serve {folder / 'models'}", highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -173,7 +172,8 @@ def draw(path: Path, test: Dataset, errors: NDArray[np.float64], found: BoolArra
     figure, (series, score) = pyplot.subplots(2, 1, sharex=True, figsize=(12, 6.5), layout="constrained")
     for column, (name, colour) in enumerate(zip(test.feature_names, ("tab:blue", "tab:green"), strict=True)):
         series.plot(hours, test.values[:, column], label=name, color=colour, linewidth=0.9)
-    series.set(ylabel="percent", title="Server metrics: test part, scored over gRPC")
+    series.set(ylabel="percent")
+    series.set_title("Server metrics: test part, scored over gRPC", loc="left")
     score.plot(hours, errors, color="black", linewidth=0.9, label="reconstruction error")
     score.axhline(threshold, color="tab:red", linestyle="--", linewidth=1, label="threshold")
     score.set(yscale="log", ylabel="mean error of the windows over a minute", xlabel="hours")
@@ -191,7 +191,7 @@ def draw(path: Path, test: Dataset, errors: NDArray[np.float64], found: BoolArra
             alpha=0.25,
             label="true",
         )
-        axes.legend(loc="upper right", ncols=4, framealpha=0.9)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4, frameon=False)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
     return path
