@@ -19,8 +19,8 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     `values` is float32 [row, feature], or [window, time, feature] for ready-made windows. `timestamps` [row] are the
     file's own words, kept to the end. `labels` [row] or [window] are True where the data is known to be anomalous.
-    `sha256` is the digest of the file, None for generated data. Raises DataError for an empty set, for NaN and
-    infinity, and for parts that do not fit each other.
+    `sha256` is the digest of the file, None for generated data. `n_filled` of the values were missing and filled.
+    Raises DataError for an empty set, for NaN and infinity, and for parts that do not fit each other.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     timestamps: NDArray[np.str_] | None = None
     labels: BoolArray | None = None
     sha256: str | None = None
+    n_filled: int = 0
 
     def __post_init__(self) -> None:
         shape = self.values.shape

@@ -27,7 +27,9 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """Columns of a file: `values` [row, feature], and the words of the time stamps and labels [row]."""
+    """Parts of a file: `values` [row, feature] or [window, time, feature], NaN where missing, and the words of the time
+    stamps and labels [row] or [window].
+    """
 
     values: FloatArray
     feature_names: tuple[str, ...]

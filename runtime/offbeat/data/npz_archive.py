@@ -1,0 +1,82 @@
+"""Arrays of an npz archive as a table."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offbeat.data.column_selection import ColumnSelection
+from offbeat.data.table import Table
+from offbeat.errors import DataError
+from offbeat.result import FloatArray
+
+_NAMES = "feature_names"
+
+
+def read_npz(file: Path, selection: ColumnSelection) -> Table:
+    """The array `key`, the only one where none is named, with its labels, time stamps and `feature_names`.
+
+    Values are [row, feature] or [window, time, feature]. An array without stored names takes the wanted ones in order; one
+    with names gives the wanted ones out of them. Raises DataError, naming the file and the array.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            key = _choose_key(file, archive.files, selection)
+            values = _numbers(file, key, archive[key])
+            labels = _words(file, archive, selection.label_column)
+            timestamps = _words(file, archive, selection.timestamp_column)
+            names = tuple(map(str, archive[_NAMES])) if _NAMES in archive.files else ()
+    except (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{file}: not a readable npz archive: {error}") from error
+    if selection.layout == "windows" and values.ndim == 2:
+        values, names = values[:, :, None], ("value",)
+    names, values = _choose_features(file, names, values, selection.features)
+    return Table(values=values, feature_names=names, timestamps=timestamps, labels=labels)
+
+
+def _choose_key(file: Path, keys: Sequence[str], selection: ColumnSelection) -> str:
+    if selection.key is not None:
+        if selection.key not in keys:
+            raise DataError(f"{file}: no array {selection.key!r}; it holds {', '.join(keys)}")
+        return selection.key
+    others = (selection.label_column, selection.timestamp_column, _NAMES)
+    candidates = [key for key in keys if key not in others]
+    if len(candidates) != 1:
+        raise DataError(f"{file}: holds {', '.join(keys) or 'nothing'}; name one of them as the key")
+    return candidates[0]
+
+
+def _numbers(file: Path, key: str, array: NDArray[np.generic]) -> FloatArray:
+    if array.dtype.kind not in "fiub" or array.ndim not in (1, 2, 3):
+        raise DataError(
+            f"{file}: {key} is {array.dtype} {array.shape}; expected numbers [row, feature] or [window, time, feature]"
+        )
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array.reshape(-1, 1) if array.ndim == 1 else array, dtype=np.float32)
+
+
+def _words(file: Path, archive: np.lib.npyio.NpzFile, key: str | None) -> NDArray[np.str_] | None:
+    if key is None:
+        return None
+    if key not in archive.files:
+        raise DataError(f"{file}: no array {key!r}; it holds {', '.join(archive.files)}")
+    return np.asarray(archive[key].ravel().astype(np.str_))
+
+
+def _choose_features(
+    file: Path, names: tuple[str, ...], values: FloatArray, wanted: tuple[str, ...]
+) -> tuple[tuple[str, ...], FloatArray]:
+    if not names:
+        names = wanted or tuple(f"feature_{index}" for index in range(values.shape[-1]))
+    if len(names) != values.shape[-1]:
+        raise DataError(f"{file}: {values.shape[-1]} features; expected {len(names)}: {', '.join(names)}")
+    if absent := [name for name in wanted if name not in names]:
+        raise DataError(f"{file}: no feature {', '.join(absent)}; it has {', '.join(names)}")
+    if not wanted or wanted == names:
+        return names, values
+    return wanted, np.ascontiguousarray(values[..., [names.index(name) for name in wanted]])
