@@ -5,6 +5,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from offbeat.batching import DynamicBatcher, PendingRequest
 from offbeat.config import BatchingConfig
 from offbeat.errors import InvalidWindowError, OverloadedError

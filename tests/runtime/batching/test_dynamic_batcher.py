@@ -4,8 +4,9 @@ import tracemalloc
 from time import perf_counter
 
 import numpy as np
-import offbeat.batching
 import pytest
+
+import offbeat.batching
 from offbeat.batching import DynamicBatcher, PendingRequest
 from offbeat.config import BatchingConfig
 from offbeat.errors import InvalidWindowError, OverloadedError
