@@ -16,7 +16,10 @@ from offbeat.errors import MissingExtraError
 
 def serve(
     model_repository: Annotated[
-        Path, typer.Argument(envvar="OFFBEAT_MODEL_REPOSITORY", help="Folder of models, <model>/<version>/.")
+        Path,
+        typer.Argument(
+            envvar="OFFBEAT_MODEL_REPOSITORY", help="Folder of models: a folder for each, with one for each version."
+        ),
     ],
     host: Annotated[str, typer.Option(envvar="OFFBEAT_HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="OFFBEAT_PORT", min=0, max=65535, help="0 takes a free port.")] = 8001,

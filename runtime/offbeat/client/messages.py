@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from offbeat.errors import BackendError, InvalidWindowError, UnknownModelError
 from offbeat.result import OUTPUT_NAMES, FloatArray, ScoreResult
+from offbeat.scorer import as_float32, real_array
 from offbeat.v1.scoring_pb2 import (
     DATA_TYPE_BOOL,
     DATA_TYPE_FLOAT32,
@@ -58,20 +59,14 @@ def as_windows(windows: ArrayLike) -> FloatArray:
 
     Raises InvalidWindowError. Whether they fit the model, and are finite, is for the server to say.
     """
-    try:
-        array = np.asarray(windows)
-    except ValueError as error:
-        raise InvalidWindowError(f"windows are not one array of numbers: {error}") from error
-    if array.dtype.kind not in "fiub":
-        raise InvalidWindowError(f"windows have dtype {array.dtype}; expected real numbers, best float32")
+    array = real_array(windows)
     if array.ndim not in (2, 3) or array.size == 0:
         raise InvalidWindowError(
             f"windows have shape {list(array.shape)}; expected [batch, time, feature], or [batch, feature] for a tabular "
             "model, and no empty axis"
         )
     # A value beyond float32 becomes an infinity, which the server refuses by its place.
-    with np.errstate(over="ignore"):
-        return array.astype(np.float32, copy=False)
+    return as_float32(array)
 
 
 def result_of(response: ScoreResponse, backend: str) -> ScoreResult:

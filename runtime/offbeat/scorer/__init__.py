@@ -1,6 +1,6 @@
 """Scoring in this process."""
 
-from offbeat.scorer.checks import check_outputs, check_windows
+from offbeat.scorer.checks import as_float32, check_outputs, check_windows, real_array
 from offbeat.scorer.scorer import Scorer, load
 
-__all__ = ["Scorer", "check_outputs", "check_windows", "load"]
+__all__ = ["Scorer", "as_float32", "check_outputs", "check_windows", "load", "real_array"]

@@ -17,10 +17,9 @@ def check_windows(manifest: Manifest, windows: ArrayLike) -> FloatArray:
 
     Any real number type is taken and converted. Raises InvalidWindowError, saying what was seen and what is expected.
     """
-    array = _as_array(windows)
+    array = real_array(windows)
     _check_shape(manifest, array)
-    with np.errstate(over="ignore"):
-        checked = np.ascontiguousarray(array, dtype=np.float32)
+    checked = as_float32(array)
     if not np.isfinite(checked).all():
         raise InvalidWindowError(_describe_non_finite(checked))
     return checked
@@ -37,7 +36,16 @@ def check_outputs(manifest: Manifest, outputs: Sequence[str]) -> tuple[str, ...]
     return names
 
 
-def _as_array(windows: ArrayLike) -> NDArray[np.generic]:
+def as_float32(array: NDArray[np.generic]) -> FloatArray:
+    """The numbers as C-contiguous float32, without a copy where they are that already; too large ones become infinite."""
+    if array.dtype == np.float32:
+        return np.ascontiguousarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def real_array(windows: ArrayLike) -> NDArray[np.generic]:
+    """The windows as one array of real numbers. Raises InvalidWindowError."""
     try:
         array = np.asarray(windows)
     except ValueError as error:

@@ -1,0 +1,1 @@
+"""offbeat.v1, generated from proto/offbeat/v1."""
