@@ -16,7 +16,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from offbeat.bundle.manifest import (
     Architecture,
-    DataSource,
     FileRecord,
     FormatParity,
     Manifest,
@@ -24,9 +23,9 @@ from offbeat.bundle.manifest import (
     OutputParity,
     Parity,
     TensorSpec,
-    TrainingRecord,
     WindowSpec,
 )
+from offbeat.provenance import DataSource, TrainingRecord
 from offbeat.result import FloatArray, Threshold
 
 MEAN = np.array([10.0, -5.0], np.float32)

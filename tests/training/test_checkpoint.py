@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from offbeat.bundle.manifest import TrainingRecord as ManifestTrainingRecord
 from offbeat.errors import CheckpointError
 from offbeat.result import Threshold
 from offbeat_training import Checkpoint
 from offbeat_training.preprocessing import Normalisation
-from offbeat_training.record import TrainingRecord, WindowSpec
+from offbeat_training.record import WindowSpec
 from tests.training.examples import TRAINING, series_checkpoint, tabular_checkpoint
 
 Content = dict[str, Any]
@@ -52,11 +51,6 @@ def test_a_built_model_is_in_eval_mode_and_independent_of_the_checkpoint() -> No
         for parameter in model.parameters():
             parameter.zero_()
     assert all(tensor.abs().sum() > 0 for tensor in checkpoint.build_model().state_dict().values())
-
-
-def test_the_training_record_has_the_fields_of_the_manifest() -> None:
-    assert TrainingRecord.__struct_fields__ == ManifestTrainingRecord.__struct_fields__
-    assert set(TRAINING) == set(TrainingRecord.__struct_fields__)
 
 
 def test_saving_over_a_file_replaces_it_and_a_failure_leaves_it_alone(

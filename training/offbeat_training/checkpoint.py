@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from offbeat.errors import CheckpointError, ConfigurationError
+from offbeat.provenance import TrainingRecord
 from offbeat.result import Threshold
 from offbeat_training import checkpoint_file
 from offbeat_training.architectures import Architecture, build_architecture
 from offbeat_training.preprocessing import Normalisation
-from offbeat_training.record import FORMAT, SCHEMA_VERSION, CheckpointRecord, TrainingRecord, WindowSpec
+from offbeat_training.record import FORMAT, SCHEMA_VERSION, CheckpointRecord, WindowSpec
 
 MAX_VALIDATION_WINDOWS = 64
 # Every other field of the file is a plain value, described by CheckpointRecord.
@@ -29,7 +30,7 @@ class Checkpoint:
     """One trained model: weights, architecture, preprocessing, threshold and provenance.
 
     `state_dict` fits `build_architecture(architecture_kind, architecture_settings)`. `window` is None for tabular models.
-    `training` holds exactly the fields of `offbeat_training.record.TrainingRecord`, as plain values. `metrics` are free,
+    `training` holds exactly the fields of `offbeat.provenance.TrainingRecord`, as plain values. `metrics` are free,
     finite figures. `validation_windows` are up to 64 held-out normal windows in raw units, float32 [n, time, feature] or
     [n, feature]. Everything is checked when one is made; raises CheckpointError, naming the field.
     """

@@ -21,7 +21,8 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     `latent_dim`, its latent vector being the hidden state. `seq_len` and `stride` are rows of a series; ready-made windows
     keep their own length. `validation_fraction` of the normal windows is held out, for early stopping after `patience`
     epochs without improvement and for the threshold: their `percentile`, unless `threshold` fixes it, in units of the
-    error. `grad_clip` bounds the norm of the gradient. `device` `auto` takes CUDA where a GPU is usable.
+    error. `grad_clip` bounds the norm of the gradient. `device` `auto` takes CUDA where a GPU is usable. `n_threads` are
+    PyTorch's on the CPU: a small LSTM is fastest on one, and a busy machine makes a second cost more than it brings.
     """
 
     preset: Preset = "repeat"
@@ -43,6 +44,7 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     threshold: float | None = None
     seed: int = 0
     device: Device = "auto"
+    n_threads: int = 1
 
     def __post_init__(self) -> None:
         self._check_architecture()
@@ -83,6 +85,7 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         require(0 <= self.weight_decay < math.inf, "weight_decay", self.weight_decay, "a number from 0 up")
         require(self.grad_clip is None or _positive(self.grad_clip), "grad_clip", self.grad_clip, "a positive number")
         require(0 <= self.seed < 2**63, "seed", self.seed, "0 to 2**63 - 1")
+        require(1 <= self.n_threads <= 1024, "n_threads", self.n_threads, "1 to 1024")
         require(self.device in get_args(Device), "device", self.device, f"one of {', '.join(get_args(Device))}")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -27,18 +29,19 @@ from offbeat_training.training_data import Batches, TrainingData, prepare
 def fit(dataset: Dataset, config: TrainingConfig | None = None, *, console: Console | None = None) -> Checkpoint:
     """Trains on the normal part of a data set and keeps the weights of the epoch with the lowest validation loss.
 
-    Progress is drawn on `console` where one is given. The same data, configuration and number of threads give the same
-    weights bit for bit on a CPU; the caller's random state is left as it was. Raises TrainingError where the data are too
+    Progress is drawn on `console` where one is given. The same data and configuration give the same weights bit for bit on
+    a CPU; the caller's random state and number of threads are left as they were. Raises TrainingError where the data are too
     few for the configuration or the loss is not finite, ConfigurationError for a device that is not there.
     """
     config = config or TrainingConfig()
     data = prepare(dataset, config)
     started_s = time.monotonic()
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with _threads(config.n_threads), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(config.seed)
         model = build_preset(config, len(dataset.feature_names))
         best, n_epochs = optimise(model, data, config, console)
-    model.cpu().load_state_dict(best.weights)
+        model.cpu().load_state_dict(best.weights)
+        errors = errors_of(model, data)
     return Checkpoint(
         architecture_kind=model.kind,
         architecture_settings=model.settings(),
@@ -46,11 +49,21 @@ def fit(dataset: Dataset, config: TrainingConfig | None = None, *, console: Cons
         feature_names=dataset.feature_names,
         normalisation=data.normalisation,
         window=data.window,
-        threshold=choose_threshold(errors_of(model, data), config),
+        threshold=choose_threshold(errors, config),
         training=_provenance(dataset, data, config) | _outcome(best, n_epochs),
         metrics={"training_seconds": time.monotonic() - started_s},
         validation_windows=data.raw_validation_windows(MAX_VALIDATION_WINDOWS),
     )
+
+
+@contextlib.contextmanager
+def _threads(n_threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def errors_of(model: Architecture, data: TrainingData, batch_size: int = 1024) -> FloatArray:

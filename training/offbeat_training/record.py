@@ -7,12 +7,12 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from offbeat.provenance import TrainingRecord
 from offbeat.result import Threshold
 
 FORMAT: Final = "offbeat.checkpoint"
 SCHEMA_VERSION: Final = 1
 
-Count = Annotated[int, Meta(ge=0)]
 Size = Annotated[int, Meta(ge=1)]
 
 
@@ -25,29 +25,6 @@ class WindowSpec(_Record, frozen=True, kw_only=True):
 
     length: Size
     stride: Size
-
-
-class DataSource(_Record, frozen=True, kw_only=True):
-    """The file or generator trained on; `sha256` is None for generated data."""
-
-    name: str
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None
-    n_rows: Count
-
-
-class TrainingRecord(_Record, frozen=True, kw_only=True):
-    """Where the weights come from. The keys are those of the manifest's record; losses are in normalised units."""
-
-    source: DataSource
-    n_training_windows: Count
-    n_validation_windows: Count
-    n_epochs: Count
-    best_epoch: Count
-    best_validation_loss: float
-    seed: int
-    trained_at: str
-    torch_version: str
-    offbeat_version: str
 
 
 class CheckpointRecord(_Record, frozen=True, kw_only=True):

@@ -61,6 +61,7 @@ def train(
     ] = _DEFAULT.threshold,
     seed: Annotated[int, flag("seed", "Of weights, order, dropout and split.")] = _DEFAULT.seed,
     device: Annotated[Device, flag("device", "auto takes CUDA where a GPU is usable.")] = _DEFAULT.device,
+    n_threads: Annotated[int, flag("n-threads", "PyTorch's threads on the CPU.", min=1)] = _DEFAULT.n_threads,
     features: Annotated[
         str, flag("features", "Names of the columns to learn, with commas between; all numeric ones by default.")
     ] = "",

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from offbeat.errors import BundleError, ConfigurationError, require
+from offbeat.provenance import Count, Digest, TrainingRecord
 from offbeat.result import OUTPUT_NAMES, Threshold
 
 SCHEMA_VERSION = 1
@@ -18,8 +19,6 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 # The largest |Δerror| / max(1, error) that a manifest may claim as its bound; float32 models use 1e-5.
 MAX_PARITY_BOUND = 0.1
 
-Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-Count = Annotated[int, Meta(ge=0)]
 Size = Annotated[int, Meta(ge=1)]
 Axis = int | Literal["batch", "time"]
 
@@ -58,29 +57,6 @@ class Architecture(_Record, frozen=True):
     kind: str
     settings: dict[str, bool | int | float | str | list[int]]
     n_parameters: Count
-
-
-class DataSource(_Record, frozen=True):
-    """A file or generator the model was trained on, so that the training can be traced."""
-
-    name: str
-    sha256: Digest | None
-    n_rows: Count
-
-
-class TrainingRecord(_Record, frozen=True):
-    """Where the weights come from."""
-
-    source: DataSource
-    n_training_windows: Count
-    n_validation_windows: Count
-    n_epochs: Count
-    best_epoch: Count
-    best_validation_loss: float
-    seed: int
-    trained_at: str
-    torch_version: str
-    offbeat_version: str
 
 
 class OutputParity(_Record, frozen=True):
