@@ -15,10 +15,10 @@ from offbeat.bundle.manifest import (
     Normalisation,
     Parity,
     TensorSpec,
-    TrainingRecord,
     WindowSpec,
 )
 from offbeat.errors import require
+from offbeat.provenance import TrainingRecord
 from offbeat.result import Threshold
 from offbeat_export.onnx_export import OPSET
 from offbeat_export.parity import PARITY_BOUND
