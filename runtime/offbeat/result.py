@@ -16,31 +16,55 @@ BoolArray = NDArray[np.bool_]
 
 DEFAULT_OUTPUTS: tuple[str, ...] = ("reconstruction_error", "anomaly_score", "is_anomaly")
 
-ThresholdMethod = Literal["percentile", "fixed"]
+ThresholdMethod = Literal["percentile", "fixed", "best-f1", "pot", "conformal"]
+# What each method has to say of itself; every other parameter is None.
+_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "percentile": ("percentile",),
+    "fixed": (),
+    "best-f1": ("f1",),
+    "pot": ("false_alarm_rate", "initial_percentile"),
+    "conformal": ("false_alarm_rate",),
+}
 
 
 class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The reconstruction error above which a window is an anomaly, and how it was chosen.
 
-    `value` is in units of `reconstruction_error` (the loss on normalised values). For the method
-    `percentile`, `percentile` is the percentile taken, in percent, over `n_windows` held-out normal windows.
-    Raises ConfigurationError for a value that is not a positive, finite float32.
+    `value` is in units of `reconstruction_error` (the loss on normalised values), chosen over `n_windows` held-out
+    windows. `percentile`: the percentile taken, in percent. `best-f1`: the `f1` reached on labelled windows. `pot` (peaks
+    over threshold): the target `false_alarm_rate`, and the `initial_percentile` above which the tail was fitted.
+    `conformal`: the guaranteed `false_alarm_rate`. Raises ConfigurationError for a value that is not a positive, finite
+    float32, and for parameters that are not exactly the method's own.
     """
 
     value: float
     method: ThresholdMethod
     n_windows: Annotated[int, msgspec.Meta(ge=0)] = 0
     percentile: Annotated[float, msgspec.Meta(ge=0, le=100)] | None = None
+    false_alarm_rate: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
+    initial_percentile: Annotated[float, msgspec.Meta(ge=0, lt=100)] | None = None
+    f1: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
 
     def __post_init__(self) -> None:
         with np.errstate(over="ignore", under="ignore"):
             as_float32 = float(np.float32(self.value))
         if not (math.isfinite(as_float32) and as_float32 >= float(np.finfo(np.float32).tiny)):
             raise ConfigurationError(f"threshold is {self.value!r}; expected a positive, normal float32 number")
-        if (self.percentile is None) != (self.method != "percentile"):
-            raise ConfigurationError(
-                f"threshold method {self.method!r} with percentile {self.percentile!r}: give a percentile exactly when the method is 'percentile'"
-            )
+        expected = _PARAMETERS[self.method]
+        for name in ("percentile", "false_alarm_rate", "initial_percentile", "f1"):
+            given = getattr(self, name)
+            if (given is not None) != (name in expected):
+                words = " and ".join(expected) or "none of them"
+                raise ConfigurationError(f"threshold method {self.method!r} has {name} {given!r}; expected {words}")
+
+    @property
+    def how(self) -> str:
+        """How it was chosen, in words for a table."""
+        if self.method == "fixed":
+            return "fixed"
+        facts = [f"{name.replace('_', ' ')} {getattr(self, name):g}" for name in _PARAMETERS[self.method]]
+        words = facts if self.method == "percentile" else [self.method, *facts]
+        return f"{', '.join(words)}, of {self.n_windows:,} windows"
 
 
 class ScoreResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):

@@ -31,6 +31,9 @@ from offbeat.result import Threshold
         (Threshold, {"value": 1e-320}),
         (Threshold, {"value": 1.0, "method": "percentile"}),
         (Threshold, {"value": 1.0, "method": "fixed", "percentile": 95.0}),
+        (Threshold, {"value": 1.0, "method": "pot", "false_alarm_rate": 0.01}),
+        (Threshold, {"value": 1.0, "method": "conformal", "false_alarm_rate": 0.01, "initial_percentile": 98.0}),
+        (Threshold, {"value": 1.0, "method": "best-f1"}),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(kind: type[Any], setting: dict[str, Any]) -> None:
@@ -48,3 +51,24 @@ def test_unknown_settings_are_refused() -> None:
 def test_configuration_cannot_be_changed_once_made() -> None:
     with pytest.raises(AttributeError):
         BatchingConfig().max_batch_size = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"method": "fixed"}, "fixed"),
+        ({"method": "percentile", "percentile": 99.5, "n_windows": 1200}, "percentile 99.5, of 1,200 windows"),
+        (
+            {"method": "pot", "false_alarm_rate": 0.01, "initial_percentile": 98.0, "n_windows": 800},
+            "pot, false alarm rate 0.01, initial percentile 98, of 800 windows",
+        ),
+        ({"method": "best-f1", "f1": 0.75, "n_windows": 90}, "best-f1, f1 0.75, of 90 windows"),
+    ],
+)
+def test_a_threshold_says_how_it_was_chosen(settings: dict[str, Any], words: str) -> None:
+    assert Threshold(value=1.0, **settings).how == words
+
+
+def test_a_threshold_written_before_there_were_other_methods_is_read() -> None:
+    old = {"value": 0.5, "method": "percentile", "n_windows": 20, "percentile": 95.0}
+    assert msgspec.convert(old, Threshold).false_alarm_rate is None

@@ -112,13 +112,12 @@ def _check_writable(out: Path) -> None:
 
 def _summary(checkpoint: Checkpoint, out: Path) -> Table:
     training, threshold = msgspec.convert(checkpoint.training, dict), checkpoint.threshold
-    how = "fixed" if threshold.percentile is None else f"percentile {threshold.percentile:g} of {threshold.n_windows:,}"
     table = Table(show_header=False, title=f"{checkpoint.architecture_kind} on {training['source']['name']}")
     for name, value in {
         "windows": f"{training['n_training_windows']:,} learnt from, {training['n_validation_windows']:,} held out",
         "epochs": f"{training['n_epochs']}, the best was {training['best_epoch']}",
         "best loss": f"{training['best_validation_loss']:.6g} on the held-out windows",
-        "threshold": f"{threshold.value:.6g} ({how})",
+        "threshold": f"{threshold.value:.6g} ({threshold.how})",
         "seconds": f"{checkpoint.metrics['training_seconds']:.1f}",
         "checkpoint": str(out),
     }.items():

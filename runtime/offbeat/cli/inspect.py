@@ -31,7 +31,6 @@ def inspect(model: ModelArgument, as_json: JsonOption = False) -> None:
 def _summary(version: ModelVersion) -> Table:
     manifest = version.manifest
     window, training, threshold = manifest.window, manifest.training, manifest.threshold
-    how = f" ({threshold.percentile:g}th percentile)" if threshold.percentile is not None else f" ({threshold.method})"
     rows = {
         "folder": str(version.path),
         "description": manifest.description or "-",
@@ -41,7 +40,7 @@ def _summary(version: ModelVersion) -> Table:
         "window": "-"
         if window is None
         else f"{window.length} steps" + (", any length" if window.is_time_dynamic else ""),
-        "threshold": f"{threshold.value:.6g}{how}",
+        "threshold": f"{threshold.value:.6g} ({threshold.how})",
         "trained": f"{training.trained_at} on {training.source.name}, {training.n_training_windows:,} windows, "
         f"{training.n_epochs} epochs, seed {training.seed}",
         "metrics": ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items()) or "-",
