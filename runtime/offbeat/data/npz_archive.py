@@ -25,7 +25,8 @@ def read_npz(file: Path, selection: ColumnSelection) -> Table:
     with names gives the wanted ones out of them. Raises DataError, naming the file and the array.
     """
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        # An open file, because numpy leaves one that it opened open where it is no archive.
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             key = _choose_key(file, archive.files, selection)
             values = _numbers(file, key, archive[key])
             labels = _words(file, archive, selection.label_column)

@@ -40,15 +40,20 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     def summary(self) -> str:
         """One line for people: the median step, and every irregularity that there is."""
         unit = f" {self.unit}" if self.unit else ""
-        gaps = f"{self.n_gaps:,} gaps, the largest {self.largest_gap:g}{unit} after row {self.largest_gap_row}"
-        parts = [
-            f"median step {self.median_step:g}{unit}",
-            gaps if self.n_gaps else "no gaps",
-            f"{self.n_uneven:,} uneven steps" if self.n_uneven else "",
-            f"{self.n_duplicates:,} duplicate time stamps" if self.n_duplicates else "",
-            f"{self.n_out_of_order:,} rows out of order" if self.n_out_of_order else "",
-        ]
-        return ", ".join(part for part in parts if part)
+        parts = [f"median step {self.median_step:g}{unit}"]
+        if self.n_gaps:
+            parts.append(
+                f"{_count(self.n_gaps, 'gap')}, the largest {self.largest_gap:g}{unit} after row {self.largest_gap_row}"
+            )
+        counts = ((self.n_uneven, "uneven step"), (self.n_duplicates, "duplicate time stamp"))
+        parts += [_count(number, noun) for number, noun in counts if number]
+        if self.n_out_of_order:
+            parts.append(f"{_count(self.n_out_of_order, 'row')} out of order")
+        return ", ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def describe_sampling(timestamps: NDArray[np.str_]) -> Sampling:

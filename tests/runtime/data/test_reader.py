@@ -131,3 +131,17 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.npz").write_bytes(b"hello")
     with pytest.raises(DataError, match="not a readable npz"):
         read_dataset(tmp_path / "t.npz")
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 nothing", b"PK\x05\x06", b"\x93NUMPY", b""])
+def test_a_damaged_archive_is_refused_and_left_closed(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "t.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"t\.npz: not a readable npz"):
+        read_dataset(tmp_path / "t.npz")
+
+
+def test_one_array_that_was_saved_alone_is_no_archive(tmp_path: Path) -> None:
+    np.save(tmp_path / "t.npy", np.ones(3))
+    (tmp_path / "t.npy").rename(tmp_path / "t.npz")
+    with pytest.raises(DataError, match=r"t\.npz: not a readable npz"):
+        read_dataset(tmp_path / "t.npz")

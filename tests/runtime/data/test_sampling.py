@@ -18,7 +18,7 @@ def test_even_steps_are_regular() -> None:
     sampling = describe_sampling(at_seconds(*range(0, 600, 60)))
     assert sampling.is_regular
     assert (sampling.median_step, sampling.unit, sampling.n_rows) == (60, "s", 10)
-    assert sampling.summary() == "median step 60 s, no gaps"
+    assert sampling.summary() == "median step 60 s"
 
 
 def test_gaps_are_counted_and_the_largest_is_placed() -> None:
@@ -30,7 +30,7 @@ def test_gaps_are_counted_and_the_largest_is_placed() -> None:
 def test_duplicates_and_rows_out_of_order_are_counted() -> None:
     sampling = describe_sampling(at_seconds(0, 1, 1, 2, 1.5, 2, 3))
     assert (sampling.n_duplicates, sampling.n_out_of_order) == (2, 1)
-    assert "2 duplicate time stamps, 1 rows out of order" in sampling.summary()
+    assert "2 duplicate time stamps, 1 row out of order" in sampling.summary()
 
 
 def test_a_jitter_of_one_percent_is_forgiven_and_more_is_uneven() -> None:
@@ -51,7 +51,7 @@ def test_time_zones_are_told_apart() -> None:
 def test_plain_numbers_have_no_unit() -> None:
     sampling = describe_sampling(np.array(["0", "0.5", "1.0", "7"]))
     assert (sampling.unit, sampling.n_gaps) == ("", 1)
-    assert sampling.summary() == "median step 0.5, 1 gaps, the largest 6 after row 3"
+    assert sampling.summary() == "median step 0.5, 1 gap, the largest 6 after row 3"
 
 
 @pytest.mark.parametrize("n_rows", [0, 1])
@@ -84,7 +84,7 @@ def test_irregular_and_unreadable_time_stamps_are_noted_and_kept(tmp_path: Path)
     file.write_text("time,v\n2024-01-01,1\n2024-01-02,2\n2024-01-05,3\n")
     dataset = read_dataset(file)
     assert np.asarray(dataset.timestamps).tolist() == ["2024-01-01", "2024-01-02", "2024-01-05"]
-    assert data_notes(dataset) == ("t.csv: irregular sampling: median step 172800 s, no gaps, 2 uneven steps",)
+    assert data_notes(dataset) == ("t.csv: irregular sampling: median step 172800 s, 2 uneven steps",)
     file.write_text("time,v\nMonday,1\nTuesday,2\n")
     (note,) = data_notes(read_dataset(file))
     assert "sampling unknown: row 1: time stamp 'Monday'" in note
