@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from offbeat.data import ColumnSelection, Dataset, read_dataset
-from offbeat_training.evaluation.labels import LabelSelection, read_labels
 
 
 def read_nab(path: str | os.PathLike[str], windows: str | os.PathLike[str], series: str | None = None) -> Dataset:
@@ -19,6 +18,9 @@ def read_nab(path: str | os.PathLike[str], windows: str | os.PathLike[str], seri
 
     Source: Lavin, Ahmad, *Evaluating Real-Time Anomaly Detection Algorithms: the Numenta Anomaly Benchmark*, ICMLA 2015.
     """
+    # Judging brings scikit-learn along, which reading does not need.
+    from offbeat_training.evaluation import LabelSelection, read_labels
+
     file = Path(path)
     dataset = read_dataset(file, ColumnSelection(features=("value",), timestamp_column="timestamp", delimiter=","))
     selection = LabelSelection(series=series or f"{file.absolute().parent.name}/{file.name}")
