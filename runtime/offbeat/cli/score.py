@@ -14,7 +14,7 @@ from offbeat.cli.score_file import score_dataset
 from offbeat.cli.score_source import open_source
 from offbeat.cli.score_table import write_scores
 from offbeat.config import BackendConfig
-from offbeat.data import ColumnSelection, read_dataset
+from offbeat.data import ColumnSelection, MissingPolicy, data_notes, read_dataset
 from offbeat.errors import ConfigurationError
 
 
@@ -49,6 +49,9 @@ def score(
         Literal["rows", "windows"],
         typer.Option(envvar="OFFBEAT_LAYOUT", help="What a line of the data is: a step, or a window of one feature."),
     ] = "rows",
+    missing: Annotated[
+        MissingPolicy, typer.Option(envvar="OFFBEAT_MISSING", help="What becomes of NaN and empty cells.")
+    ] = "reject",
     timeout_s: Annotated[
         float, typer.Option(envvar="OFFBEAT_TIMEOUT_S", min=0.001, help="For each call of the server.")
     ] = 30.0,
@@ -59,7 +62,7 @@ def score(
     """Score a file and write a csv: row or window, timestamp, reconstruction_error, anomaly_score, is_anomaly.
 
     The features are taken by the names the model was trained with. A row of a series gets the mean error of all windows
-    that cover it.
+    that cover it. Values that were filled, and irregular time stamps, are told on standard error.
 
     Examples: `offbeat score metrics.csv --model models/server-metrics --out scores.csv`, and against a server
     `offbeat score metrics.csv --server 127.0.0.1:8001 --model server-metrics --out scores.csv`
@@ -75,8 +78,11 @@ def score(
             delimiter=delimiter,
             key=key,
             layout=layout,
+            missing=missing,
         )
         dataset = read_dataset(data, columns)
+        for note in data_notes(dataset):
+            console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
         scores = score_dataset(source, dataset, per=per, stride=stride, batch_size=batch_size, console=console)
     write_scores(scores, None if out == Path("-") else out, sys.stdout)
     console.print(

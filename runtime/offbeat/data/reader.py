@@ -65,12 +65,13 @@ def _read_columns(file: Path, selection: ColumnSelection) -> Table:
 def _filled(file: Path, table: Table, policy: MissingPolicy) -> tuple[FloatArray, int]:
     values, n_filled = fill_missing(table.values, policy)
     left = np.isnan(values)
-    if policy != "reject" and left.any():
+    if left.any():
         *place, feature = (int(index) for index in np.argwhere(left)[0])
-        where = f"row {place[0] + 1}" if len(place) == 1 else f"window {place[0] + 1}"
+        where = f"row {place[0] + 1}" if len(place) == 1 else f"window {place[0] + 1}, step {place[1] + 1}"
+        needed = "numbers, or a policy for gaps: --missing" if policy == "reject" else f"one before it, for {policy}"
         raise DataError(
-            f"{file}: {int(left.sum())} missing value(s) with none before them, the first in {where}, "
-            f"column {table.feature_names[feature]!r}; {policy} needs a value before each gap"
+            f"{file}: {int(left.sum()):,} missing value(s), the first in {where}, "
+            f"column {table.feature_names[feature]!r}; expected {needed}"
         )
     return values, n_filled
 

@@ -90,8 +90,19 @@ def test_an_npz_array_is_filled_as_told(tmp_path: Path) -> None:
 
 def test_a_leading_gap_is_refused_with_its_place_and_the_policy(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n1,\n2,\n3,4\n")
-    with pytest.raises(DataError, match=r"t\.csv: 2 missing .* row 1, column 'b'; forward-fill needs a value before"):
+    with pytest.raises(
+        DataError, match=r"t\.csv: 2 missing .* row 1, column 'b'; expected one before it, for forward-fill"
+    ):
         read_dataset(tmp_path / "t.csv", ColumnSelection(missing="forward-fill"))
+
+
+def test_a_gap_at_the_start_of_a_window_is_refused_with_window_and_step(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", x=np.array([[1.0, 2, 3], [1, NAN, 3], [NAN, NAN, 3]]))
+    selection = ColumnSelection(layout="windows", missing="interpolate")
+    with pytest.raises(DataError, match=r"2 missing .* window 3, step 1, column 'value'; expected one before it"):
+        read_dataset(tmp_path / "t.npz", selection)
+    with pytest.raises(DataError, match=r"3 missing .* window 2, step 2, .* a policy for gaps: --missing"):
+        read_dataset(tmp_path / "t.npz", ColumnSelection(layout="windows"))
 
 
 def test_infinity_is_refused_under_every_policy(tmp_path: Path) -> None:
