@@ -176,7 +176,7 @@ def test_tsb_ad_learns_from_the_prefix_and_judges_the_whole_series(tmp_path: Pat
         ("t_tr_1_1st_1.csv", "a,label\n1,0\n2,1\n", "expected values and, last, Label"),
         ("t_tr_1_1st_1.csv", "Label\n0\n1\n", "expected values and, last, Label"),
         ("t_tr_1_1st_1.csv", "a,Label\n1,0\n2,3\n", "row 2, column 'Label' is 3"),
-        ("t_tr_1_1st_0.csv", "a,Label\n1,0\n2,1\n", "first anomaly is in row 1; expected 0"),
+        ("t_tr_1_1st_0.csv", "a,Label\n1,0\n2,1\n", "first anomaly is in row 1, counted from 0; expected 0"),
         ("t_tr_1_1st_0.csv", "a,Label\n1,0\n2,0\n", "first anomaly is in row None"),
         ("t_tr_2_1st_1.csv", "a,Label\n1,0\n2,1\n", "2 rows to learn from; expected 1 to 1"),
     ],
