@@ -15,6 +15,7 @@ from offbeat.result import FloatArray
 
 _DELIMITERS = ",;\t| "
 _TIMESTAMP_NAMES = ("timestamp", "datetime", "date", "time")
+_NULLS = ("", "na", "n/a", "#n/a", "null")
 _HEAD_BYTES = 64 * 1024
 
 
@@ -38,16 +39,18 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def read_csv(file: Path, columns: Columns, delimiter: str | None) -> Table:
-    """Reads a csv file. A first line of numbers alone is data, and its columns are named `0`, `1`, ….
+    """Reads a csv file. Where the first line is numbers alone, the columns are named by their places, `0`, `1`, ….
 
+    Such a line is data itself, unless there is a word under one of its numbers: then it only numbers the columns.
     The delimiter and a column of time stamps are recognised where they are not given. Raises DataError.
     """
     csv = _pyarrow("csv")
     head = _head_lines(file)
     delimiter = delimiter or max(_DELIMITERS, key=head[0].count)
     header, first_row = _split(head[0], delimiter), _split(head[1] if len(head) > 1 else "", delimiter)
-    has_header = not all(map(_is_number, header))
-    names = header if has_header else [str(index) for index in range(len(header))]
+    has_names = not all(map(_is_number, header))
+    has_header = has_names or any(cell.lower() not in _NULLS and not _is_number(cell) for cell in first_row)
+    names = header if has_names else [str(index) for index in range(len(header))]
     columns = _resolved(file, columns, names, dict(zip(names, first_row if has_header else header, strict=False)))
     words = [name for name in (columns.timestamp, columns.label) if name]
     types = {**dict.fromkeys(columns.features, "float64"), **dict.fromkeys(words, "string")}

@@ -41,6 +41,21 @@ def test_csv_without_a_header_names_its_columns_by_number(tmp_path: Path) -> Non
     assert dataset.n_rows == 2
 
 
+def test_a_first_line_that_only_numbers_the_columns_is_no_data(tmp_path: Path) -> None:
+    file = write(tmp_path / "t.csv", "0,0,1\nnormal,0.5,0.25\nhigh,1,2\n")
+    selection = ColumnSelection(label_column="0", normal_label="normal", layout="windows")
+    dataset = read_dataset(file, selection)
+    assert dataset.values[:, :, 0].tolist() == [[0.5, 0.25], [1, 2]]
+    assert np.asarray(dataset.labels).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("gap", ["", "NA", "nan"])
+def test_a_gap_under_a_number_makes_the_first_line_no_header(tmp_path: Path, gap: str) -> None:
+    file = write(tmp_path / "t.csv", f"1,2\n{gap},4\n")
+    dataset = read_dataset(file, ColumnSelection(missing="forward-fill"))
+    assert dataset.values.tolist() == [[1, 2], [1, 4]]
+
+
 @pytest.mark.parametrize("name", ["when", "ds"])
 def test_a_timestamp_column_is_recognised_by_its_first_value(tmp_path: Path, name: str) -> None:
     dataset = read_dataset(write(tmp_path / "t.csv", f"{name},v\n2024-01-01T00:00:00,1\n2024-01-02T00:00:00,2\n"))
