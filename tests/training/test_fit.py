@@ -14,7 +14,7 @@ from offbeat.errors import ConfigurationError, TrainingError
 from offbeat_training import Checkpoint, TrainingConfig
 from offbeat_training.fit import fit
 from offbeat_training.reconstruction_error import window_errors
-from offbeat_training.threshold import choose_threshold
+from offbeat_training.thresholds import choose_threshold
 from offbeat_training.training_data import prepare
 from tests.training.examples import table, waves
 

@@ -9,6 +9,7 @@ import msgspec
 
 from offbeat.config import Device
 from offbeat.errors import require
+from offbeat.result import ThresholdMethod
 
 Preset = Literal["repeat", "tabular"]
 Optimiser = Literal["adam", "adamw", "sgd"]
@@ -20,9 +21,10 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     None in `hidden_size`, `num_layers`, `latent_dim` and `dropout` takes the preset's default; `repeat` has no
     `latent_dim`, its latent vector being the hidden state. `seq_len` and `stride` are rows of a series; ready-made windows
     keep their own length. `validation_fraction` of the normal windows is held out, for early stopping after `patience`
-    epochs without improvement and for the threshold: their `percentile`, unless `threshold` fixes it, in units of the
-    error. `grad_clip` bounds the norm of the gradient. `device` `auto` takes CUDA where a GPU is usable. `n_threads` are
-    PyTorch's on the CPU: a small LSTM is fastest on one, and a busy machine makes a second cost more than it brings.
+    epochs without improvement and for the threshold. `threshold_method` None is their `percentile`, or `fixed` where
+    `threshold` is given, in units of the error; `false_alarm_rate` is the share of normal windows that `pot` and
+    `conformal` aim at, None for 1 %. `grad_clip` bounds the norm of the gradient. `device` `auto` takes CUDA where a GPU
+    is usable. `n_threads` are PyTorch's on the CPU: a small LSTM is fastest on one, and a busy machine makes a second cost more than it brings.
     """
 
     preset: Preset = "repeat"
@@ -42,6 +44,8 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     validation_fraction: float = 0.2
     percentile: float = 95.0
     threshold: float | None = None
+    threshold_method: ThresholdMethod | None = None
+    false_alarm_rate: float | None = None
     seed: int = 0
     device: Device = "auto"
     n_threads: int = 1
@@ -52,9 +56,29 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         require(
             0 < self.validation_fraction < 1, "validation_fraction", self.validation_fraction, "above 0 and below 1"
         )
+        self._check_threshold()
+
+    @property
+    def chosen_threshold_method(self) -> ThresholdMethod:
+        """The method asked for, or the one that follows from the other fields."""
+        return self.threshold_method or ("percentile" if self.threshold is None else "fixed")
+
+    @property
+    def target_false_alarm_rate(self) -> float:
+        """The share of normal windows that `pot` and `conformal` let exceed the threshold."""
+        return 0.01 if self.false_alarm_rate is None else self.false_alarm_rate
+
+    def _check_threshold(self) -> None:
+        method, rate, methods = self.chosen_threshold_method, self.false_alarm_rate, get_args(ThresholdMethod)
+        require(method in methods, "threshold_method", method, f"one of {', '.join(methods)}")
         require(0 < self.percentile <= 100, "percentile", self.percentile, "above 0, up to 100")
-        if self.threshold is not None:
-            require(_positive(self.threshold), "threshold", self.threshold, "a positive number")
+        require(self.threshold is None or _positive(self.threshold), "threshold", self.threshold, "a positive number")
+        expected = "a number with threshold_method fixed, none with any other"
+        require((self.threshold is None) == (method != "fixed"), "threshold", self.threshold, expected)
+        if rate is not None:
+            expected = "none: it goes with threshold_method pot or conformal"
+            require(method in ("pot", "conformal"), "false_alarm_rate", rate, expected)
+            require(0 < rate <= 0.25, "false_alarm_rate", rate, "above 0, up to 0.25")
 
     def _check_architecture(self) -> None:
         require(self.preset in get_args(Preset), "preset", self.preset, f"one of {', '.join(get_args(Preset))}")

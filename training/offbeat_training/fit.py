@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 
 from offbeat.data import Dataset
-from offbeat.result import FloatArray
+from offbeat.result import FloatArray, Threshold
 from offbeat_training.architectures import Architecture
 from offbeat_training.best_weights import BestWeights
 from offbeat_training.checkpoint import MAX_VALIDATION_WINDOWS, Checkpoint
@@ -22,7 +22,8 @@ from offbeat_training.config import TrainingConfig
 from offbeat_training.optimise import optimise
 from offbeat_training.presets import build_preset
 from offbeat_training.reconstruction_error import window_errors
-from offbeat_training.threshold import choose_threshold
+from offbeat_training.split import Indices
+from offbeat_training.thresholds import choose_threshold, require_enough_windows
 from offbeat_training.training_data import Batches, TrainingData, prepare
 
 
@@ -35,13 +36,14 @@ def fit(dataset: Dataset, config: TrainingConfig | None = None, *, console: Cons
     """
     config = config or TrainingConfig()
     data = prepare(dataset, config)
+    require_enough_windows(data.validation.size, data.anomalous.size, config)
     started_s = time.monotonic()
     with _threads(config.n_threads), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(config.seed)
         model = build_preset(config, len(dataset.feature_names))
         best, n_epochs = optimise(model, data, config, console)
         model.cpu().load_state_dict(best.weights)
-        errors = errors_of(model, data)
+        threshold = _threshold(model, data, config)
     return Checkpoint(
         architecture_kind=model.kind,
         architecture_settings=model.settings(),
@@ -49,7 +51,7 @@ def fit(dataset: Dataset, config: TrainingConfig | None = None, *, console: Cons
         feature_names=dataset.feature_names,
         normalisation=data.normalisation,
         window=data.window,
-        threshold=choose_threshold(errors, config),
+        threshold=threshold,
         training=_provenance(dataset, data, config) | _outcome(best, n_epochs),
         metrics={"training_seconds": time.monotonic() - started_s},
         validation_windows=data.raw_validation_windows(MAX_VALIDATION_WINDOWS),
@@ -66,12 +68,22 @@ def _threads(n_threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def errors_of(model: Architecture, data: TrainingData, batch_size: int = 1024) -> FloatArray:
-    """The error of each validation window [window], in the order of the data, dropout off."""
+def errors_of(model: Architecture, windows: FloatArray, positions: Indices, batch_size: int = 1024) -> FloatArray:
+    """The error of each of the normalised windows at `positions` [window], in that order, dropout off."""
+    if not positions.size:
+        return np.empty(0, np.float32)
     model.eval()
     with torch.inference_mode():
-        errors = [window_errors(batch, model(batch))[0] for batch in Batches(data.windows, data.validation, batch_size)]
+        errors = [window_errors(batch, model(batch))[0] for batch in Batches(windows, positions, batch_size)]
     return np.concatenate([each.numpy() for each in errors])
+
+
+def _threshold(model: Architecture, data: TrainingData, config: TrainingConfig) -> Threshold:
+    held_out = errors_of(model, data.windows, data.validation)
+    # Only best-f1 looks at anomalies; the normal windows learnt from are stood for by those held out.
+    needs_anomalies = config.chosen_threshold_method == "best-f1"
+    anomalous = errors_of(model, data.windows, data.anomalous if needs_anomalies else data.anomalous[:0])
+    return choose_threshold(held_out, config, anomalous, 1 + data.training.size / data.validation.size)
 
 
 def _provenance(dataset: Dataset, data: TrainingData, config: TrainingConfig) -> dict[str, Any]:

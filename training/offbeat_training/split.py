@@ -49,6 +49,12 @@ def split_samples(
     return np.sort(shuffled[n_validation:]), np.sort(shuffled[:n_validation])
 
 
+def anomalous_starts(n_rows: int, length: int, stride: int, labels: BoolArray | None) -> Indices:
+    """First rows of the windows that hold a row labelled anomalous [row], none without labels."""
+    starts = np.arange(0, n_rows - length + 1, stride, dtype=np.int64)
+    return np.setdiff1d(starts, _normal_starts(n_rows, length, stride, labels), assume_unique=True)
+
+
 def _normal_starts(n_rows: int, length: int, stride: int, labels: BoolArray | None) -> Indices:
     starts = np.arange(0, n_rows - length + 1, stride, dtype=np.int64)
     if labels is None:

@@ -14,6 +14,7 @@ from offbeat.config import Device
 from offbeat.data import ColumnSelection, read_dataset
 from offbeat.data.dataset import Layout
 from offbeat.errors import ConfigurationError
+from offbeat.result import ThresholdMethod
 from offbeat_training.config import Optimiser, Preset, TrainingConfig
 from offbeat_training.flags import flag, training_extra
 
@@ -59,6 +60,12 @@ def train(
     threshold: Annotated[
         float | None, flag("threshold", "A fixed threshold instead, in units of the error.")
     ] = _DEFAULT.threshold,
+    threshold_method: Annotated[
+        ThresholdMethod | None, flag("threshold-method", "Default percentile; fixed with --threshold.")
+    ] = _DEFAULT.threshold_method,
+    false_alarm_rate: Annotated[
+        float | None, flag("false-alarm-rate", "Of normal windows, with pot and conformal. Default 0.01.")
+    ] = _DEFAULT.false_alarm_rate,
     seed: Annotated[int, flag("seed", "Of weights, order, dropout and split.")] = _DEFAULT.seed,
     device: Annotated[Device, flag("device", "auto takes CUDA where a GPU is usable.")] = _DEFAULT.device,
     n_threads: Annotated[int, flag("n-threads", "PyTorch's threads on the CPU.", min=1)] = _DEFAULT.n_threads,

@@ -15,7 +15,7 @@ from offbeat.result import FloatArray
 from offbeat_training.config import TrainingConfig
 from offbeat_training.preprocessing import Normalisation
 from offbeat_training.record import WindowSpec
-from offbeat_training.split import Indices, split_samples, split_series
+from offbeat_training.split import Indices, anomalous_starts, split_samples, split_series
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,13 +23,14 @@ class TrainingData:
     """Windows [window, time, feature], or rows [row, feature] of a table, and the two parts of them.
 
     `windows` are normalised, `raw_windows` are not; both are views wherever windows overlap. `training` and `validation`
-    are positions along their first axis.
+    are positions along their first axis, and `anomalous` are those of the windows with a label that says so.
     """
 
     windows: FloatArray
     raw_windows: FloatArray
     training: Indices
     validation: Indices
+    anomalous: Indices
     normalisation: Normalisation
     window: WindowSpec | None
 
@@ -93,6 +94,7 @@ def _prepare_series(dataset: Dataset, config: TrainingConfig) -> TrainingData:
         raw_windows=sliding_windows(dataset.values, length),
         training=training,
         validation=validation,
+        anomalous=anomalous_starts(dataset.n_rows, length, stride, dataset.labels),
         normalisation=normalisation,
         window=WindowSpec(length=length, stride=stride),
     )
@@ -107,6 +109,7 @@ def _prepare_samples(dataset: Dataset, config: TrainingConfig) -> TrainingData:
         raw_windows=dataset.values,
         training=training,
         validation=validation,
+        anomalous=np.empty(0, np.int64) if dataset.labels is None else np.flatnonzero(dataset.labels),
         normalisation=normalisation,
         window=None if length is None else WindowSpec(length=length, stride=length),
     )
