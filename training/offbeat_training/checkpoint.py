@@ -19,6 +19,7 @@ from offbeat_training import checkpoint_file
 from offbeat_training.architectures import Architecture, build_architecture
 from offbeat_training.preprocessing import Normalisation
 from offbeat_training.record import FORMAT, SCHEMA_VERSION, CheckpointRecord, WindowSpec
+from offbeat_training.tensor_checks import check_tensor, check_tensors, expect, kind_of
 
 MAX_VALIDATION_WINDOWS = 64
 # Every other field of the file is a plain value, described by CheckpointRecord.
@@ -48,10 +49,10 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         empty = self._empty_model()
-        _expect(type(self.threshold) is Threshold, "threshold", self.threshold, "a Threshold")
+        expect(type(self.threshold) is Threshold, "threshold", self.threshold, "a Threshold")
         self._check_plain_values()
         self._check_features(empty.n_features)
-        self._check_weights(empty.state_dict())
+        check_tensors("state_dict", self.state_dict, empty.state_dict())
         self._check_window(empty)
 
     def build_model(self) -> Architecture:
@@ -83,17 +84,17 @@ class Checkpoint:
     @classmethod
     def _from_content(cls, content: dict[Any, Any]) -> Checkpoint:
         for key in _TENSOR_KEYS:
-            _expect(key in content, "keys", sorted(map(str, content)), f"{key} among them")
+            expect(key in content, "keys", sorted(map(str, content)), f"{key} among them")
         plain = {key: value for key, value in content.items() if key not in _TENSOR_KEYS}
         try:
             record = msgspec.convert(plain, CheckpointRecord)
         except (msgspec.ValidationError, ConfigurationError) as error:
             raise CheckpointError(str(error)) from error
         normalisation = content["normalisation"]
-        _expect(
+        expect(
             type(normalisation) is dict and set(normalisation) == {"mean", "scale"},
             "normalisation",
-            _kind(normalisation),
+            kind_of(normalisation),
             "a dict of mean and scale",
         )
         return cls(
@@ -135,69 +136,41 @@ class Checkpoint:
             record = msgspec.convert(msgspec.to_builtins(self._record()), CheckpointRecord)
         except (msgspec.ValidationError, TypeError) as error:
             raise CheckpointError(str(error)) from error
-        _expect(
+        expect(
             math.isfinite(record.training.best_validation_loss),
             "training.best_validation_loss",
             record.training.best_validation_loss,
             "a finite number",
         )
         for name, value in record.metrics.items():
-            _expect(math.isfinite(value), f"metrics.{name}", value, "a finite number")
+            expect(math.isfinite(value), f"metrics.{name}", value, "a finite number")
 
     def _check_features(self, n_features: int) -> None:
         names = self.feature_names
-        _expect(len(set(names)) == len(names) == n_features, "feature_names", names, f"{n_features} different names")
+        expect(len(set(names)) == len(names) == n_features, "feature_names", names, f"{n_features} different names")
         for field in ("mean", "scale"):
-            _check_tensor(f"normalisation.{field}", getattr(self.normalisation, field), (n_features,), torch.float32)
+            check_tensor(f"normalisation.{field}", getattr(self.normalisation, field), (n_features,), torch.float32)
         scale = self.normalisation.scale
-        _expect(bool((scale > 0).all()), "normalisation.scale", scale.tolist(), "positive numbers")
-
-    def _check_weights(self, expected: Mapping[str, Tensor]) -> None:
-        _expect(isinstance(self.state_dict, Mapping), "state_dict", _kind(self.state_dict), "a dict of tensors")
-        different = set(expected) ^ set(self.state_dict)
-        _expect(not different, "state_dict keys that do not fit the architecture", sorted(map(str, different)), "none")
-        for name, empty in expected.items():
-            _check_tensor(f"state_dict.{name}", self.state_dict[name], tuple(empty.shape), empty.dtype)
+        expect(bool((scale > 0).all()), "normalisation.scale", scale.tolist(), "positive numbers")
 
     def _check_window(self, model: Architecture) -> None:
-        _expect(
+        expect(
             (self.window is not None) == model.has_time, "window", self.window, f"one exactly if {model.kind} has time"
         )
         windows = self.validation_windows
         rank = 3 if model.has_time else 2
-        _expect(
+        expect(
             isinstance(windows, Tensor) and windows.dim() == rank,
             "validation_windows",
-            _kind(windows),
+            kind_of(windows),
             f"a tensor of rank {rank}",
         )
         n_windows = windows.shape[0]
-        _expect(
+        expect(
             1 <= n_windows <= MAX_VALIDATION_WINDOWS,
             "validation_windows",
             n_windows,
             f"1 to {MAX_VALIDATION_WINDOWS} windows",
         )
         steps = () if self.window is None else (self.window.length,)
-        _check_tensor("validation_windows", windows, (n_windows, *steps, model.n_features), torch.float32)
-
-
-def _expect(condition: bool, field: str, seen: object, expected: str) -> None:
-    if not condition:
-        raise CheckpointError(f"{field} is {seen!r}; expected {expected}")
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
-    return type(value).__name__
-
-
-def _check_tensor(field: str, value: object, shape: tuple[int, ...], dtype: torch.dtype) -> None:
-    expected = f"{str(dtype).removeprefix('torch.')} {list(shape)}, dense, on the CPU"
-    if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
-        raise CheckpointError(f"{field} is {_kind(value)}; expected {expected}")
-    _expect(tuple(value.shape) == shape and value.dtype == dtype, field, _kind(value), expected)
-    # A contiguous tensor is no larger than its bytes in the file; an expanded one could claim any size.
-    _expect(value.is_contiguous(), field, "an expanded or transposed view", "contiguous elements")
-    _expect(bool(torch.isfinite(value).all()), field, "not finite everywhere", "finite numbers")
+        check_tensor("validation_windows", windows, (n_windows, *steps, model.n_features), torch.float32)

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 import torch
 
 from offbeat.errors import CheckpointError
+from offbeat_training.whole_file import whole_file
 
 MAX_PICKLE_BYTES = 16 * 2**20
 MAX_ENTRIES = 10_000
@@ -120,14 +121,5 @@ def read(path: Path) -> dict[Any, Any]:
 
 def write(path: Path, content: dict[str, Any]) -> None:
     """Replaces `path` by a file holding `content`, whole or not at all. Raises CheckpointError where it cannot be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            torch.save(content, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        torch.save(content, file)
