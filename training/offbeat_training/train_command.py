@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from offbeat.config import Device
-from offbeat.data import ColumnSelection, read_dataset
+from offbeat.data import ColumnSelection, MissingPolicy, data_notes, read_dataset
 from offbeat.data.dataset import Layout
 from offbeat.errors import ConfigurationError
 from offbeat.result import ThresholdMethod
@@ -82,6 +82,7 @@ def train(
     layout: Annotated[
         Layout, flag("layout", "What a line of the data is: a step, or a window of one feature.")
     ] = "rows",
+    missing: Annotated[MissingPolicy, flag("missing", "What becomes of NaN and empty cells.")] = "reject",
 ) -> None:
     """Train a model on normal data and write a checkpoint: weights, preprocessing, threshold and provenance.
 
@@ -102,11 +103,14 @@ def train(
         delimiter=delimiter,
         key=key,
         layout=layout,
+        missing=missing,
     )
     with training_extra("offbeat train"):
         from offbeat_training.fit import fit
-    dataset = read_dataset(data, columns)
-    checkpoint = fit(dataset, config, console=Console(stderr=True))
+    dataset, console = read_dataset(data, columns), Console(stderr=True)
+    for note in data_notes(dataset):
+        console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    checkpoint = fit(dataset, config, console=console)
     checkpoint.save(out)
     Console().print(_summary(checkpoint, out))
 

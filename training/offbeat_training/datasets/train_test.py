@@ -24,7 +24,10 @@ class TrainTest(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def split_rows(dataset: Dataset, n_train: int) -> TrainTest:
-    """The first `n_train` rows, or windows, and the rest, with their time stamps and labels. Raises DataError."""
+    """The first `n_train` rows, or windows, and the rest, with their time stamps and labels.
+
+    `n_filled` stays that of the whole. Raises DataError.
+    """
     if not 0 < n_train < dataset.n_rows:
         raise DataError(f"{dataset.name}: {n_train} rows to learn from; expected 1 to {dataset.n_rows - 1}")
     return TrainTest(
