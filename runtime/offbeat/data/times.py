@@ -38,7 +38,12 @@ def _as_numbers(timestamps: NDArray[np.str_]) -> NDArray[np.float64] | None:
 
 
 def _as_naive_times(timestamps: NDArray[np.str_]) -> NDArray[np.datetime64] | None:
-    """All at once, where numpy reads every one; it only warns of the time zones that it does not read."""
+    """All at once, where numpy reads every one; it only warns of the time zones that it does not read.
+
+    All in UTC are as good as all without a zone, and Parquet writes them so.
+    """
+    if np.strings.endswith(timestamps, "Z").all():
+        timestamps = np.strings.rstrip(timestamps, "Z")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:

@@ -48,6 +48,12 @@ def test_time_zones_are_told_apart() -> None:
     assert sampling.median_step == 3600
 
 
+def test_times_in_utc_are_read_like_times_without_a_zone() -> None:
+    naive = at_seconds(0, 1, 2, 5)
+    in_utc = np.char.add(naive, "Z")
+    assert describe_sampling(in_utc) == describe_sampling(naive)
+
+
 def test_plain_numbers_have_no_unit() -> None:
     sampling = describe_sampling(np.array(["0", "0.5", "1.0", "7"]))
     assert (sampling.unit, sampling.n_gaps) == ("", 1)
