@@ -17,7 +17,10 @@ from offbeat_training import Checkpoint, TrainingConfig
 from offbeat_training.command import evaluate, train
 from offbeat_training.generators import server_metrics, write_csv
 
-COLUMNS = {"data", "out", "features", "timestamp_column", "label_column", "normal_label", "delimiter", "key", "layout"}
+COLUMNS = {
+    *("data", "out", "features", "timestamp_column", "label_column", "normal_label", "delimiter", "key", "layout"),
+    "missing",
+}
 
 
 def run(*arguments: object, **environment: str) -> Result:
