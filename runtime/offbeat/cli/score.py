@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 import typer
 from rich.console import Console
 
+from offbeat.cli.alarm_rule import AlarmRule
 from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
-from offbeat.cli.score_file import score_dataset
+from offbeat.cli.score_file import RowScore, score_dataset
 from offbeat.cli.score_source import open_source
 from offbeat.cli.score_table import write_scores
 from offbeat.config import BackendConfig
@@ -30,10 +32,21 @@ def score(
     ),
     per: Annotated[
         Literal["row", "window"],
-        typer.Option(
-            envvar="OFFBEAT_PER", help="A line for each row of a series (mean over its windows), or each window."
-        ),
+        typer.Option(envvar="OFFBEAT_PER", help="A line for each row of a series, or for each window."),
     ] = "row",
+    row_score: Annotated[
+        RowScore,
+        typer.Option(
+            envvar="OFFBEAT_ROW_SCORE",
+            help="A row's error: the mean over all windows that cover it, or the newest window's, without look ahead.",
+        ),
+    ] = "mean",
+    alarm_k: Annotated[
+        int | None, typer.Option(envvar="OFFBEAT_ALARM_K", help="Adds a column alarm: at least so many flagged ...")
+    ] = None,
+    alarm_n: Annotated[
+        int | None, typer.Option(envvar="OFFBEAT_ALARM_N", help="... of so many last rows, this one included.")
+    ] = None,
     stride: Annotated[
         int, typer.Option(envvar="OFFBEAT_STRIDE", min=1, help="Rows from the start of one window to the next.")
     ] = 1,
@@ -62,13 +75,14 @@ def score(
     """Score a file and write a csv: row or window, timestamp, reconstruction_error, anomaly_score, is_anomaly.
 
     The features are taken by the names the model was trained with. A row of a series gets the mean error of all windows
-    that cover it. Values that were filled, and irregular time stamps, are told on standard error.
+    that cover it, or the error of the newest window. Values that were filled, and irregular time stamps, are told on standard error.
 
     Examples: `offbeat score metrics.csv --model models/server-metrics --out scores.csv`, and against a server
     `offbeat score metrics.csv --server 127.0.0.1:8001 --model server-metrics --out scores.csv`
     """
     if server is None and model_version is not None:
         raise ConfigurationError("--model-version goes with --server; in-process, give the version's folder as --model")
+    rule = AlarmRule.of(alarm_k, alarm_n)
     console = Console(stderr=True)
     config = BackendConfig(backend=backend, device=device, n_threads=n_threads)
     with open_source(model, server, model_version, config, timeout_s) as source:
@@ -83,7 +97,11 @@ def score(
         dataset = read_dataset(data, columns)
         for note in data_notes(dataset):
             console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
-        scores = score_dataset(source, dataset, per=per, stride=stride, batch_size=batch_size, console=console)
+        scores = score_dataset(
+            source, dataset, per=per, row_score=row_score, stride=stride, batch_size=batch_size, console=console
+        )
+    if rule is not None:
+        scores = msgspec.structs.replace(scores, alarm=rule.alarms(scores.is_anomaly))
     write_scores(scores, None if out == Path("-") else out, sys.stdout)
     console.print(
         f"{scores.n_lines:,} {scores.unit}s, {scores.n_anomalies:,} anomalous, by {source.backend}", highlight=False

@@ -12,19 +12,29 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from offbeat.cli.score_source import ScoreSource
 from offbeat.cli.score_table import Scores
-from offbeat.data import Dataset, row_means, sliding_windows, window_starts
+from offbeat.data import Dataset, row_means, row_newest, sliding_windows, window_starts
 from offbeat.errors import DataError
 from offbeat.result import FloatArray
 
 Unit = Literal["row", "window"]
+RowScore = Literal["mean", "newest"]
+_TO_ROWS = {"mean": row_means, "newest": row_newest}
 
 
 def score_dataset(
-    source: ScoreSource, dataset: Dataset, *, per: Unit, stride: int, batch_size: int, console: Console
+    source: ScoreSource,
+    dataset: Dataset,
+    *,
+    per: Unit,
+    row_score: RowScore = "mean",
+    stride: int,
+    batch_size: int,
+    console: Console,
 ) -> Scores:
     """Scores rows of a table, ready-made windows, or the sliding windows of a series, with a progress bar on `console`.
 
     Rows of a table and ready-made windows get a line each; a series gets one for each row or each window, as `per` says.
+    A row's error is the mean over the windows that cover it or that of the newest window, as `row_score` says.
     """
     windows, starts = _windows(source, dataset, stride)
     errors = _errors(source, windows, starts, batch_size, console)
@@ -34,7 +44,8 @@ def score_dataset(
         return _scores(source, "window", errors, dataset.timestamps)
     length = source.manifest.window.length
     if per == "row":
-        return _scores(source, "row", row_means(errors, starts, length, dataset.n_rows), dataset.timestamps)
+        row_errors = _TO_ROWS[row_score](errors, starts, length, dataset.n_rows)
+        return _scores(source, "row", row_errors, dataset.timestamps)
     last_timestamps = None if dataset.timestamps is None else dataset.timestamps[starts + length - 1]
     return _scores(source, "window", errors, last_timestamps)
 

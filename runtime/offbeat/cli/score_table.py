@@ -16,13 +16,17 @@ from offbeat.result import BoolArray
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One line for each row or window, in order. `timestamps` are the input's own words, or None where it had none."""
+    """One line for each row or window, in order.
+
+    `timestamps` are the input's own words, or None where it had none; `alarm` is None without an alarm rule.
+    """
 
     unit: Literal["row", "window"]
     timestamps: NDArray[np.str_] | None
     reconstruction_error: NDArray[np.float64]
     anomaly_score: NDArray[np.float64]
     is_anomaly: BoolArray
+    alarm: BoolArray | None = None
 
     @property
     def n_lines(self) -> int:
@@ -53,8 +57,11 @@ def write_scores(scores: Scores, path: Path | None, standard_output: TextIO) -> 
 
 def _write(scores: Scores, file: TextIO) -> None:
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([scores.unit, "timestamp", "reconstruction_error", "anomaly_score", "is_anomaly"])
+    with_alarm = [] if scores.alarm is None else ["alarm"]
+    writer.writerow([scores.unit, "timestamp", "reconstruction_error", "anomaly_score", "is_anomaly", *with_alarm])
     timestamps = np.full(scores.n_lines, "") if scores.timestamps is None else scores.timestamps
-    columns = (timestamps, scores.reconstruction_error, scores.anomaly_score, scores.is_anomaly.astype(np.int8))
-    for index, (timestamp, error, score, flag) in enumerate(zip(*columns, strict=True)):
-        writer.writerow([index, timestamp, f"{error:.9g}", f"{score:.9g}", flag])
+    flags = [scores.is_anomaly] if scores.alarm is None else [scores.is_anomaly, scores.alarm]
+    decisions = np.stack(flags, axis=1).astype(np.int8).tolist()
+    columns = (timestamps, scores.reconstruction_error, scores.anomaly_score, decisions)
+    for index, (timestamp, error, score, decided) in enumerate(zip(*columns, strict=True)):
+        writer.writerow([index, timestamp, f"{error:.9g}", f"{score:.9g}", *decided])

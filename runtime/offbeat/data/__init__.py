@@ -6,7 +6,7 @@ from offbeat.data.missing import MissingPolicy, fill_missing
 from offbeat.data.notes import data_notes
 from offbeat.data.reader import read_dataset
 from offbeat.data.sampling import Sampling, describe_sampling
-from offbeat.data.windows import row_means, sliding_windows, window_starts
+from offbeat.data.windows import row_means, row_newest, sliding_windows, window_starts
 
 __all__ = [
     "ColumnSelection",
@@ -18,6 +18,7 @@ __all__ = [
     "fill_missing",
     "read_dataset",
     "row_means",
+    "row_newest",
     "sliding_windows",
     "window_starts",
 ]

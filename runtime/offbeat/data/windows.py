@@ -46,3 +46,17 @@ def row_means(
     means = np.full(n_rows, np.nan)
     np.divide(sums, counts, out=means, where=counts > 0)
     return means
+
+
+def row_newest(
+    window_values: NDArray[np.floating], starts: NDArray[np.int64], length: int, n_rows: int
+) -> NDArray[np.float64]:
+    """For each row, the value of `window_values` [window] for the last window that had ended by then: no look ahead.
+
+    `starts` [window] ascends. The rows before the first window's end get that window's value, which does look ahead: there
+    is no other. Raises DataError without a window.
+    """
+    if not starts.size:
+        raise DataError("no window; expected at least one to score rows by")
+    newest = np.searchsorted(starts + length - 1, np.arange(n_rows), side="right") - 1
+    return window_values.astype(np.float64)[np.maximum(newest, 0)]

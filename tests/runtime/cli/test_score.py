@@ -49,6 +49,24 @@ def test_each_row_of_a_series_gets_the_mean_error_of_its_windows(offbeat: Run, m
     assert sorted(tmp_path.glob(".*")) == []
 
 
+def test_a_row_may_take_the_newest_window_and_flags_may_add_up_to_an_alarm(
+    offbeat: Run, model: Path, tmp_path: Path
+) -> None:
+    values = write_series(tmp_path / "data.csv", 30)
+    done = offbeat(
+        "score", tmp_path / "data.csv", "--model", model, "--row-score", "newest", "--alarm-k", 2, "--alarm-n", 4
+    )
+    lines = read(done.stdout)
+    errors = window_errors(values)
+    expected = np.concatenate([np.full(folders.LENGTH - 1, errors[0]), errors])
+    np.testing.assert_allclose([float(line["reconstruction_error"]) for line in lines], expected, rtol=1e-5)
+    flags = [int(line["is_anomaly"]) for line in lines]
+    assert [line["alarm"] for line in lines] == [
+        str(int(sum(flags[max(0, row - 3) : row + 1]) >= 2)) for row in range(30)
+    ]
+    assert list(lines[0])[-2:] == ["is_anomaly", "alarm"]
+
+
 def test_each_window_gets_a_line_with_its_last_timestamp(offbeat: Run, model: Path, tmp_path: Path) -> None:
     values = write_series(tmp_path / "data.csv", 30)
     done = offbeat("score", tmp_path / "data.csv", "--model", model, "--per", "window", "--stride", 4)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from offbeat.data import row_means, sliding_windows, window_starts
+from offbeat.data import row_means, row_newest, sliding_windows, window_starts
 from offbeat.errors import DataError
 
 
@@ -48,3 +48,19 @@ def test_one_huge_error_does_not_spoil_the_rows_after_it() -> None:
 
 def test_a_row_that_no_window_covers_has_no_mean() -> None:
     assert np.isnan(row_means(np.array([1.0]), np.array([0]), 2, 4)[2:]).all()
+
+
+@pytest.mark.parametrize("stride", [1, 3, 7])
+def test_a_row_gets_the_value_of_the_last_window_that_had_ended(stride: int) -> None:
+    n_rows, length = 103, 10
+    starts = window_starts(n_rows, length, stride)
+    values = np.random.default_rng(0).normal(size=len(starts))
+    newest = row_newest(values, starts, length, n_rows)
+    for row in range(n_rows):
+        ended = [value for value, start in zip(values, starts, strict=True) if start + length - 1 <= row]
+        assert newest[row] == (ended[-1] if ended else values[0])
+
+
+def test_without_a_window_no_row_has_a_newest_one() -> None:
+    with pytest.raises(DataError, match="no window"):
+        row_newest(np.empty(0), np.empty(0, np.int64), 2, 4)
