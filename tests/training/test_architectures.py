@@ -69,7 +69,13 @@ def test_autoencoder_is_blocks_to_a_latent_layer_and_back() -> None:
     assert widths == [(6, 16), (16, 8), (8, 3), (3, 8), (8, 16), (16, 6)]
 
 
-MODELS = [(LSTMAutoencoder(2, 5, 2, 0.1), (4, 7, 2), (3, 11, 2)), (Autoencoder(4, (6, 3), 2), (4, 4), (9, 4))]
+MODELS = [
+    (LSTMAutoencoder(2, 5, 2, 0.1), (4, 7, 2), (3, 11, 2)),
+    (LSTMAutoencoder(2, 5, 2, 0.1, bridge="state"), (4, 7, 2), (3, 11, 2)),
+    (LSTMAutoencoder(2, 6, narrow_size=3, error="sum_absolute"), (4, 7, 2), (3, 11, 2)),
+    (LSTMAutoencoder(2, 5, 2, bridge="repeat_state", bidirectional=True, latent_dim=3), (4, 7, 2), (3, 11, 2)),
+    (Autoencoder(4, (6, 3), 2), (4, 4), (9, 4)),
+]
 
 
 class Errors(nn.Module):
@@ -80,7 +86,7 @@ class Errors(nn.Module):
         self.model = model
 
     def forward(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        return window_errors(windows, self.model(windows))
+        return window_errors(windows, self.model(windows), self.model.error)
 
 
 @pytest.mark.parametrize(("model", "_", "shape"), MODELS)
@@ -119,12 +125,21 @@ def test_settings_rebuild_the_same_module(model: Architecture) -> None:
         ("lstm_autoencoder", {"n_features": 2, "n_layers": 10**9}),
         ("lstm_autoencoder", {"n_features": 2, "dropout": float("nan")}),
         ("lstm_autoencoder", {"n_features": 2, "colour": "red"}),
+        ("lstm_autoencoder", {"n_features": 2, "error": "huber"}),
+        ("lstm_autoencoder", {"n_features": 2, "output_activation": "swish"}),
+        ("lstm_autoencoder", {"n_features": 2, "n_classes": 1}),
+        ("lstm_autoencoder", {"n_features": 2, "n_classes": 2, "forecasts": True}),
+        ("lstm_autoencoder", {"n_features": 2, "bridge": "state", "n_decoder_layers": 2}),
+        ("lstm_autoencoder", {"n_features": 2, "bridge": "state", "bidirectional": True}),
+        ("lstm_autoencoder", {"n_features": 2, "bridge": "state", "narrow_size": 4}),
+        ("lstm_autoencoder", {"n_features": 2, "bidirectional": True, "narrow_size": 4}),
         ("lstm_autoencoder", {"n_features": "2"}),
         ("lstm_autoencoder", {"n_features": 2, "hidden_size": 2.5}),
         ("autoencoder", {"n_features": 2, "hidden_sizes": [4] * 1000}),
         ("autoencoder", {"n_features": 2, "hidden_sizes": [0]}),
         ("autoencoder", {"n_features": 2, "hidden_sizes": 8}),
         ("autoencoder", {"n_features": 2, "latent_dim": 0}),
+        ("autoencoder", {"n_features": 2, "error": "huber"}),
     ],
 )
 def test_settings_that_fit_no_module_are_a_configuration_error(kind: str, settings: dict[str, Any]) -> None:

@@ -84,7 +84,10 @@ def nan_weights() -> dict[str, torch.Tensor]:
 
 BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "unknown architecture": ({"architecture_kind": "oracle"}, "oracle"),
-    "settings of another architecture": ({"architecture_settings": {"n_features": 3, "latent_dim": 2}}, "latent_dim"),
+    "settings of another architecture": (
+        {"architecture_settings": {"n_features": 3, "hidden_sizes": [2]}},
+        "hidden_sizes",
+    ),
     "settings that do not fit the weights": ({"architecture_settings": {"n_features": 3, "hidden_size": 6}}, "encoder"),
     "weights without one": ({"state_dict": {}}, "encoder.weight_ih_l0"),
     "weights that are no tensors": ({"state_dict": [1, 2]}, "state_dict"),

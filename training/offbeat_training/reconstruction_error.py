@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from torch import Tensor
 
+ErrorKind = Literal["mean_squared", "sum_squared", "sum_absolute"]
+ERROR_KINDS: tuple[str, ...] = get_args(ErrorKind)
 
-def series_errors(normalised: Tensor, reconstruction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean squared error of each window [batch], and its shares by feature [batch, feature] and by step [batch, time].
 
-    Both inputs are [batch, time, feature] in normalised units. The shares sum to the error along their second axis.
+def element_errors(normalised: Tensor, reconstruction: Tensor, kind: str) -> Tensor:
+    """What each element adds to its window's error, before any mean: its squared, or its absolute, difference."""
+    difference = normalised - reconstruction
+    return difference.abs() if kind == "sum_absolute" else difference.square()
+
+
+def series_errors(
+    normalised: Tensor, reconstruction: Tensor, kind: str = "mean_squared"
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Error of each window [batch], and its shares by feature [batch, feature] and by step [batch, time].
+
+    Both inputs are [batch, time, feature] in normalised units. The error is the mean of the squared differences, their sum,
+    or the sum of the absolute ones, as `kind` (an ErrorKind) says. The shares sum to the error along their second axis.
     """
-    squared = (normalised - reconstruction).square()
-    feature_error = squared.mean(dim=1) / squared.size(2)
-    step_error = squared.mean(dim=2) / squared.size(1)
-    return squared.mean(dim=(1, 2)), feature_error, step_error
+    elements = element_errors(normalised, reconstruction, kind)
+    if kind == "mean_squared":
+        feature_error = elements.mean(dim=1) / elements.size(2)
+        step_error = elements.mean(dim=2) / elements.size(1)
+        return elements.mean(dim=(1, 2)), feature_error, step_error
+    return elements.sum(dim=(1, 2)), elements.sum(dim=1), elements.sum(dim=2)
 
 
-def row_errors(normalised: Tensor, reconstruction: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean squared error of each row [batch], and its share by feature [batch, feature], which sums to it.
+def row_errors(normalised: Tensor, reconstruction: Tensor, kind: str = "mean_squared") -> tuple[Tensor, Tensor]:
+    """Error of each row [batch], and its share by feature [batch, feature], which sums to it.
 
-    Both inputs are [batch, feature] in normalised units.
+    Both inputs are [batch, feature] in normalised units; `kind` is as in `series_errors`.
     """
-    squared = (normalised - reconstruction).square()
-    return squared.mean(dim=1), squared / squared.size(1)
+    elements = element_errors(normalised, reconstruction, kind)
+    if kind == "mean_squared":
+        return elements.mean(dim=1), elements / elements.size(1)
+    return elements.sum(dim=1), elements
 
 
-def window_errors(normalised: Tensor, reconstruction: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+def window_errors(
+    normalised: Tensor, reconstruction: Tensor, kind: str = "mean_squared"
+) -> tuple[Tensor, Tensor, Tensor | None]:
     """`reconstruction_error`, `feature_error` and `step_error` of windows, or of rows, which have no steps (None).
 
-    The error of a window is the mean over its elements of (normalised − reconstruction)², shapes as in
-    `series_errors` and `row_errors`. The rank is static in every exported graph; nothing here depends on values.
+    Shapes and kinds as in `series_errors` and `row_errors`. The rank and the kind are static in every exported graph;
+    nothing here depends on values.
     """
     if normalised.dim() == 2:
-        error, feature_error = row_errors(normalised, reconstruction)
+        error, feature_error = row_errors(normalised, reconstruction, kind)
         return error, feature_error, None
-    return series_errors(normalised, reconstruction)
+    return series_errors(normalised, reconstruction, kind)

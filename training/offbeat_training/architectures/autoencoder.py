@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from offbeat.errors import require
-from offbeat_training.architectures.base import MAX_LAYERS, MAX_SIZE, Architecture, Setting
-
-
-def _blocks(sizes: Sequence[int], dropout: float) -> list[nn.Module]:
-    layers: list[nn.Module] = []
-    for n_in, n_out in pairwise(sizes):
-        layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU(), nn.Dropout(dropout)]
-    return layers
+from offbeat_training.architectures.base import Architecture, Setting, require_dense_settings
+from offbeat_training.architectures.dense_blocks import dense_blocks
+from offbeat_training.reconstruction_error import ErrorKind
 
 
 class Autoencoder(Architecture):
@@ -28,26 +22,28 @@ class Autoencoder(Architecture):
 
     kind: ClassVar[str] = "autoencoder"
     has_time: ClassVar[bool] = False
-    is_time_dynamic: ClassVar[bool] = False
+    is_time_dynamic = False
 
     def __init__(
-        self, n_features: int, hidden_sizes: Sequence[int] = (128, 64), latent_dim: int = 32, dropout: float = 0.2
+        self,
+        n_features: int,
+        hidden_sizes: Sequence[int] = (128, 64),
+        latent_dim: int = 32,
+        dropout: float = 0.2,
+        error: ErrorKind = "mean_squared",
     ) -> None:
         super().__init__()
-        require(1 <= n_features <= MAX_SIZE, "n_features", n_features, f"1 to {MAX_SIZE}")
-        require(1 <= latent_dim <= MAX_SIZE, "latent_dim", latent_dim, f"1 to {MAX_SIZE}")
-        require(len(hidden_sizes) <= MAX_LAYERS, "hidden_sizes", f"{len(hidden_sizes)} sizes", f"at most {MAX_LAYERS}")
-        for size in hidden_sizes:
-            require(1 <= size <= MAX_SIZE, "hidden_sizes", size, f"sizes of 1 to {MAX_SIZE}")
+        require_dense_settings(n_features, hidden_sizes, latent_dim, error)
         require(0 <= dropout < 1, "dropout", dropout, "at least 0 and below 1")
         self.n_features = n_features
         self.hidden_sizes = tuple(hidden_sizes)
         self.latent_dim = latent_dim
         self.dropout = float(dropout)
+        self.error = error
         down = [n_features, *hidden_sizes]
         up = [latent_dim, *reversed(hidden_sizes)]
-        self.encoder = nn.Sequential(*_blocks(down, self.dropout), nn.Linear(down[-1], latent_dim))
-        self.decoder = nn.Sequential(*_blocks(up, self.dropout), nn.Linear(up[-1], n_features))
+        self.encoder = nn.Sequential(*dense_blocks(down, self.dropout), nn.Linear(down[-1], latent_dim))
+        self.decoder = nn.Sequential(*dense_blocks(up, self.dropout), nn.Linear(up[-1], n_features))
 
     def settings(self) -> dict[str, Setting]:
         """The arguments this module was made with."""
@@ -56,6 +52,7 @@ class Autoencoder(Architecture):
             "hidden_sizes": list(self.hidden_sizes),
             "latent_dim": self.latent_dim,
             "dropout": self.dropout,
+            "error": self.error,
         }
 
     def forward(self, normalised: Tensor) -> Tensor:
