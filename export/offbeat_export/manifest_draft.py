@@ -23,6 +23,8 @@ from offbeat.result import Threshold
 from offbeat_export.onnx_export import OPSET
 from offbeat_export.parity import PARITY_BOUND
 from offbeat_export.scoring_module import ScoringModule
+from offbeat_training.architectures import Architecture as TrainedArchitecture
+from offbeat_training.architectures import LSTMAutoencoder
 from offbeat_training.checkpoint import Checkpoint
 
 
@@ -42,14 +44,7 @@ def draft_manifest(
 ) -> Manifest:
     """The manifest with no files and no parity figures yet. Raises ConfigurationError where the pieces contradict each other."""
     window = _window(checkpoint, module.model.is_time_dynamic)
-    time: tuple[Axis, ...] = () if window is None else ("time" if window.is_time_dynamic else window.length,)
-    n_features = len(checkpoint.feature_names)
-    shapes: dict[str, tuple[Axis, ...]] = {
-        "window": ("batch", *time, n_features),
-        "feature_error": ("batch", n_features),
-        "step_error": ("batch", *time),
-        "reconstruction": ("batch", *time, n_features),
-    }
+    shapes = _shapes(module.model, window)
     return Manifest(
         schema_version=1,
         name=name,
@@ -68,6 +63,24 @@ def draft_manifest(
         parity=Parity(bound=PARITY_BOUND, formats={}),
         files={},
     )
+
+
+def _shapes(model: TrainedArchitecture, window: WindowSpec | None) -> dict[str, tuple[Axis, ...]]:
+    """Shapes of input and outputs, but for those of [batch]. A fixed number of decoded steps may be fewer than the window's."""
+    time: tuple[Axis, ...] = () if window is None else ("time" if window.is_time_dynamic else window.length,)
+    compared = time
+    if isinstance(model, LSTMAutoencoder) and window is not None and model.n_repeats:
+        compared = (min(window.length, model.n_repeats),)
+    shapes: dict[str, tuple[Axis, ...]] = {
+        "window": ("batch", *time, model.n_features),
+        "feature_error": ("batch", model.n_features),
+        "step_error": ("batch", *compared),
+        "reconstruction": ("batch", *compared, model.n_features),
+        "forecast": ("batch", *time, model.n_features),
+    }
+    if isinstance(model, LSTMAutoencoder) and model.classifier is not None:
+        shapes["class_probability"] = ("batch", model.classifier.out_features)
+    return shapes
 
 
 def _tensor(name: str, shapes: dict[str, tuple[Axis, ...]]) -> TensorSpec:

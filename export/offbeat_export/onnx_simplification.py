@@ -22,6 +22,7 @@ def simplify(model: ir.Model) -> None:
     """Rewrites the graph in place into an equivalent smaller one of the same opset; every output keeps its meaning."""
     with _kept_apart(model.graph, THRESHOLD):
         _fold(model)
+        _hand_over_states(model.graph)
         _drop_zero_states(model.graph)
         _simplify_expands(model.graph)
         _fold_static_sizes(model.graph)
@@ -45,6 +46,34 @@ def _fold(model: ir.Model) -> None:
     optimizer.optimize_ir(
         model, num_iterations=8, should_fold=lambda node: True if node.op_type == "ConstantOfShape" else None
     )
+
+
+def _hand_over_states(graph: ir.Graph) -> None:
+    """torch stacks the states of all layers, and each layer takes its own out again: Slice(Concat(…), i, i + 1) is its part."""
+    for node in graph:
+        if node.op_type == "LSTM":
+            for index in _INITIAL_STATES:
+                if index < len(node.inputs) and (part := _stacked_part(node.inputs[index])) is not None:
+                    node.replace_input_with(index, part)
+
+
+def _stacked_part(value: ir.Value | None) -> ir.Value | None:
+    """The one part of a Concat of single states that a Slice along the first axis takes; None where it is not that."""
+    sliced = _producer(value, "Slice")
+    stacked = _producer(sliced.inputs[0], "Concat") if sliced is not None else None
+    if sliced is None or stacked is None or stacked.attributes["axis"].as_int() != 0:
+        return None
+    if any(part is None or part.shape is None or part.shape[0] != 1 for part in stacked.inputs):
+        return None
+    start, end = _constant(sliced.inputs[1]), _constant(sliced.inputs[2])
+    if (
+        start is None
+        or end is None
+        or not _is_constant(sliced.inputs[3], 0)
+        or int(end.item()) - int(start.item()) != 1
+    ):
+        return None
+    return stacked.inputs[int(start.item())]
 
 
 def _drop_zero_states(graph: ir.Graph) -> None:

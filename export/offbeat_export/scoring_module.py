@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from offbeat_training.architectures import Architecture
+from offbeat_training.architectures import Architecture, LSTMAutoencoder
 from offbeat_training.checkpoint import Checkpoint
 from offbeat_training.reconstruction_error import row_errors, series_errors
 
@@ -33,10 +33,9 @@ class ScoringModule(nn.Module):
 
     @staticmethod
     def of(model: Architecture, mean: Tensor, scale: Tensor, threshold: Tensor) -> ScoringModule:
-        """The scorer around a model of series or of rows."""
-        kind = SeriesScoringModule if model.has_time else RowScoringModule
+        """The scorer around a model: of series or of rows, with the outputs that its heads give."""
         # torch picks another LSTM kernel, which rounds differently, for weights that could want a gradient.
-        return kind(model, mean, scale, threshold).eval().requires_grad_(False)
+        return _scorer_of(model)(model, mean, scale, threshold).eval().requires_grad_(False)
 
     @staticmethod
     def of_checkpoint(checkpoint: Checkpoint) -> ScoringModule:
@@ -61,7 +60,7 @@ class ScoringModule(nn.Module):
 class SeriesScoringModule(ScoringModule):
     """Scores windows of series, [batch, time, feature]."""
 
-    output_names = (
+    output_names: ClassVar[tuple[str, ...]] = (
         "reconstruction_error",
         "anomaly_score",
         "is_anomaly",
@@ -73,10 +72,40 @@ class SeriesScoringModule(ScoringModule):
     def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Scores raw windows [batch, time, feature]."""
         normalised = self.normalise(window)
-        reconstruction = self.model(normalised)
-        error, feature_error, step_error = series_errors(normalised, reconstruction)
+        return self.judge(normalised, self.model(normalised))
+
+    def judge(
+        self, normalised: Tensor, reconstruction: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """The outputs that follow from normalised windows and their reconstruction."""
+        compared = self.model.compared(normalised)
+        error, feature_error, step_error = series_errors(compared, reconstruction, self.model.error)
         is_anomaly = error > self.threshold
         return error, self.score(error), is_anomaly, feature_error, step_error, self.denormalise(reconstruction)
+
+
+class ClassifierScoringModule(SeriesScoringModule):
+    """Scores windows of series and says how probable each class is, [batch, class]."""
+
+    output_names = (*SeriesScoringModule.output_names, "class_probability")
+
+    def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # type: ignore[override]
+        """Scores raw windows [batch, time, feature]."""
+        normalised = self.normalise(window)
+        reconstruction, logits = self.model.classify(normalised)  # type: ignore[operator]
+        return *self.judge(normalised, reconstruction), torch.softmax(logits, dim=1)
+
+
+class ForecastScoringModule(SeriesScoringModule):
+    """Scores windows of series and predicts, at each step, the next one, [batch, time, feature] in raw units."""
+
+    output_names = (*SeriesScoringModule.output_names, "forecast")
+
+    def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # type: ignore[override]
+        """Scores raw windows [batch, time, feature]."""
+        normalised = self.normalise(window)
+        reconstruction, forecast = self.model.forecast(normalised)  # type: ignore[operator]
+        return *self.judge(normalised, reconstruction), self.denormalise(forecast)
 
 
 class RowScoringModule(ScoringModule):
@@ -88,5 +117,13 @@ class RowScoringModule(ScoringModule):
         """Scores raw rows [batch, feature]."""
         normalised = self.normalise(window)
         reconstruction = self.model(normalised)
-        error, feature_error = row_errors(normalised, reconstruction)
+        error, feature_error = row_errors(normalised, reconstruction, self.model.error)
         return error, self.score(error), error > self.threshold, feature_error, self.denormalise(reconstruction)
+
+
+def _scorer_of(model: Architecture) -> type[ScoringModule]:
+    if isinstance(model, LSTMAutoencoder) and model.classifier is not None:
+        return ClassifierScoringModule
+    if isinstance(model, LSTMAutoencoder) and model.forecaster is not None:
+        return ForecastScoringModule
+    return SeriesScoringModule if model.has_time else RowScoringModule

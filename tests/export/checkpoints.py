@@ -56,6 +56,12 @@ def lstm_checkpoint(n_features: int = 2, n_layers: int = 1, **options: Any) -> C
     return checkpoint_of(LSTMAutoencoder(n_features, hidden_size=8, n_layers=n_layers), **options)
 
 
+def preset_checkpoint(n_features: int = 2, **settings: Any) -> Checkpoint:
+    """An LSTMAutoencoder of hidden size 8, unless the settings say otherwise."""
+    torch.manual_seed(len(settings))
+    return checkpoint_of(LSTMAutoencoder(n_features, **{"hidden_size": 8, **settings}))
+
+
 def table_checkpoint(n_features: int = 5, **options: Any) -> Checkpoint:
     """An Autoencoder whose BatchNorms have seen data, so that folding them matters."""
     torch.manual_seed(n_features)
@@ -74,6 +80,19 @@ CHECKPOINTS = {
     "lstm, 1 feature, 2 layers": lambda: lstm_checkpoint(1, 2),
     "lstm, 5 features, 1 layer": lambda: lstm_checkpoint(5, 1),
     "lstm, 5 features, 2 layers": lambda: lstm_checkpoint(5, 2),
+    "repeat-sigmoid": lambda: preset_checkpoint(output_activation="sigmoid", error="sum_squared"),
+    "repeat-classifier": lambda: preset_checkpoint(n_classes=3, error="sum_squared"),
+    "repeat-forecast": lambda: preset_checkpoint(3, forecasts=True, error="sum_squared"),
+    "state": lambda: preset_checkpoint(n_layers=2, dropout=0.2, bridge="state"),
+    "stacked": lambda: preset_checkpoint(1, hidden_size=16, narrow_size=8, error="sum_absolute"),
+    "flexible": lambda: preset_checkpoint(bridge="repeat_state", output_activation="tanh"),
+    "flexible, bidirectional": lambda: preset_checkpoint(
+        3, n_layers=2, n_decoder_layers=3, bidirectional=True, bridge="repeat_state", output_activation="sigmoid"
+    ),
+    "flexible, bottleneck": lambda: preset_checkpoint(bidirectional=True, latent_dim=5, bridge="repeat_state"),
+    "flexible, fewer repeats": lambda: preset_checkpoint(latent_dim=8, bridge="repeat_state", n_repeats=LENGTH - 5),
+    "flexible, more repeats": lambda: preset_checkpoint(bridge="repeat_state", n_repeats=LENGTH + 5),
+    "repeat, bidirectional, bottleneck": lambda: preset_checkpoint(bidirectional=True, latent_dim=5),
     "table, 5 features": table_checkpoint,
     "table, 1 feature": lambda: table_checkpoint(1),
 }

@@ -156,9 +156,14 @@ class Manifest(_Record, frozen=True):
             self.inputs,
             f"one float32 tensor 'window' of shape {list(window_shape)}",
         )
-        shapes: dict[str, tuple[Axis, ...]] = {"reconstruction": window_shape, "feature_error": ("batch", n_features)}
-        if len(window_shape) == 3:
-            shapes["step_error"] = ("batch", window_shape[1])
+        steps = self._reconstructed_steps()
+        shapes: dict[str, tuple[Axis, ...]] = {
+            "reconstruction": ("batch", *steps, n_features),
+            "feature_error": ("batch", n_features),
+            "forecast": window_shape,
+        }
+        if steps:
+            shapes["step_error"] = ("batch", *steps)
         seen: set[str] = set()
         for output in self.outputs:
             require(
@@ -170,24 +175,37 @@ class Manifest(_Record, frozen=True):
             seen.add(output.name)
             dtype = "bool" if output.name == "is_anomaly" else "float32"
             require(output.dtype == dtype, f"outputs.{output.name}.dtype", output.dtype, dtype)
-            if output.name in ("class_probability", "forecast"):
+            if output.name == "class_probability":
                 require(
-                    len(output.shape) >= 2 and output.shape[0] == "batch",
-                    f"outputs.{output.name}.shape",
+                    len(output.shape) == 2 and output.shape[0] == "batch" and isinstance(output.shape[1], int),
+                    "outputs.class_probability.shape",
                     output.shape,
-                    "at least two axes, batch first",
+                    "batch and a number of classes",
                 )
                 continue
             require(
-                output.name != "step_error" or "step_error" in shapes,
+                output.name not in ("step_error", "forecast") or bool(steps),
                 "outputs",
-                "step_error",
-                "no step_error for a model without time",
+                output.name,
+                f"no {output.name} for a model without time",
             )
             shape = shapes.get(output.name, ("batch",))
             require(output.shape == shape, f"outputs.{output.name}.shape", list(output.shape), str(list(shape)))
         for required in ("reconstruction_error", "anomaly_score", "is_anomaly"):
             require(required in seen, "outputs", sorted(seen), f"{required} among them")
+
+    def _reconstructed_steps(self) -> tuple[Axis, ...]:
+        """The time axis of `reconstruction` and `step_error`: the window's, or a smaller number where time is fixed."""
+        if self.window is None:
+            return ()
+        axis = self.window_shape[1]
+        for output in self.outputs:
+            steps = (
+                output.shape[1] if output.name in ("reconstruction", "step_error") and len(output.shape) > 1 else axis
+            )
+            if isinstance(steps, int) and isinstance(axis, int) and 1 <= steps < axis:
+                return (steps,)
+        return (axis,)
 
     @property
     def window_shape(self) -> tuple[Axis, ...]:

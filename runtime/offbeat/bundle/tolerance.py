@@ -27,17 +27,18 @@ def difference(seen: NDArray[np.generic], expected: NDArray[np.generic]) -> Floa
 def unit(name: str, eager: Outputs, window: FloatArray, manifest: Manifest) -> Floats:
     """What a difference in this output is measured in, element by element: it is allowed the parity bound times this.
 
-    `reconstruction_error`: max(1, error). `feature_error`, `step_error`: the same, since they are shares of it.
-    `anomaly_score`: max(1, 1 / (2 · threshold)), since it is error / (2 · threshold). `reconstruction`: the feature's
+    `reconstruction_error`: max(1, error). `feature_error`, `step_error`, `error_std`: the same, since they are shares of
+    it, or its spread over draws.
+    `anomaly_score`: max(1, 1 / (2 · threshold)), since it is error / (2 · threshold). `reconstruction`, `forecast`: the feature's
     scale times max(1, largest normalised value of the window, of its reconstruction), since a layer's rounding grows with
     its inputs; and no less than float32 can resolve in raw units. Others: max(1, |value|).
     """
     expected = eager[name]
-    if name in ("reconstruction_error", "feature_error", "step_error"):
+    if name in ("reconstruction_error", "feature_error", "step_error", "error_std"):
         return _by_row(np.maximum(1.0, eager["reconstruction_error"].astype(np.float64)), expected)
     if name == "anomaly_score":
         return np.full(expected.shape, max(1.0, 0.5 / manifest.threshold.value))
-    if name == "reconstruction":
+    if name in ("reconstruction", "forecast"):
         return _reconstruction_unit(expected, window, manifest)
     others: Floats = np.maximum(1.0, np.abs(expected.astype(np.float64)))
     return others
@@ -54,10 +55,11 @@ def may_flip(error: NDArray[np.generic], manifest: Manifest) -> NDArray[np.bool_
 
 def _reconstruction_unit(reconstruction: NDArray[np.generic], window: FloatArray, manifest: Manifest) -> Floats:
     mean, scale = np.asarray(manifest.normalisation.mean), np.asarray(manifest.normalisation.scale)
-    raw = np.stack([window.astype(np.float64), reconstruction.astype(np.float64)])
-    largest: Floats = np.abs((raw - mean) / scale).max(axis=0).reshape(len(window), -1).max(axis=1)
-    resolution = np.abs(raw[1]) * (_RAW_ROUNDING / manifest.parity.bound)
-    by_layers: Floats = _by_row(np.maximum(1.0, largest), reconstruction) * scale
+    raw = reconstruction.astype(np.float64)
+    # A reconstruction may have fewer steps than its window.
+    largest = [np.abs((each - mean) / scale).reshape(len(window), -1).max(axis=1) for each in (window, raw)]
+    resolution = np.abs(raw) * (_RAW_ROUNDING / manifest.parity.bound)
+    by_layers: Floats = _by_row(np.maximum(1.0, np.maximum(*largest)), reconstruction) * scale
     result: Floats = np.maximum(by_layers, resolution)
     return result
 
