@@ -159,19 +159,28 @@ def scores(metrics: Path) -> Path:
 def test_evaluate_prints_the_figures_beside_those_of_chance(scores: Path, metrics: Path) -> None:
     result = run("evaluate", scores, "--labels", metrics, "--label-column", "label")
     assert result.exit_code == 0, result.output
-    for words in (
-        "VUS-PR",
-        "ROC-AUC",
-        "PR-AUC",
-        "precision",
-        "recall",
-        "F1",
-        "scores.csv",
-        "random scores",
-        "600 rows",
-    ):
+    for words in ("VUS-PR", "ROC-AUC", "PR-AUC", "best F1", "precision", "recall", "false-pos", "range F1", "affiliation",
+                  "TP", "delay", "scores.csv", "random scores", "600 rows", "PCA and an isolation forest need --train"):  # fmt: skip
         assert words in result.output
-    assert result.output.count("1.0000") == 6
+
+
+def test_evaluate_fits_the_baselines_on_the_training_data(scores: Path, metrics: Path) -> None:
+    write_csv(server_metrics(900, seed=1), metrics.parent / "train.csv")
+    flags = ("--labels", metrics, "--label-column", "label", "--train", metrics.parent / "train.csv", "--seq-len", 20)
+    facts = json.loads(run("evaluate", scores, *flags, "--train-label-column", "label", "--json").output)
+    assert list(facts["quality"]) == ["scores.csv", "random scores", "PCA", "isolation forest"]
+    assert facts["quality"]["PCA"]["roc_auc"] > 0.8
+    assert facts["baselines"] == {
+        "train": str(metrics.parent / "train.csv"), "data": str(metrics), "seq_len": 20, "explained_variance": 0.9,
+        "n_trees": 100,
+    }  # fmt: skip
+    assert run("evaluate", scores, *flags).output.count("isolation forest") == 3
+
+
+def test_baselines_need_the_data_that_were_scored(scores: Path, metrics: Path) -> None:
+    write_csv(server_metrics(500), metrics.parent / "other.csv")
+    flags = ("--labels", metrics, "--label-column", "label", "--train", metrics, "--data", metrics.parent / "other.csv")
+    assert "500 rows by PCA; 600 were scored" in str(error_of(run("evaluate", scores, *flags)))
 
 
 def test_evaluate_prints_json_for_programs(scores: Path, metrics: Path) -> None:

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from offbeat.errors import DataError
+from offbeat.data import ColumnSelection, MissingPolicy, read_dataset
+from offbeat.data.dataset import Layout
+from offbeat.errors import ConfigurationError, DataError
 from offbeat_training.flags import flag, training_extra
 
 if TYPE_CHECKING:
-    from offbeat_training.evaluation import DetectionQuality
+    import numpy as np
+    from numpy.typing import NDArray
 
-_HEADINGS = {
-    "vus_pr": "VUS-PR",
-    "roc_auc": "ROC-AUC",
-    "pr_auc": "PR-AUC",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1",
-}
+    from offbeat_training.evaluation import ScoreFile
 
 
 def evaluate(
@@ -36,45 +31,120 @@ def evaluate(
         str | None, flag("label-column", "Column, or array of an npz file; not needed where it is the only one.")
     ] = None,
     normal_label: Annotated[float, flag("normal-label", "The label of normal lines.")] = 0.0,
-    delimiter: Annotated[str | None, flag("delimiter", "Of the labels; recognised where it is not given.")] = None,
+    delimiter: Annotated[str | None, flag("delimiter", "Of csv files; recognised where it is not given.")] = None,
     series: Annotated[str | None, flag("series", "With NAB's json: which series.")] = None,
+    flag_column: Annotated[
+        Literal["is_anomaly", "alarm"], flag("flag-column", "Column of the scores that holds the flags to judge.")
+    ] = "is_anomaly",
     vus_window: Annotated[
         int, flag("vus-window", "Rows of VUS-PR's widest buffer: the period of the series.", min=0, max=100_000)
     ] = 100,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")] = False,
+    train: Annotated[
+        Path | None, flag("train", "What the model was trained on; adds PCA and an isolation forest fitted on it.")
+    ] = None,
+    train_label_column: Annotated[
+        str | None, flag("train-label-column", "Of --train: rows labelled otherwise than normal are left out.")
+    ] = None,
+    train_normal_label: Annotated[str, flag("train-normal-label", "Of --train: the label of normal rows.")] = "0",
+    train_key: Annotated[
+        str | None, flag("train-key", "Array of --train; that of --data where it is not given.")
+    ] = None,
+    data: Annotated[
+        Path | None, flag("data", "The data that were scored, for the baselines; the file of labels by default.")
+    ] = None,
+    features: Annotated[
+        str, flag("features", "With --train: names of the columns, with commas between; all numeric ones by default.")
+    ] = "",
+    timestamp_column: Annotated[str | None, flag("timestamp-column", "Recognised where it is not given.")] = None,
+    key: Annotated[str | None, flag("key", "Array of --data, an npz file.")] = None,
+    layout: Annotated[
+        Layout, flag("layout", "What a line of --train and --data is: a step, or a window of one feature.")
+    ] = "rows",
+    missing: Annotated[MissingPolicy, flag("missing", "What becomes of NaN and empty cells.")] = "reject",
+    seq_len: Annotated[
+        int, flag("seq-len", "Rows in one window of the baselines; 1 for a table.", min=1, max=1_000_000)
+    ] = 50,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
 ) -> None:
-    """Judge scores against labels: VUS-PR, ROC-AUC, PR-AUC, and precision, recall, F1 of the flags, beside random scores.
+    """Judge scores against labels, beside random scores and, given the training data, PCA and an isolation forest.
 
-    Examples: `offbeat evaluate scores.csv --labels test.csv --label-column label`, and for a series of NAB
+    The figures: VUS-PR, ROC-AUC, PR-AUC, best F1; and of the flags precision, recall, F1, false-positive rate, range-based
+    and affiliation F1, confusion matrix, delay. Nothing is point-adjusted.
+
+    Examples: `offbeat evaluate scores.csv --labels test.csv --label-column label --train train.csv --seq-len 60`, and for
+    a series of NAB
     `offbeat evaluate scores.csv --labels combined_windows.json --series realKnownCause/nyc_taxi.csv --vus-window 125`
     """
     with training_extra("offbeat evaluate"):
-        from offbeat_training.evaluation import LabelSelection, measure, measure_random, read_labels, read_scores
-    scored = read_scores(scores)
+        from offbeat_training.evaluation import LabelSelection, compare, quality_tables, read_labels, read_scores
+    scored = read_scores(scores, flag_column)
     selection = LabelSelection(label_column=label_column, normal_label=normal_label, delimiter=delimiter, series=series)
     truth = read_labels(labels, selection, scored.timestamps)
     if truth.size != scored.errors.size:
         raise DataError(f"{labels}: {truth.size} labels; {scores} has {scored.errors.size} {scored.unit}s")
-    window = vus_window if scored.unit == "row" else None
-    qualities = {
-        scored.name: measure(truth, scored.errors, scored.is_flagged, window),
-        "random scores": measure_random(truth, int(scored.is_flagged.sum()), window),
-    }
-    heading = f"{truth.size:,} {scored.unit}s, {int(truth.sum()):,} anomalous"
+    sources = None
+    if train is not None:
+        of_data = ColumnSelection(
+            features=tuple(name.strip() for name in features.split(",") if name.strip()),
+            timestamp_column=timestamp_column,
+            label_column=label_column if data in (None, labels) else None,
+            delimiter=delimiter,
+            key=key,
+            layout=layout,
+            missing=missing,
+        )
+        of_train = msgspec.structs.replace(
+            of_data, label_column=train_label_column, normal_label=train_normal_label, key=train_key or key
+        )
+        sources = _Sources(train=train, of_train=of_train, data=data or labels, of_data=of_data, seq_len=seq_len)
+    comparison = compare(scored, truth, _baseline_scores(scored, sources), vus_window, _facts(sources))
     if json:
-        facts = {"unit": scored.unit, "n": truth.size, "n_anomalous": int(truth.sum()), "vus_window": window}
-        sys.stdout.write(msgspec.json.encode({**facts, "quality": qualities}).decode() + "\n")
+        sys.stdout.write(msgspec.json.encode(comparison.facts()).decode() + "\n")
         return
-    Console().print(_table(qualities, heading, window))
+    console = Console()
+    console.print(*quality_tables(comparison), sep="\n")
+    if sources is None:
+        console.print("Beside the model stand random scores only: PCA and an isolation forest need --train.")
 
 
-def _table(qualities: dict[str, DetectionQuality], heading: str, vus_window: int | None) -> Table:
-    caption = "VUS-PR needs scores per row" if vus_window is None else f"VUS-PR: buffers up to {vus_window} rows"
-    table = Table(title=heading, caption=f"{caption}; precision, recall and F1 at the threshold")
-    table.add_column("scores")
-    for name in _HEADINGS.values():
-        table.add_column(name, justify="right")
-    for name, quality in qualities.items():
-        figures = (getattr(quality, field) for field in _HEADINGS)
-        table.add_row(name, *("–" if figure is None else f"{figure:.4f}" for figure in figures))
-    return table
+class _Sources(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the baselines find the training part and what was scored."""
+
+    train: Path
+    of_train: ColumnSelection
+    data: Path
+    of_data: ColumnSelection
+    seq_len: int
+
+    def __post_init__(self) -> None:
+        if self.data.suffix == ".json":
+            raise ConfigurationError("data is not given, and labels is a json file; expected --data beside --train")
+
+
+def _baseline_scores(scored: ScoreFile, sources: _Sources | None) -> dict[str, NDArray[np.float64]]:
+    from offbeat_training.evaluation.baselines import fitted_scores, random_scores
+
+    baselines = {"random scores": random_scores(scored.errors.size)}
+    if sources is None:
+        return baselines
+    data = read_dataset(sources.data, sources.of_data)
+    train = read_dataset(sources.train, msgspec.structs.replace(sources.of_train, features=data.feature_names))
+    baselines |= fitted_scores(train, data, sources.seq_len, scored.unit)
+    for name, each in baselines.items():
+        if each.size != scored.errors.size:
+            raise DataError(f"{sources.data}: {each.size} {scored.unit}s by {name}; {scored.errors.size} were scored")
+    return baselines
+
+
+def _facts(sources: _Sources | None) -> dict[str, Any]:
+    from offbeat_training.evaluation.baselines import EXPLAINED_VARIANCE, N_TREES
+
+    if sources is None:
+        return {}
+    return {
+        "train": str(sources.train),
+        "data": str(sources.data),
+        "seq_len": sources.seq_len,
+        "explained_variance": EXPLAINED_VARIANCE,
+        "n_trees": N_TREES,
+    }

@@ -19,7 +19,7 @@ def split_series(
     No row lies in a window of both parts. A window that holds a row labelled anomalous [row] is in neither.
     Raises TrainingError where that leaves one of the parts empty.
     """
-    starts = _normal_starts(n_rows, length, stride, labels)
+    starts = normal_starts(n_rows, length, stride, labels)
     if not starts.size:
         raise TrainingError(f"{n_rows} rows hold no window of {length} normal rows; expected at least two, end to end")
     first_validation = max(starts[-_n_held_out(starts.size, fraction)], starts[0] + length)
@@ -52,10 +52,11 @@ def split_samples(
 def anomalous_starts(n_rows: int, length: int, stride: int, labels: BoolArray | None) -> Indices:
     """First rows of the windows that hold a row labelled anomalous [row], none without labels."""
     starts = np.arange(0, n_rows - length + 1, stride, dtype=np.int64)
-    return np.setdiff1d(starts, _normal_starts(n_rows, length, stride, labels), assume_unique=True)
+    return np.setdiff1d(starts, normal_starts(n_rows, length, stride, labels), assume_unique=True)
 
 
-def _normal_starts(n_rows: int, length: int, stride: int, labels: BoolArray | None) -> Indices:
+def normal_starts(n_rows: int, length: int, stride: int, labels: BoolArray | None) -> Indices:
+    """First rows of the windows that hold no row labelled anomalous [row], all of them without labels."""
     starts = np.arange(0, n_rows - length + 1, stride, dtype=np.int64)
     if labels is None:
         return starts

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from offbeat.errors import DataError
-from offbeat_training.evaluation import measure, measure_random
+from offbeat_training.evaluation import measure
 
 LABELS = np.array([0, 0, 1, 1, 0, 0, 1, 0], dtype=np.bool_)
 
@@ -29,19 +29,28 @@ def test_nothing_flagged_has_precision_zero_and_no_warning() -> None:
     assert (quality.precision, quality.recall, quality.f1) == (0.0, 0.0, 0.0)
 
 
-def test_chance_has_the_precision_of_the_base_rate() -> None:
-    labels = np.arange(20_000) % 10 == 0
-    quality = measure_random(labels, 5000, 10)
-    assert quality.roc_auc == pytest.approx(0.5, abs=0.02)
-    assert quality.pr_auc == pytest.approx(0.1, abs=0.02)
-    assert quality.precision == pytest.approx(0.1, abs=0.02)
-    assert quality.recall == pytest.approx(0.25, abs=0.02)
-    assert quality == measure_random(labels, 5000, 10)
+def test_the_confusion_matrix_and_the_false_positive_rate_are_counted_row_by_row() -> None:
+    quality = measure(LABELS, np.arange(8.0), np.array([1, 0, 1, 0, 1, 0, 0, 0], dtype=np.bool_), None)
+    confusion = quality.confusion
+    assert (confusion.true_positives, confusion.false_positives) == (1, 2)
+    assert (confusion.false_negatives, confusion.true_negatives) == (2, 3)
+    assert quality.false_positive_rate == pytest.approx(2 / 5)
+    assert (quality.precision, quality.recall, quality.f1) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
 
 
-@pytest.mark.parametrize("n_flagged", [0, 8])
-def test_chance_may_flag_nothing_or_everything(n_flagged: int) -> None:
-    assert measure_random(LABELS, n_flagged, None).recall == n_flagged / 8
+def test_one_hit_in_a_long_anomaly_does_not_count_for_all_of_it() -> None:
+    labels = np.zeros(100, dtype=np.bool_)
+    labels[40:60] = True
+    hit = np.arange(100) == 50
+    quality = measure(labels, hit.astype(np.float64), hit, 10)
+    assert quality.recall == pytest.approx(1 / 20)
+    assert quality.delay is not None
+    assert (quality.delay.share_found, quality.delay.mean_rows) == (1.0, 10.0)
+
+
+def test_what_needs_an_order_in_time_is_left_out_without_one() -> None:
+    quality = measure(LABELS, np.arange(8.0), LABELS, None)
+    assert quality.vus_pr is quality.ranges is quality.affiliation is quality.delay is None
 
 
 def test_labels_of_one_kind_and_arrays_of_different_lengths_are_errors() -> None:
@@ -51,3 +60,5 @@ def test_labels_of_one_kind_and_arrays_of_different_lengths_are_errors() -> None
             measure(labels, scores, flags, None)
     with pytest.raises(DataError, match="7 labels, 8 scores"):
         measure(LABELS[:7], scores, flags, None)
+    with pytest.raises(DataError, match="NaN"):
+        measure(LABELS, scores * np.nan, flags, None)

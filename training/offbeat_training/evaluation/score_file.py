@@ -24,10 +24,13 @@ class ScoreFile(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     timestamps: NDArray[np.str_] | None
 
 
-def read_scores(path: Path) -> ScoreFile:
-    """Reads and checks the file. Raises DataError, naming the file, for anything that `offbeat score` does not write."""
+def read_scores(path: Path, flag_column: str = "is_anomaly") -> ScoreFile:
+    """Reads and checks the file; `flag_column` may be `alarm` where that was written.
+
+    Raises DataError, naming the file, for anything that `offbeat score` does not write.
+    """
     dataset = read_dataset(
-        path, ColumnSelection(features=("reconstruction_error",), label_column="is_anomaly", delimiter=",")
+        path, ColumnSelection(features=("reconstruction_error",), label_column=flag_column, delimiter=",")
     )
     with path.open(encoding="utf-8") as file:
         unit = file.readline().split(",")[0]

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from offbeat.errors import DataError
 from offbeat.result import BoolArray
+from offbeat_training.evaluation.ranges import Indices, Ranges
 
 Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
 
 N_THRESHOLDS = 250
 
@@ -30,7 +30,8 @@ def vus_pr(labels: BoolArray, scores: NDArray[np.floating], window: int) -> floa
         raise DataError(f"labels have shape {labels.shape}, scores {scores.shape}; expected one of each per row")
     if not np.isfinite(scores).all():
         raise DataError("scores hold NaN or infinity; expected finite numbers")
-    starts, ends = _anomalies(labels)
+    anomalies = Ranges.of(labels)
+    starts, ends = anomalies.first, anomalies.last
     if not starts.size:
         raise DataError("labels hold no anomaly; VUS-PR is defined only where there is one")
     found_at, n_predicted = _threshold_reached(scores)
@@ -39,12 +40,6 @@ def vus_pr(labels: BoolArray, scores: NDArray[np.floating], window: int) -> floa
         _area(labels, starts, ends, found_at, n_predicted, n_hits, buffer_length) for buffer_length in range(window + 1)
     ]
     return float(np.mean(areas))
-
-
-def _anomalies(labels: BoolArray) -> tuple[Indices, Indices]:
-    """First and last row of each run of anomalous rows."""
-    edges = np.diff(np.concatenate([[0], labels.astype(np.int8), [0]]))
-    return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
 
 
 def _threshold_reached(scores: NDArray[np.floating]) -> tuple[Indices, Floats]:
