@@ -9,10 +9,10 @@ from torch import nn
 
 from offbeat.bundle.manifest import Manifest
 from offbeat.errors import ExportError
-from offbeat_export.layer_kinds import BatchNorm, Layer, Relu
+from offbeat_export.layer_kinds import BatchNorm, GaussianDraws, Layer, Relu
 from offbeat_export.lstm_plan import linear, lstm_heads, lstm_layers
 from offbeat_export.plan_head import PlanHead
-from offbeat_training.architectures import Architecture, Autoencoder, LSTMAutoencoder
+from offbeat_training.architectures import Architecture, Autoencoder, LSTMAutoencoder, VariationalAutoencoder
 from offbeat_training.reconstruction_error import ErrorKind
 
 PLAN_SCHEMA_VERSION: Final = 1
@@ -69,8 +69,24 @@ def _layers(model: Architecture) -> list[Layer]:
             return lstm_layers(model)
         case Autoencoder():
             return [*_sequence("encoder", model.encoder), *_sequence("decoder", model.decoder)]
+        case VariationalAutoencoder():
+            return [*_sequence("encoder", model.encoder), _draws(model), *_sequence("decoder", model.decoder)]
         case _:
             raise ExportError(f"no layer plan is known for the architecture {model.kind!r}")
+
+
+def _draws(model: VariationalAutoencoder) -> GaussianDraws:
+    return GaussianDraws(
+        input_size=model.mean.in_features,
+        output_size=model.latent_dim,
+        n_draws=model.n_draws,
+        weight_mean="mean.weight",
+        bias_mean="mean.bias",
+        weight_log_variance="log_variance.weight",
+        bias_log_variance="log_variance.bias",
+        noise="noise",
+        limit=model.limit,
+    )
 
 
 def _batch_norm(name: str, norm: nn.BatchNorm1d) -> BatchNorm:

@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from offbeat_training.architectures import Architecture, LSTMAutoencoder
+from offbeat_training.architectures import Architecture, LSTMAutoencoder, VariationalAutoencoder
 from offbeat_training.checkpoint import Checkpoint
-from offbeat_training.reconstruction_error import row_errors, series_errors
+from offbeat_training.reconstruction_error import draw_errors, row_errors, series_errors
 
 
 class ScoringModule(nn.Module):
@@ -121,7 +121,23 @@ class RowScoringModule(ScoringModule):
         return error, self.score(error), error > self.threshold, feature_error, self.denormalise(reconstruction)
 
 
+class DrawsScoringModule(ScoringModule):
+    """Scores rows of a table by draws of their reconstruction; `error_std` is the error's spread over them, [batch]."""
+
+    output_names = (*RowScoringModule.output_names, "error_std")
+
+    def forward(self, window: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Scores raw rows [batch, feature]."""
+        normalised = self.normalise(window)
+        draws = self.model.draws(normalised)  # type: ignore[operator]
+        error, feature_error, spread = draw_errors(normalised, draws, self.model.error)
+        reconstruction = self.denormalise(draws.mean(dim=0))
+        return error, self.score(error), error > self.threshold, feature_error, reconstruction, spread
+
+
 def _scorer_of(model: Architecture) -> type[ScoringModule]:
+    if isinstance(model, VariationalAutoencoder):
+        return DrawsScoringModule
     if isinstance(model, LSTMAutoencoder) and model.classifier is not None:
         return ClassifierScoringModule
     if isinstance(model, LSTMAutoencoder) and model.forecaster is not None:

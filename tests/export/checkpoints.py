@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from offbeat.result import Threshold
-from offbeat_training.architectures import Architecture, Autoencoder, LSTMAutoencoder
+from offbeat_training.architectures import Architecture, Autoencoder, LSTMAutoencoder, VariationalAutoencoder
 from offbeat_training.checkpoint import Checkpoint
 from offbeat_training.preprocessing import Normalisation
 from offbeat_training.record import WindowSpec
@@ -65,14 +65,26 @@ def preset_checkpoint(n_features: int = 2, **settings: Any) -> Checkpoint:
 def table_checkpoint(n_features: int = 5, **options: Any) -> Checkpoint:
     """An Autoencoder whose BatchNorms have seen data, so that folding them matters."""
     torch.manual_seed(n_features)
-    model = Autoencoder(n_features, hidden_sizes=(16, 8), latent_dim=3, dropout=0.2)
+    return checkpoint_of(
+        _seen_data(Autoencoder(n_features, hidden_sizes=(16, 8), latent_dim=3, dropout=0.2)), **options
+    )
+
+
+def variational_checkpoint(n_features: int = 5, **options: Any) -> Checkpoint:
+    """A VariationalAutoencoder whose BatchNorms have seen data."""
+    torch.manual_seed(n_features)
+    model = VariationalAutoencoder(n_features, hidden_sizes=(16, 8), latent_dim=3, n_draws=4)
+    return checkpoint_of(_seen_data(model), **options)
+
+
+def _seen_data(model: Architecture) -> Architecture:
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm1d):
             torch.nn.init.normal_(module.running_mean)
             torch.nn.init.uniform_(module.running_var, 0.3, 3.0)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
             torch.nn.init.normal_(module.bias)
-    return checkpoint_of(model, **options)
+    return model
 
 
 CHECKPOINTS = {
@@ -94,5 +106,6 @@ CHECKPOINTS = {
     "flexible, more repeats": lambda: preset_checkpoint(bridge="repeat_state", n_repeats=LENGTH + 5),
     "repeat, bidirectional, bottleneck": lambda: preset_checkpoint(bidirectional=True, latent_dim=5),
     "table, 5 features": table_checkpoint,
+    "variational": variational_checkpoint,
     "table, 1 feature": lambda: table_checkpoint(1),
 }

@@ -11,8 +11,21 @@ import offbeat_training.evaluation
 import offbeat_training.generators
 
 EXPORTS = {
-    offbeat_training: ["Autoencoder", "Checkpoint", "LSTMAutoencoder", "TrainingConfig", "build_architecture"],
-    offbeat_training.architectures: ["Architecture", "Autoencoder", "LSTMAutoencoder", "build_architecture"],
+    offbeat_training: [
+        "Autoencoder",
+        "Checkpoint",
+        "LSTMAutoencoder",
+        "TrainingConfig",
+        "VariationalAutoencoder",
+        "build_architecture",
+    ],
+    offbeat_training.architectures: [
+        "Architecture",
+        "Autoencoder",
+        "LSTMAutoencoder",
+        "VariationalAutoencoder",
+        "build_architecture",
+    ],
     offbeat_training.evaluation: [
         "Comparison",
         "Contender",

@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING, Any
 from offbeat_training.config import TrainingConfig
 
 if TYPE_CHECKING:
-    from offbeat_training.architectures import Autoencoder, LSTMAutoencoder, build_architecture
+    from offbeat_training.architectures import Autoencoder, LSTMAutoencoder, VariationalAutoencoder, build_architecture
     from offbeat_training.checkpoint import Checkpoint
 
-__all__ = ["Autoencoder", "Checkpoint", "LSTMAutoencoder", "TrainingConfig", "build_architecture"]
+__all__ = [
+    "Autoencoder",
+    "Checkpoint",
+    "LSTMAutoencoder",
+    "TrainingConfig",
+    "VariationalAutoencoder",
+    "build_architecture",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from offbeat.config import Device
 from offbeat.errors import require
 from offbeat.result import ThresholdMethod
+from offbeat_training.preset_designs import FIELDS, PRESETS, TABULAR, Activation, Preset
 
-Preset = Literal["repeat", "tabular"]
 Optimiser = Literal["adam", "adamw", "sgd"]
 
 
 class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Architecture, optimisation and threshold of one training run. Raises ConfigurationError for values out of range.
 
-    None in `hidden_size`, `num_layers`, `latent_dim` and `dropout` takes the preset's default; `repeat` has no
-    `latent_dim`, its latent vector being the hidden state. `seq_len` and `stride` are rows of a series; ready-made windows
-    keep their own length. `validation_fraction` of the normal windows is held out, for early stopping after `patience`
-    epochs without improvement and for the threshold. `threshold_method` None is their `percentile`, or `fixed` where
-    `threshold` is given, in units of the error; `false_alarm_rate` is the share of normal windows that `pot` and
-    `conformal` aim at, None for 1 %. `grad_clip` bounds the norm of the gradient. `device` `auto` takes CUDA where a GPU
-    is usable. `n_threads` are PyTorch's on the CPU: a small LSTM is fastest on one, and a busy machine makes a second cost more than it brings.
+    Each preset reads some of the fields from `hidden_size` to `n_draws`, which docs/training.md lists; None takes the
+    preset's default, and a field that the preset does not read must be None. `seq_len` and `stride` are rows of a
+    series; ready-made windows keep their own length. `validation_fraction` of the normal windows is held out, for early
+    stopping after `patience` epochs without improvement and for the threshold. `threshold_method` None is their
+    `percentile`, or `fixed` where `threshold` is given, in units of the error; `false_alarm_rate` is the share of
+    normal windows that `pot` and `conformal` aim at, None for 1 %. `grad_clip` bounds the norm of the gradient.
+    `device` `auto` takes CUDA where a GPU is usable. `n_threads` are PyTorch's on the CPU: a small LSTM is fastest on
+    one, and a busy machine makes a second cost more than it brings.
     """
 
     preset: Preset = "repeat"
@@ -34,6 +35,14 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     num_layers: int | None = None
     latent_dim: int | None = None
     dropout: float | None = None
+    num_decoder_layers: int | None = None
+    bidirectional: bool | None = None
+    recurrent_dropout: float | None = None
+    latent_activation: Activation | None = None
+    n_repeats: int | None = None
+    output_activation: Activation | None = None
+    beta: float | None = None
+    n_draws: int | None = None
     batch_size: int = 128
     epochs: int = 1000
     patience: int = 20
@@ -81,25 +90,32 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             require(0 < rate <= 0.25, "false_alarm_rate", rate, "above 0, up to 0.25")
 
     def _check_architecture(self) -> None:
-        require(self.preset in get_args(Preset), "preset", self.preset, f"one of {', '.join(get_args(Preset))}")
+        require(self.preset in PRESETS, "preset", self.preset, f"one of {', '.join(PRESETS)}")
         require(1 <= self.seq_len <= 1_000_000, "seq_len", self.seq_len, "1 to 1,000,000 rows")
         require(1 <= self.stride <= 1_000_000, "stride", self.stride, "1 to 1,000,000 rows")
-        for field in ("hidden_size", "num_layers", "latent_dim"):
-            size = getattr(self, field)
-            require(size is None or 1 <= size <= 65_536, field, size, "1 to 65,536")
-        require(self.dropout is None or 0 <= self.dropout < 1, "dropout", self.dropout, "at least 0 and below 1")
-        if self.preset == "repeat":
-            require(
-                self.latent_dim is None,
-                "latent_dim",
-                self.latent_dim,
-                "none with preset repeat, whose latent vector is the hidden state: use hidden_size",
-            )
+        for field in FIELDS:
+            if getattr(self, field) is not None:
+                self._check_preset_field(field, getattr(self, field))
+
+    def _check_preset_field(self, field: str, value: Any) -> None:
+        """Bounds that hold for every preset; the architecture knows the narrower ones."""
+        presets = [name for name, design in PRESETS.items() if field in design.fields]
+        expected = f"none with preset {self.preset}: it goes with {', '.join(presets)}"
+        hint = "; its latent vector is the hidden state: use hidden_size" if field == "latent_dim" else ""
+        require(self.preset in presets, field, value, expected + hint)
+        if field.endswith("activation"):
+            require(value in get_args(Activation), field, value, f"one of {', '.join(get_args(Activation))}")
+        elif field.endswith("dropout"):
+            require(0 <= value < 1, field, value, "at least 0 and below 1")
+        elif field == "beta":
+            require(0 <= value < math.inf, field, value, "a number from 0 up")
+        elif field != "bidirectional":
+            require(1 <= value <= 65_536, field, value, "1 to 65,536")
 
     def _check_optimisation(self) -> None:
         require(self.optim in get_args(Optimiser), "optim", self.optim, f"one of {', '.join(get_args(Optimiser))}")
         # BatchNorm has no spread to learn from in a batch of one row, which is what halves of three rows can leave.
-        smallest = 3 if self.preset == "tabular" else 1
+        smallest = 3 if self.preset in TABULAR else 1
         require(
             smallest <= self.batch_size <= 1_000_000, "batch_size", self.batch_size, f"{smallest} to 1,000,000 windows"
         )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from rich.console import Console
 
 from offbeat.data import Dataset
@@ -18,29 +20,39 @@ from offbeat.result import FloatArray, Threshold
 from offbeat_training.architectures import Architecture
 from offbeat_training.best_weights import BestWeights
 from offbeat_training.checkpoint import MAX_VALIDATION_WINDOWS, Checkpoint
+from offbeat_training.class_labels import window_classes
 from offbeat_training.config import TrainingConfig
 from offbeat_training.optimise import optimise
-from offbeat_training.presets import build_preset
-from offbeat_training.reconstruction_error import window_errors
+from offbeat_training.presets import build_preset, warn_of_other_steps
 from offbeat_training.split import Indices
 from offbeat_training.thresholds import choose_threshold, require_enough_windows
 from offbeat_training.training_data import Batches, TrainingData, prepare
 
 
-def fit(dataset: Dataset, config: TrainingConfig | None = None, *, console: Console | None = None) -> Checkpoint:
+def fit(
+    dataset: Dataset,
+    config: TrainingConfig | None = None,
+    *,
+    class_labels: ArrayLike | None = None,
+    console: Console | None = None,
+) -> Checkpoint:
     """Trains on the normal part of a data set and keeps the weights of the epoch with the lowest validation loss.
 
-    Progress is drawn on `console` where one is given. The same data and configuration give the same weights bit for bit on
-    a CPU; the caller's random state and number of threads are left as they were. Raises TrainingError where the data are too
-    few for the configuration or the loss is not finite, ConfigurationError for a device that is not there.
+    `class_labels` [row], whole numbers from 0, are what the preset `repeat-classifier` learns beside the windows, and no
+    other does. Progress is drawn on `console` where one is given. The same data and configuration give the same weights bit
+    for bit on a CPU; the caller's random state and number of threads are left as they were. Raises TrainingError where the
+    data are too few for the configuration or the loss is not finite, ConfigurationError for a device that is not there.
     """
     config = config or TrainingConfig()
     data = prepare(dataset, config)
+    data = replace(data, classes=window_classes(class_labels, len(data.windows), dataset, config))
     require_enough_windows(data.validation.size, data.anomalous.size, config)
     started_s = time.monotonic()
     with _threads(config.n_threads), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(config.seed)
-        model = build_preset(config, len(dataset.feature_names))
+        n_classes = 0 if data.classes is None else int(data.classes.max()) + 1
+        model = build_preset(config, len(dataset.feature_names), n_classes)
+        warn_of_other_steps(model, data.window)
         best, n_epochs = optimise(model, data, config, console)
         model.cpu().load_state_dict(best.weights)
         threshold = _threshold(model, data, config)
@@ -74,7 +86,7 @@ def errors_of(model: Architecture, windows: FloatArray, positions: Indices, batc
         return np.empty(0, np.float32)
     model.eval()
     with torch.inference_mode():
-        errors = [window_errors(batch, model(batch))[0] for batch in Batches(windows, positions, batch_size)]
+        errors = [model.errors(batch)[0] for batch in Batches(windows, positions, batch_size)]
     return np.concatenate([each.numpy() for each in errors])
 
 

@@ -11,18 +11,18 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from rich.console import Console
-from torch import nn
 
 from offbeat.errors import ConfigurationError
+from offbeat_training.architectures import Architecture
 from offbeat_training.best_weights import BestWeights
 from offbeat_training.config import TrainingConfig
 from offbeat_training.progress import EpochProgress
 from offbeat_training.reconstruction_task import ReconstructionTask
-from offbeat_training.training_data import Batches, TrainingData
+from offbeat_training.training_data import Batches, ClassifiedBatches, TrainingData
 
 
 def optimise(
-    model: nn.Module, data: TrainingData, config: TrainingConfig, console: Console | None
+    model: Architecture, data: TrainingData, config: TrainingConfig, console: Console | None
 ) -> tuple[BestWeights, int]:
     """Trains in place until the validation loss has not improved for `config.patience` epochs.
 
@@ -48,10 +48,14 @@ def optimise(
         generator = torch.Generator().manual_seed(config.seed)
         trainer.fit(
             ReconstructionTask(model, config),
-            Batches(data.windows, data.training, config.batch_size, generator),
-            Batches(data.windows, data.validation, config.batch_size),
+            _with_classes(Batches(data.windows, data.training, config.batch_size, generator), data),
+            _with_classes(Batches(data.windows, data.validation, config.batch_size), data),
         )
     return best, trainer.current_epoch
+
+
+def _with_classes(batches: Batches, data: TrainingData) -> Batches | ClassifiedBatches:
+    return batches if data.classes is None else ClassifiedBatches(batches, data.classes)
 
 
 def accelerator(config: TrainingConfig) -> str:

@@ -55,3 +55,18 @@ def window_errors(
         error, feature_error = row_errors(normalised, reconstruction, kind)
         return error, feature_error, None
     return series_errors(normalised, reconstruction, kind)
+
+
+def draw_errors(normalised: Tensor, draws: Tensor, kind: str = "mean_squared") -> tuple[Tensor, Tensor, Tensor]:
+    """Over draws of a reconstruction [draw, batch, feature]: mean error [batch], its shares by feature, and its spread.
+
+    `normalised` is [batch, feature]. The shares [batch, feature] sum to the mean; the spread [batch] is the population
+    standard deviation of the error over the draws.
+    """
+    elements = element_errors(normalised, draws, kind)
+    if kind == "mean_squared":
+        elements = elements / elements.size(2)
+    each_error = elements.sum(dim=2)
+    error = each_error.mean(dim=0)
+    spread = (each_error - error).square().mean(dim=0).sqrt()
+    return error, elements.mean(dim=0), spread

@@ -1,4 +1,4 @@
-"""What Lightning's loop optimises: the mean error of a batch of normal windows."""
+"""What Lightning's loop optimises: the mean loss of a batch of normal windows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 import lightning
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from offbeat.errors import TrainingError
+from offbeat_training.architectures import Architecture
 from offbeat_training.config import TrainingConfig
-from offbeat_training.reconstruction_error import window_errors
+from offbeat_training.training_loss import training_loss
+
+Batch = Tensor | tuple[Tensor, Tensor]
 
 _OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -21,12 +24,13 @@ _OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 
 
 class ReconstructionTask(lightning.LightningModule):  # type: ignore[misc]
-    """One model, its optimiser, and its losses: means of the windows' errors over an epoch, in normalised units.
+    """One model, its optimiser, and its losses: means of the windows' losses over an epoch, in normalised units.
 
-    Logs `training_loss` and `validation_loss`. Raises TrainingError at the end of the first epoch whose loss is not finite.
+    A batch is windows, or a pair of windows and their classes [batch], int64. Logs `training_loss` and `validation_loss`.
+    Raises TrainingError at the end of the first epoch whose loss is not finite.
     """
 
-    def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
+    def __init__(self, model: Architecture, config: TrainingConfig) -> None:
         super().__init__()
         self.model = model
         self.config = config
@@ -37,11 +41,11 @@ class ReconstructionTask(lightning.LightningModule):  # type: ignore[misc]
             self.model.parameters(), lr=self.config.lr, weight_decay=self.config.weight_decay
         )
 
-    def training_step(self, batch: Tensor, _: int) -> Tensor:
+    def training_step(self, batch: Batch, _: int) -> Tensor:
         """The loss of one batch, to be minimised."""
         return self._loss("training_loss", batch)
 
-    def validation_step(self, batch: Tensor, _: int) -> None:
+    def validation_step(self, batch: Batch, _: int) -> None:
         """Adds one batch to the validation loss."""
         self._loss("validation_loss", batch)
 
@@ -53,9 +57,10 @@ class ReconstructionTask(lightning.LightningModule):  # type: ignore[misc]
         """Runs when the epoch's training loss is complete."""
         self._require_finite("training_loss")
 
-    def _loss(self, name: str, batch: Tensor) -> Tensor:
-        loss = window_errors(batch, self.model(batch))[0].mean()
-        self.log(name, loss.detach(), on_step=False, on_epoch=True, batch_size=batch.shape[0])
+    def _loss(self, name: str, batch: Batch) -> Tensor:
+        windows, class_labels = (batch, None) if isinstance(batch, Tensor) else batch
+        loss = training_loss(self.model, windows, class_labels)
+        self.log(name, loss.detach(), on_step=False, on_epoch=True, batch_size=windows.shape[0])
         return loss
 
     def _require_finite(self, name: str) -> None:

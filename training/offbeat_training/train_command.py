@@ -15,8 +15,9 @@ from offbeat.data import ColumnSelection, MissingPolicy, data_notes, read_datase
 from offbeat.data.dataset import Layout
 from offbeat.errors import ConfigurationError
 from offbeat.result import ThresholdMethod
-from offbeat_training.config import Optimiser, Preset, TrainingConfig
+from offbeat_training.config import Optimiser, TrainingConfig
 from offbeat_training.flags import flag, training_extra
+from offbeat_training.preset_designs import Activation, Preset
 
 if TYPE_CHECKING:
     from offbeat_training.checkpoint import Checkpoint
@@ -27,21 +28,48 @@ _DEFAULT = TrainingConfig()
 def train(
     data: Annotated[Path, typer.Argument(help="csv, npz or Parquet file of raw values, mostly normal.")],
     out: Annotated[Path, flag("out", "Checkpoint to write.")] = Path("model.ckpt"),
-    preset: Annotated[Preset, flag("preset", "repeat: LSTM for series. tabular: dense layers for rows.")] = (
-        _DEFAULT.preset
-    ),
+    preset: Annotated[
+        Preset, flag("preset", "tabular, variational: dense layers for rows. The others: LSTMs for series.")
+    ] = _DEFAULT.preset,
     seq_len: Annotated[int, flag("seq-len", "Rows of a series in one window.")] = _DEFAULT.seq_len,
     stride: Annotated[int, flag("stride", "Rows from the start of one window to the next.")] = _DEFAULT.stride,
     hidden_size: Annotated[
-        int | None, flag("hidden-size", "LSTM units; of the first block with tabular. Default 64, 128.")
+        int | None, flag("hidden-size", "LSTM units; of the first block for rows. Default 64, stacked 32, rows 128.")
     ] = _DEFAULT.hidden_size,
     num_layers: Annotated[
-        int | None, flag("num-layers", "LSTM layers each side; blocks with tabular. Default 1, 2.")
+        int | None, flag("num-layers", "LSTM layers each side; blocks for rows. Default 1, state and rows 2.")
     ] = _DEFAULT.num_layers,
-    latent_dim: Annotated[int | None, flag("latent-dim", "With tabular only. Default 32.")] = _DEFAULT.latent_dim,
+    latent_dim: Annotated[
+        int | None, flag("latent-dim", "For rows, and a bottleneck with flexible. Default 32, none.")
+    ] = _DEFAULT.latent_dim,
     dropout: Annotated[
-        float | None, flag("dropout", "Between LSTM layers; in each block with tabular. Default 0, 0.2.")
+        float | None,
+        flag("dropout", "Between LSTM layers; in each block with tabular. Default 0, state and tabular 0.2."),
     ] = _DEFAULT.dropout,
+    num_decoder_layers: Annotated[
+        int | None, flag("num-decoder-layers", "With flexible. Default as many as in the encoder.")
+    ] = _DEFAULT.num_decoder_layers,
+    bidirectional: Annotated[
+        bool | None, flag("bidirectional", "With flexible: encode windows forward and backward.")
+    ] = _DEFAULT.bidirectional,
+    recurrent_dropout: Annotated[
+        float | None, flag("recurrent-dropout", "With flexible: share of recurrent weights left out. Default 0.")
+    ] = _DEFAULT.recurrent_dropout,
+    latent_activation: Annotated[
+        Activation | None, flag("latent-activation", "With flexible, of the bottleneck. Default relu.")
+    ] = _DEFAULT.latent_activation,
+    n_repeats: Annotated[
+        int | None, flag("n-repeats", "With flexible: steps decoded. Default as many as a window has.")
+    ] = _DEFAULT.n_repeats,
+    output_activation: Annotated[
+        Activation | None, flag("output-activation", "Default linear, tanh with flexible, sigmoid with repeat-sigmoid.")
+    ] = _DEFAULT.output_activation,
+    beta: Annotated[float | None, flag("beta", "With variational: weight of the KL divergence. Default 0.01.")] = (
+        _DEFAULT.beta
+    ),
+    n_draws: Annotated[int | None, flag("n-draws", "With variational: draws that a score averages. Default 10.")] = (
+        _DEFAULT.n_draws
+    ),
     batch_size: Annotated[int, flag("batch-size", "Windows in one step.")] = _DEFAULT.batch_size,
     epochs: Annotated[int, flag("epochs", "At most; early stopping usually comes sooner.")] = _DEFAULT.epochs,
     patience: Annotated[

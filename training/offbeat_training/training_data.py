@@ -14,6 +14,7 @@ from offbeat.errors import TrainingError
 from offbeat.result import FloatArray
 from offbeat_training.config import TrainingConfig
 from offbeat_training.preprocessing import Normalisation
+from offbeat_training.preset_designs import TABULAR
 from offbeat_training.record import WindowSpec
 from offbeat_training.split import Indices, anomalous_starts, split_samples, split_series
 
@@ -23,7 +24,8 @@ class TrainingData:
     """Windows [window, time, feature], or rows [row, feature] of a table, and the two parts of them.
 
     `windows` are normalised, `raw_windows` are not; both are views wherever windows overlap. `training` and `validation`
-    are positions along their first axis, and `anomalous` are those of the windows with a label that says so.
+    are positions along their first axis, and `anomalous` are those of the windows with a label that says so. `classes`
+    [window], from 0, are there for a model that learns them.
     """
 
     windows: FloatArray
@@ -33,6 +35,7 @@ class TrainingData:
     anomalous: Indices
     normalisation: Normalisation
     window: WindowSpec | None
+    classes: Indices | None = None
 
     def raw_validation_windows(self, n_most: int) -> Tensor:
         """Up to `n_most` validation windows, evenly spaced, in raw units."""
@@ -47,7 +50,11 @@ class Batches:
     """
 
     def __init__(
-        self, windows: FloatArray, positions: Indices, max_size: int, generator: torch.Generator | None = None
+        self,
+        windows: FloatArray,
+        positions: Indices,
+        max_size: int,
+        generator: torch.Generator | None = None,
     ) -> None:
         self.windows = windows
         self.positions = positions
@@ -58,24 +65,43 @@ class Batches:
         return self.n_batches
 
     def __iter__(self) -> Iterator[Tensor]:
+        for positions in self.orders():
+            yield _gather(self.windows, positions)
+
+    def orders(self) -> Iterator[Indices]:
+        """The positions of each batch, in this pass's order."""
         order = self.positions
         if self.generator is not None:
             order = order[torch.randperm(order.size, generator=self.generator).numpy()]
-        for positions in np.array_split(order, self.n_batches):
-            yield _gather(self.windows, positions)
+        yield from np.array_split(order, self.n_batches)
+
+
+class ClassifiedBatches:
+    """The batches of `batches`, each with the classes of its windows: pairs of [batch, time, feature] and [batch]."""
+
+    def __init__(self, batches: Batches, classes: Indices) -> None:
+        self.batches = batches
+        self.classes = classes
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for positions in self.batches.orders():
+            yield _gather(self.batches.windows, positions), torch.from_numpy(self.classes[positions])
 
 
 def prepare(dataset: Dataset, config: TrainingConfig) -> TrainingData:
     """Splits the data set, fits the standardisation on the training part alone, and applies it to all of it.
 
-    Rows of a series become windows of `config.seq_len`; the preset `tabular` takes rows as they are. Raises TrainingError
+    Rows of a series become windows of `config.seq_len`; the presets for tables take rows as they are. Raises TrainingError
     where the data do not fit the preset or are too few.
     """
-    if dataset.values.ndim == 3 and config.preset == "tabular":
+    if dataset.values.ndim == 3 and config.preset in TABULAR:
         raise TrainingError(
-            f"{dataset.name} holds windows {dataset.values.shape}; preset tabular expects rows [row, feature]"
+            f"{dataset.name} holds windows {dataset.values.shape}; preset {config.preset} expects rows [row, feature]"
         )
-    if dataset.values.ndim == 3 or config.preset == "tabular":
+    if dataset.values.ndim == 3 or config.preset in TABULAR:
         return _prepare_samples(dataset, config)
     return _prepare_series(dataset, config)
 

@@ -9,8 +9,11 @@ from offbeat.errors import ConfigurationError
 from offbeat_training.architectures.autoencoder import Autoencoder
 from offbeat_training.architectures.base import Architecture
 from offbeat_training.architectures.lstm_autoencoder import LSTMAutoencoder
+from offbeat_training.architectures.variational_autoencoder import VariationalAutoencoder
 
-ARCHITECTURES: Mapping[str, type[Architecture]] = {each.kind: each for each in (LSTMAutoencoder, Autoencoder)}
+ARCHITECTURES: Mapping[str, type[Architecture]] = {
+    each.kind: each for each in (LSTMAutoencoder, Autoencoder, VariationalAutoencoder)
+}
 
 
 def build_architecture(kind: str, settings: Mapping[str, Any]) -> Architecture:
