@@ -16,9 +16,11 @@ from offbeat_training.architectures import Architecture
 from offbeat_training.preprocessing import Normalisation
 from offbeat_training.record import WindowSpec
 
-# M2 (state) and M3 (stacked) join with their architectures.
 ARCHITECTURES: dict[str, tuple[Callable[[], Architecture], int | None]] = {
     "M1": (lambda: LSTMAutoencoder(n_features=1, hidden_size=32, n_layers=1), 50),
+    "M2": (lambda: LSTMAutoencoder(n_features=2, hidden_size=32, n_layers=2, bridge="state"), 60),
+    "M3": (lambda: LSTMAutoencoder(n_features=1, hidden_size=64, narrow_size=32, error="sum_absolute"), 140),
+    "M4": (lambda: LSTMAutoencoder(n_features=25, hidden_size=256, n_layers=2), 100),
     "M5": (lambda: Autoencoder(n_features=30, hidden_sizes=(128, 64), latent_dim=16), None),
 }
 _N_VALIDATION_WINDOWS = 32
