@@ -159,7 +159,7 @@ def scores(metrics: Path) -> Path:
 def test_evaluate_prints_the_figures_beside_those_of_chance(scores: Path, metrics: Path) -> None:
     result = run("evaluate", scores, "--labels", metrics, "--label-column", "label")
     assert result.exit_code == 0, result.output
-    for words in ("VUS-PR", "ROC-AUC", "PR-AUC", "best F1", "precision", "recall", "false-pos", "range F1", "affiliation",
+    for words in ("VUS-PR", "ROC-AUC", "PR-AUC", "best F1", "precision", "recall", "FPR", "range F1", "affil. F1",
                   "TP", "delay", "scores.csv", "random scores", "600 rows", "PCA and an isolation forest need --train"):  # fmt: skip
         assert words in result.output
 

@@ -25,7 +25,8 @@ METHODS: dict[str, Method] = {
 ERRORS: dict[str, Callable[[np.random.Generator, int], Floats]] = {
     "mean of squares": lambda random, n: random.chisquare(20, n) / 20,
     "heavy tail": lambda random, n: random.lognormal(-2, 1, n),
-    "heavier tail": lambda random, n: random.pareto(2.5, n),
+    # Without a mean, as the errors of an autoencoder on the set shuttle, γ = 1.25.
+    "heaviest tail": lambda random, n: random.pareto(0.8, n),
     "bounded": lambda random, n: random.beta(2, 3, n),
 }
 

@@ -15,16 +15,16 @@ _ORDER: dict[str, str] = {
     "ROC-AUC": "roc_auc",
     "PR-AUC": "pr_auc",
     "best F1": "best.f1",
-    "its precision": "best.precision",
-    "its recall": "best.recall",
+    "P at best": "best.precision",
+    "R at best": "best.recall",
 }
 _FLAGS: dict[str, str] = {
     "precision": "precision",
     "recall": "recall",
     "F1": "f1",
-    "false-pos. rate": "false_positive_rate",
+    "FPR": "false_positive_rate",
     "range F1": "ranges.f1",
-    "affiliation F1": "affiliation.f1",
+    "affil. F1": "affiliation.f1",
 }
 _COUNTS: dict[str, str] = {
     "TP": "confusion.true_positives",
