@@ -9,32 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner, Result
 
 from offbeat.errors import ConfigurationError, DataError, MissingExtraError, OffbeatError
 from offbeat_training import Checkpoint, TrainingConfig
 from offbeat_training.command import evaluate, train
 from offbeat_training.generators import server_metrics, write_csv
+from offbeat_training.run_config import RunConfig
+from tests.training.commands import error_of, run
 
 COLUMNS = {
     *("data", "out", "features", "timestamp_column", "label_column", "normal_label", "delimiter", "key", "layout"),
     "missing",
 }
-
-
-def run(*arguments: object, **environment: str) -> Result:
-    """A command as the command line registers it, in this process."""
-    app = typer.Typer(pretty_exceptions_enable=False)
-    app.command("train")(train)
-    app.command("evaluate")(evaluate)
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200", **environment})
-
-
-def error_of(result: Result) -> OffbeatError:
-    assert isinstance(result.exception, OffbeatError), result.output
-    assert len(str(result.exception).splitlines()) == 1
-    return result.exception
 
 
 @pytest.fixture
@@ -45,9 +31,10 @@ def metrics(tmp_path: Path) -> Path:
 
 def test_every_field_of_the_configuration_is_a_flag_of_train_with_the_same_default() -> None:
     parameters = inspect.signature(train).parameters
-    assert set(parameters) - COLUMNS == set(TrainingConfig.__struct_fields__)
-    for field in TrainingConfig.__struct_fields__:
-        assert parameters[field].default == getattr(TrainingConfig(), field)
+    fields = {name: getattr(each, name) for each in (TrainingConfig(), RunConfig()) for name in each.__struct_fields__}
+    assert set(parameters) - COLUMNS - {"data", "out", "config"} == set(fields)
+    for field, default in fields.items():
+        assert parameters[field].default == default
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from offbeat.errors import ConfigurationError, TrainingError
 from offbeat_training import Checkpoint, TrainingConfig
 from offbeat_training.fit import fit
 from offbeat_training.reconstruction_error import window_errors
+from offbeat_training.run_config import RunConfig
 from offbeat_training.thresholds import choose_threshold
 from offbeat_training.training_data import prepare
 from tests.training.examples import table, waves
@@ -141,6 +143,16 @@ def test_progress_shows_epochs_and_losses() -> None:
     fit(waves(), SERIES, console=Console(file=screen, force_terminal=True, width=120))
     assert "6/6" in screen.getvalue()
     assert "held out" in screen.getvalue()
+
+
+def test_a_screen_that_is_a_file_gets_a_line_every_few_epochs() -> None:
+    screen = io.StringIO()
+    fit(waves(), SERIES, run=RunConfig(log_interval=2), console=Console(file=screen, width=120))
+    assert re.findall(r"^epoch (\d): loss [\d.]+, held out [\d.]+, best", screen.getvalue(), re.MULTILINE) == [
+        "2",
+        "4",
+        "6",
+    ]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")

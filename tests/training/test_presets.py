@@ -10,7 +10,8 @@ import torch
 from offbeat.data import Dataset
 from offbeat.errors import ConfigurationError, TrainingError
 from offbeat_training import Autoencoder, Checkpoint, LSTMAutoencoder, TrainingConfig, VariationalAutoencoder
-from offbeat_training.fit import errors_of, fit
+from offbeat_training.checkpoint_draft import errors_of
+from offbeat_training.fit import fit
 from offbeat_training.preset_designs import PRESETS, TABULAR
 from offbeat_training.presets import build_preset
 from offbeat_training.training_data import prepare

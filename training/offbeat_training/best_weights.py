@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import lightning
 from torch import Tensor
@@ -17,12 +19,21 @@ class BestWeights(lightning.Callback):  # type: ignore[misc]
     def __init__(self) -> None:
         self.loss = math.inf
         self.epoch = 0
-        self.weights: dict[str, Tensor] = {}
+        self.weights: Mapping[str, Tensor] = {}
+
+    def restore(self, epoch: int, loss: float, weights: Mapping[str, Tensor]) -> None:
+        """Takes the best epoch of an earlier part of the run for its own."""
+        self.epoch, self.loss, self.weights = epoch, loss, weights
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Compares the epoch that has just been validated."""
         loss = float(trainer.callback_metrics["validation_loss"])
         if loss < self.loss:
             self.loss, self.epoch = loss, trainer.current_epoch + 1
-            state = pl_module.model.state_dict()
-            self.weights = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}
+            self.weights = cpu_copy(pl_module.model.state_dict())
+
+
+def cpu_copy(tensors: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors among the values, each with memory of its own on the CPU."""
+    found = {name: value for name, value in tensors.items() if isinstance(value, Tensor)}
+    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in found.items()}

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from offbeat.errors import MissingExtraError
+from offbeat_training.config_file import use_config_file
 
 
 def flag(name: str, description: str, **settings: Any) -> Any:
     """The option `--name`, with the environment variable `OFFBEAT_NAME`."""
     return typer.Option(f"--{name}", envvar=f"OFFBEAT_{name.replace('-', '_').upper()}", help=description, **settings)
+
+
+def number_or_none(word: str) -> float | None:
+    """A number, or `none`. Raises ValueError for anything else."""
+    return None if word.strip().lower() == "none" else float(word)
+
+
+ConfigOption = Annotated[
+    Path | None,
+    flag(
+        "config",
+        "TOML file whose keys are these flags; flags and variables win over it.",
+        is_eager=True,
+        callback=use_config_file,
+    ),
+]
 
 
 @contextlib.contextmanager

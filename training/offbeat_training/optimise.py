@@ -14,44 +14,61 @@ from rich.console import Console
 
 from offbeat.errors import ConfigurationError
 from offbeat_training.architectures import Architecture
-from offbeat_training.best_weights import BestWeights
+from offbeat_training.checkpoint_draft import CheckpointDraft
 from offbeat_training.config import TrainingConfig
 from offbeat_training.progress import EpochProgress
 from offbeat_training.reconstruction_task import ReconstructionTask
+from offbeat_training.run_folder import RunFolder
 from offbeat_training.training_data import Batches, ClassifiedBatches, TrainingData
+from offbeat_training.training_run import TrainingRun
 
 
 def optimise(
-    model: Architecture, data: TrainingData, config: TrainingConfig, console: Console | None
-) -> tuple[BestWeights, int]:
-    """Trains in place until the validation loss has not improved for `config.patience` epochs.
+    model: Architecture,
+    draft: CheckpointDraft,
+    folder: RunFolder | None,
+    console: Console | None,
+    log_interval: int,
+) -> TrainingRun:
+    """Trains in place until the validation loss has not improved for `patience` epochs of the draft's configuration.
 
-    Returns the best epoch's weights and the number of epochs run. Raises TrainingError for a loss that is not finite.
+    Goes on from what `folder` holds, and keeps it current. Raises TrainingError for a loss that is not finite.
     """
-    best = BestWeights()
-    callbacks = [best, EarlyStopping("validation_loss", patience=config.patience, check_finite=False)]
+    config, data = draft.config, draft.data
+    run = TrainingRun(model, draft, folder)
+    run.restore()
+    # Lightning runs one epoch even of a run that has already stopped.
+    if run.n_epochs < config.epochs and run.n_idle < config.patience:
+        with _quiet_lightning():
+            trainer = _trainer(run, console, log_interval)
+            # As in Lightning's own checkpoints: the epochs that lie behind.
+            trainer.fit_loop.epoch_progress.current.processed = run.n_epochs
+            trainer.fit(
+                ReconstructionTask(model, config),
+                _with_classes(Batches(data.windows, data.training, config.batch_size, run.order), data),
+                _with_classes(Batches(data.windows, data.validation, config.batch_size), data),
+            )
+    return run
+
+
+def _trainer(run: TrainingRun, console: Console | None, log_interval: int) -> lightning.Trainer:
+    config = run.draft.config
+    stopper = EarlyStopping("validation_loss", patience=config.patience, check_finite=False)
+    stopper.best_score, stopper.wait_count = torch.tensor(run.best.loss), run.n_idle
+    callbacks = [run.best, stopper, run]
     if console is not None:
-        callbacks.append(EpochProgress(console, best))
-    with _quiet_lightning():
-        trainer = lightning.Trainer(
-            accelerator=accelerator(config),
-            devices=1,
-            max_epochs=config.epochs,
-            gradient_clip_val=config.grad_clip,
-            callbacks=callbacks,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
-        generator = torch.Generator().manual_seed(config.seed)
-        trainer.fit(
-            ReconstructionTask(model, config),
-            _with_classes(Batches(data.windows, data.training, config.batch_size, generator), data),
-            _with_classes(Batches(data.windows, data.validation, config.batch_size), data),
-        )
-    return best, trainer.current_epoch
+        callbacks.append(EpochProgress(console, run.best, log_interval))
+    return lightning.Trainer(
+        accelerator=accelerator(config),
+        devices=1,
+        max_epochs=config.epochs,
+        gradient_clip_val=config.grad_clip,
+        callbacks=callbacks,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
 
 
 def _with_classes(batches: Batches, data: TrainingData) -> Batches | ClassifiedBatches:

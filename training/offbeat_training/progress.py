@@ -13,11 +13,13 @@ from offbeat_training.best_weights import BestWeights
 class EpochProgress(lightning.Callback):  # type: ignore[misc]
     """One bar over the epochs, with both losses, the best and its epoch, drawn on `console`.
 
-    The time remaining is that of all epochs allowed: early stopping usually comes sooner.
+    The time remaining is that of all epochs allowed: early stopping usually comes sooner. Every `log_interval` epochs the
+    losses are printed on a line that stays, for screens that are files; 0 prints none.
     """
 
-    def __init__(self, console: Console, best: BestWeights) -> None:
+    def __init__(self, console: Console, best: BestWeights, log_interval: int) -> None:
         self.best = best
+        self.log_interval = log_interval
         self.progress = Progress(
             TextColumn("training"),
             BarColumn(bar_width=16),
@@ -30,7 +32,7 @@ class EpochProgress(lightning.Callback):  # type: ignore[misc]
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Starts drawing."""
-        self.progress.update(self.bar, total=trainer.max_epochs)
+        self.progress.update(self.bar, total=trainer.max_epochs, completed=trainer.current_epoch)
         self.progress.start()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -41,6 +43,9 @@ class EpochProgress(lightning.Callback):  # type: ignore[misc]
             f" best {self.best.loss:.3g} in {self.best.epoch}"
         )
         self.progress.update(self.bar, advance=1, losses=words)
+        epoch = trainer.current_epoch + 1
+        if self.log_interval and epoch % self.log_interval == 0:
+            self.progress.console.print(f"epoch {epoch:,}: {words}", highlight=False)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Leaves the last state on the screen."""

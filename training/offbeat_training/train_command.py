@@ -16,18 +16,21 @@ from offbeat.data.dataset import Layout
 from offbeat.errors import ConfigurationError
 from offbeat.result import ThresholdMethod
 from offbeat_training.config import Optimiser, TrainingConfig
-from offbeat_training.flags import flag, training_extra
+from offbeat_training.flags import ConfigOption, flag, number_or_none, training_extra
 from offbeat_training.preset_designs import Activation, Preset
+from offbeat_training.run_config import RunConfig
 
 if TYPE_CHECKING:
     from offbeat_training.checkpoint import Checkpoint
 
 _DEFAULT = TrainingConfig()
+_RUN = RunConfig()
 
 
 def train(
     data: Annotated[Path, typer.Argument(help="csv, npz or Parquet file of raw values, mostly normal.")],
     out: Annotated[Path, flag("out", "Checkpoint to write.")] = Path("model.ckpt"),
+    config: ConfigOption = None,
     preset: Annotated[
         Preset, flag("preset", "tabular, variational: dense layers for rows. The others: LSTMs for series.")
     ] = _DEFAULT.preset,
@@ -79,7 +82,8 @@ def train(
     lr: Annotated[float, flag("lr", "Learning rate.")] = _DEFAULT.lr,
     weight_decay: Annotated[float, flag("weight-decay", "L2 penalty; decoupled with adamw.")] = _DEFAULT.weight_decay,
     grad_clip: Annotated[
-        float | None, flag("grad-clip", "Largest norm of the gradient. Default none.")
+        float | None,
+        flag("grad-clip", "Largest norm of the gradient. Default none.", parser=number_or_none, metavar="FLOAT|none"),
     ] = _DEFAULT.grad_clip,
     validation_fraction: Annotated[
         float, flag("validation-fraction", "Part of the normal windows held out.")
@@ -97,6 +101,12 @@ def train(
     seed: Annotated[int, flag("seed", "Of weights, order, dropout and split.")] = _DEFAULT.seed,
     device: Annotated[Device, flag("device", "auto takes CUDA where a GPU is usable.")] = _DEFAULT.device,
     n_threads: Annotated[int, flag("n-threads", "PyTorch's threads on the CPU.", min=1)] = _DEFAULT.n_threads,
+    model_dir: Annotated[
+        Path | None,
+        flag("model-dir", "Folder for the best and the last checkpoint, history.csv, and what --resume needs."),
+    ] = _RUN.model_dir,
+    resume: Annotated[bool, flag("resume", "Go on with the run in --model-dir, if it holds one.")] = _RUN.resume,
+    log_interval: Annotated[int, flag("log-interval", "Epochs between printed lines; 0 for none.")] = _RUN.log_interval,
     features: Annotated[
         str, flag("features", "Names of the columns to learn, with commas between; all numeric ones by default.")
     ] = "",
@@ -119,9 +129,12 @@ def train(
 
     Examples: `offbeat train metrics.csv --seq-len 60 --out model.ckpt`, and for rows of a table
     `offbeat train payments.parquet --preset tabular --label-column fraud --out model.ckpt`
+
+    A run that survives its machine: `offbeat train metrics.csv --config train.toml --model-dir runs/metrics --resume`
     """
     given = locals()
-    config = TrainingConfig(**{name: given[name] for name in TrainingConfig.__struct_fields__})
+    settings = TrainingConfig(**{name: given[name] for name in TrainingConfig.__struct_fields__})
+    run = RunConfig(model_dir=model_dir, resume=resume, log_interval=log_interval)
     _check_writable(out)
     columns = ColumnSelection(
         features=tuple(name.strip() for name in features.split(",") if name.strip()),
@@ -138,7 +151,7 @@ def train(
     dataset, console = read_dataset(data, columns), Console(stderr=True)
     for note in data_notes(dataset):
         console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    checkpoint = fit(dataset, config, console=console)
+    checkpoint = fit(dataset, settings, run=run, console=console)
     checkpoint.save(out)
     Console().print(_summary(checkpoint, out))
 

@@ -1,0 +1,79 @@
+"""A TOML file whose keys are a command's flags."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from offbeat.errors import ConfigurationError
+
+
+def use_config_file(context: typer.Context, path: Path | None) -> Path | None:
+    """Lets the file's values take the place of the command's defaults: a flag or a variable that is given still wins.
+
+    Keys are the command's flags, with `-` or `_` between words. Raises ConfigurationError, naming the file and the key,
+    for an unknown key, a key given twice, and a value that the flag would refuse.
+    """
+    if path is not None:
+        # Arguments are the data itself, which no file of settings names.
+        flags = {str(flag.name): flag for flag in context.command.params if flag.param_type_name == "option"}
+        flags.pop("config")
+        context.default_map = {
+            key: _checked(context, flags, path, key, value) for key, value in read_config_file(path).items()
+        }
+    return path
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The file's keys, with `_` between words, and its values. Raises ConfigurationError for a file that is no TOML."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: not a TOML file: {error}") from error
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        name = key.replace("-", "_")
+        if name in values:
+            raise ConfigurationError(f"{path}: key {key!r} is given twice, with - and with _; expected once")
+        values[name] = value
+    return values
+
+
+def _checked(context: typer.Context, flags: dict[str, Any], path: Path, key: str, value: object) -> object:
+    """The value in the words of a command line, once the flag has agreed to it."""
+    if key not in flags:
+        raise ConfigurationError(f"{path}: unknown key {key!r}; {_hint(key, flags)}")
+    words = _words(path, key, value)
+    if flags[key].multiple:
+        given: object = words
+    elif len(words) == 1 or key == "features":
+        given = ",".join(words)
+    else:
+        raise ConfigurationError(f"{path}: {key} is {value!r}; expected one value")
+    try:
+        flags[key].process_value(context, given)
+    except typer.BadParameter as error:
+        raise ConfigurationError(f"{path}: {key}: {error.message}") from error
+    return given
+
+
+def _words(path: Path, key: str, value: object) -> list[str]:
+    values: list[object] = value if isinstance(value, list) else [value]
+    for each in values:
+        if not isinstance(each, str | int | float):
+            raise ConfigurationError(
+                f"{path}: {key} is {value!r}; expected a word, a number, true, false, or a list of such"
+            )
+    return [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
+
+
+def _hint(key: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else "expected the name of a flag of this command"

@@ -1,0 +1,100 @@
+"""One run of training: what its epochs depend on and leave behind."""
+
+from __future__ import annotations
+
+import time
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
+
+from offbeat_training.architectures import Architecture
+from offbeat_training.best_weights import BestWeights, cpu_copy
+from offbeat_training.checkpoint import Checkpoint
+from offbeat_training.checkpoint_draft import CheckpointDraft
+from offbeat_training.history import Epoch, best_of
+from offbeat_training.resume_state import ResumeState, RunIdentity
+from offbeat_training.run_folder import RunFolder
+
+
+class TrainingRun(CheckpointCallback):  # type: ignore[misc]
+    """Keeps the history, writes every epoch to the run's folder, where there is one, and restores what that holds.
+
+    Restored are the weights, the best ones, the optimiser, the `order` of the windows and the random numbers of dropout, so
+    that on a CPU no bit tells a resumed run from one that was never interrupted. As one of Lightning's checkpoint callbacks
+    it hears of an epoch last, when its losses are known to be finite.
+    """
+
+    def __init__(self, model: Architecture, draft: CheckpointDraft, folder: RunFolder | None) -> None:
+        self.model = model
+        self.draft = draft
+        self.folder = folder
+        self.identity = RunIdentity.of(draft.dataset, draft.data.classes, draft.config)
+        self.best = BestWeights()
+        self.order = torch.Generator().manual_seed(draft.config.seed)
+        self.history: tuple[Epoch, ...] = ()
+        self._restored: ResumeState | None = None
+        self._started_s = 0.0
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs that have ended, those before the run was resumed among them."""
+        return len(self.history)
+
+    @property
+    def n_idle(self) -> int:
+        """Epochs since the best one."""
+        return self.n_epochs - self.best.epoch
+
+    def restore(self) -> None:
+        """Takes up the run that the folder holds, if it holds one. Raises CheckpointError where it is another run's."""
+        if self.folder is not None:
+            self._restored = self.folder.read(self.identity, self.model, self.draft.config.optim)
+        if self._restored is not None:
+            state, best = self._restored, best_of(self._restored.history)
+            self.model.load_state_dict(state.weights)
+            self.best.restore(best.epoch, best.validation_loss, state.best_weights)
+            self.order.set_state(state.order_state.to(torch.uint8))
+            self.history = state.history
+
+    def checkpoint(self) -> Checkpoint:
+        """The model with the weights that it has now."""
+        seconds = sum(each.seconds for each in self.history)
+        return self.draft.checkpoint(self.model, self.best, self.n_epochs, seconds)
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Restores what had to wait for the optimiser; nothing draws random numbers from here to the first batch."""
+        if self._restored is not None:
+            optimiser = trainer.optimizers[0]
+            optimiser.load_state_dict(optimiser.state_dict() | {"state": dict(enumerate(self._restored.optimiser))})
+            torch.set_rng_state(self._restored.random_state.to(torch.uint8))
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Starts the clock."""
+        self._started_s = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Records the epoch that has just ended."""
+        losses, optimiser = trainer.callback_metrics, trainer.optimizers[0]
+        epoch = Epoch(
+            epoch=self.n_epochs + 1,
+            training_loss=float(losses["training_loss"]),
+            validation_loss=float(losses["validation_loss"]),
+            learning_rate=float(optimiser.param_groups[0]["lr"]),
+            seconds=time.monotonic() - self._started_s,
+        )
+        self.history = (*self.history, epoch)
+        if self.folder is not None:
+            self.folder.write(self._state(optimiser), self.checkpoint())
+
+    def _state(self, optimiser: torch.optim.Optimizer) -> ResumeState:
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        return ResumeState(
+            identity=self.identity,
+            history=self.history,
+            weights=cpu_copy(self.model.state_dict()),
+            best_weights=self.best.weights,
+            optimiser=[cpu_copy(optimiser.state.get(parameter, {})) for parameter in parameters],
+            random_state=torch.get_rng_state().long(),
+            order_state=self.order.get_state().long(),
+        )
