@@ -164,6 +164,17 @@ def test_evaluate_fits_the_baselines_on_the_training_data(scores: Path, metrics:
     assert run("evaluate", scores, *flags).output.count("isolation forest") == 3
 
 
+def test_evaluate_judges_conformal_p_values_given_calibration_errors(scores: Path, metrics: Path) -> None:
+    calibration = metrics.parent / "calibration.csv"
+    lines = [f"{row},,{row / 1000},0,0" for row in range(199)]
+    calibration.write_text("\n".join(["row,timestamp,reconstruction_error,anomaly_score,is_anomaly", *lines]) + "\n")
+    flags = ("--labels", metrics, "--label-column", "label", "--calibration", calibration)
+    one, five = json.loads(run("evaluate", scores, *flags, "--json").output)["conformal"]
+    assert one == {"rate": 0.01, "false_positive_rate": 0.0, "recall": 1.0, "n_calibration": 199}
+    assert five["rate"] == 0.05
+    assert "conformal p-values of the model" in run("evaluate", scores, *flags).output
+
+
 def test_baselines_need_the_data_that_were_scored(scores: Path, metrics: Path) -> None:
     write_csv(server_metrics(500), metrics.parent / "other.csv")
     flags = ("--labels", metrics, "--label-column", "label", "--train", metrics, "--data", metrics.parent / "other.csv")

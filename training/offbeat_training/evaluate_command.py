@@ -64,6 +64,10 @@ def evaluate(
     seq_len: Annotated[
         int, flag("seq-len", "Rows in one window of the baselines; 1 for a table.", min=1, max=1_000_000)
     ] = 50,
+    calibration: Annotated[
+        Path | None,
+        flag("calibration", "csv that offbeat score wrote of other normal data: judges conformal p-values."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
 ) -> None:
     """Judge scores against labels, beside random scores and, given the training data, PCA and an isolation forest.
@@ -97,7 +101,14 @@ def evaluate(
             of_data, label_column=train_label_column, normal_label=train_normal_label, key=train_key or key
         )
         sources = _Sources(train=train, of_train=of_train, data=data or labels, of_data=of_data, seq_len=seq_len)
-    comparison = compare(scored, truth, _baseline_scores(scored, sources), vus_window, _facts(sources))
+    comparison = compare(
+        scored,
+        truth,
+        _baseline_scores(scored, sources),
+        vus_window,
+        baseline_facts=_facts(sources),
+        calibration=None if calibration is None else read_scores(calibration).errors,
+    )
     if json:
         sys.stdout.write(msgspec.json.encode(comparison.facts()).decode() + "\n")
         return

@@ -16,7 +16,7 @@ def comparison(unit: str = "row") -> Comparison:
     scored = ScoreFile(
         name="scores.csv", unit=unit, errors=LABELS.astype(np.float32), is_flagged=LABELS, timestamps=None
     )  # type: ignore[arg-type]
-    return compare(scored, LABELS, {"random scores": random_scores(LABELS.size)}, 10, {})
+    return compare(scored, LABELS, {"random scores": random_scores(LABELS.size)}, 10)
 
 
 def test_the_model_comes_first_and_chance_is_worth_the_base_rate() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offbeat.result import BoolArray
+from offbeat_training.evaluation.conformal_flags import ConformalFlags, conformal_flags
 from offbeat_training.evaluation.detection import DetectionQuality, measure
 from offbeat_training.evaluation.range_quality import EXISTENCE_WEIGHT
 from offbeat_training.evaluation.score_file import ScoreFile
@@ -28,7 +29,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """All that a table, a JSON or a report draws from: `labels` and `timestamps` [line], and the contenders, model first.
 
     A line is a row or a window, as `unit` says. `vus_window` is in rows, None for windows. `baselines` says how the
-    baselines were fitted; it is empty where there are random scores only.
+    baselines were fitted; it is empty where there are random scores only. `conformal` judges the model's p-values where calibration errors were given.
     """
 
     unit: Literal["row", "window"]
@@ -37,6 +38,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     vus_window: int | None
     baselines: Mapping[str, Any]
     contenders: tuple[Contender, ...]
+    conformal: tuple[ConformalFlags, ...]
 
     def facts(self) -> dict[str, Any]:
         """The figures of every contender by name, and the parameters behind them, ready for JSON."""
@@ -47,6 +49,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             "vus_window": self.vus_window,
             "range_existence_weight": EXISTENCE_WEIGHT,
             "baselines": self.baselines,
+            "conformal": self.conformal,
             "quality": {each.name: each.quality for each in self.contenders},
         }
 
@@ -56,11 +59,14 @@ def compare(
     labels: BoolArray,
     baseline_scores: Mapping[str, NDArray[np.floating]],
     vus_window: int,
-    baselines: Mapping[str, Any],
+    *,
+    baseline_facts: Mapping[str, Any] | None = None,
+    calibration: NDArray[np.floating] | None = None,
 ) -> Comparison:
     """Judges the scores of a file and, beside them, the `baseline_scores` [line] by name, `labels` being [line].
 
-    A baseline flags as many lines as the model does, those with its highest scores. Raises DataError as `measure` does.
+    A baseline flags as many lines as the model does, those with its highest scores; `baseline_facts` say how they were
+    fitted. `calibration` are errors of further normal lines, for conformal p-values. Raises DataError as `measure` does.
     """
     window = vus_window if scored.unit == "row" else None
     flags = {scored.name: (scored.errors, scored.is_flagged)}
@@ -71,7 +77,8 @@ def compare(
         labels=labels,
         timestamps=scored.timestamps,
         vus_window=window,
-        baselines=baselines,
+        baselines=baseline_facts or {},
+        conformal=() if calibration is None else conformal_flags(labels, scored.errors, calibration),
         contenders=tuple(
             Contender(name=name, scores=scores, is_flagged=flagged, quality=measure(labels, scores, flagged, window))
             for name, (scores, flagged) in flags.items()

@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from offbeat_training.evaluation.comparison import Comparison
+from offbeat_training.evaluation.conformal_flags import ConformalFlags
 from offbeat_training.evaluation.detection import DetectionQuality
 
 # A table's headings, and where in the quality their figures lie.
@@ -39,11 +40,15 @@ _COUNTS: dict[str, str] = {
 
 
 def quality_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Three tables of the contenders: the order of their scores, their flags, and counts with the delay in rows."""
+    """Three tables of the contenders: the order of their scores, their flags, and counts with the delay in rows.
+
+    One more where there are conformal p-values to judge.
+    """
     n, n_anomalous = comparison.labels.size, int(comparison.labels.sum())
     heading = f"{n:,} {comparison.unit}s, {n_anomalous:,} anomalous"
     buffers = f"VUS-PR: buffers up to {comparison.vus_window} rows"
     return (
+        *([_conformal_table(comparison.conformal)] if comparison.conformal else []),
         _table(comparison, _ORDER, heading, buffers if comparison.unit == "row" else "VUS-PR needs scores per row"),
         _table(comparison, _FLAGS, f"flags of {heading}", "at the threshold; baselines flag as many as the model"),
         _table(comparison, _COUNTS, f"counts of {heading}", "anomalies found; delay in rows to the first flag"),
@@ -57,6 +62,15 @@ def _table(comparison: Comparison, figures: dict[str, str], title: str, caption:
         table.add_column(heading, justify="right")
     for each in comparison.contenders:
         table.add_row(each.name, *(_figure(each.quality, path) for path in figures.values()))
+    return table
+
+
+def _conformal_table(conformal: tuple[ConformalFlags, ...]) -> Table:
+    table = Table("p at most", "FPR", "recall", "calibration errors", title="conformal p-values of the model")
+    for each in conformal:
+        table.add_row(
+            f"{each.rate:g}", f"{each.false_positive_rate:.4f}", f"{each.recall:.4f}", f"{each.n_calibration:,}"
+        )
     return table
 
 
