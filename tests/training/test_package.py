@@ -14,6 +14,7 @@ EXPORTS = {
     offbeat_training: [
         "Autoencoder",
         "Checkpoint",
+        "Detector",
         "LSTMAutoencoder",
         "TrainingConfig",
         "VariationalAutoencoder",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ class Checkpoint:
     `state_dict` fits `build_architecture(architecture_kind, architecture_settings)`. `window` is None for tabular models.
     `training` holds exactly the fields of `offbeat.provenance.TrainingRecord`, as plain values. `metrics` are free,
     finite figures. `validation_windows` are up to 64 held-out normal windows in raw units, float32 [n, time, feature] or
-    [n, feature]. Everything is checked when one is made; raises CheckpointError, naming the field.
+    [n, feature]. `training_config` holds the fields of the TrainingConfig that it was trained with, as plain values; empty
+    where that is not known. Everything is checked when one is made; raises CheckpointError, naming the field.
     """
 
     architecture_kind: str
@@ -46,6 +47,7 @@ class Checkpoint:
     training: Mapping[str, Any]
     metrics: Mapping[str, float]
     validation_windows: Tensor
+    training_config: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         empty = self._empty_model()
@@ -108,6 +110,7 @@ class Checkpoint:
             training=msgspec.to_builtins(record.training),
             metrics=record.metrics,
             validation_windows=content["validation_windows"],
+            training_config=record.training_config,
         )
 
     def _record(self) -> CheckpointRecord:
@@ -121,6 +124,7 @@ class Checkpoint:
             threshold=self.threshold,
             training=msgspec.convert(self.training, TrainingRecord),
             metrics=dict(self.metrics),
+            training_config=dict(self.training_config),
         )
 
     def _empty_model(self) -> Architecture:
@@ -148,8 +152,8 @@ class Checkpoint:
     def _check_features(self, n_features: int) -> None:
         names = self.feature_names
         expect(len(set(names)) == len(names) == n_features, "feature_names", names, f"{n_features} different names")
-        for field in ("mean", "scale"):
-            check_tensor(f"normalisation.{field}", getattr(self.normalisation, field), (n_features,), torch.float32)
+        for part in ("mean", "scale"):
+            check_tensor(f"normalisation.{part}", getattr(self.normalisation, part), (n_features,), torch.float32)
         scale = self.normalisation.scale
         expect(bool((scale > 0).all()), "normalisation.scale", scale.tolist(), "positive numbers")
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
@@ -46,6 +47,7 @@ class CheckpointDraft:
             training=self._provenance() | _outcome(best, n_epochs),
             metrics={"training_seconds": seconds},
             validation_windows=self.data.raw_validation_windows(MAX_VALIDATION_WINDOWS),
+            training_config=msgspec.to_builtins(self.config),
         )
 
     def _threshold(self, model: Architecture) -> Threshold:

@@ -39,3 +39,5 @@ class CheckpointRecord(_Record, frozen=True, kw_only=True):
     threshold: Threshold
     training: TrainingRecord
     metrics: dict[str, float]
+    # Files of an older version have none.
+    training_config: dict[str, bool | int | float | str | None] = {}
