@@ -74,7 +74,9 @@ class ScoreResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     training loss per window on normalised values; `anomaly_score` [batch] is clip(error / (2 · threshold), 0, 1),
     so that 0.5 is the threshold; `is_anomaly` [batch] is error > threshold; `feature_error` [batch, feature] and
     `step_error` [batch, time] are shares of the error, each summing to it; `reconstruction` has the shape and raw
-    units of the windows. `model`, `version` and `backend` say who answered.
+    units of the windows. Where the model decodes fewer steps than a window has, both have that many. Some models give more:
+    `error_std` [batch], the error's spread over a variational model's draws; `class_probability` [batch, class];
+    `forecast` [batch, time, feature], at each step the prediction of the next one, in raw units. `model`, `version` and `backend` say who answered.
     """
 
     model: str

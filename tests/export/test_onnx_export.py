@@ -11,6 +11,7 @@ from offbeat.errors import ExportError
 from offbeat_export.eager import evaluate
 from offbeat_export.onnx_check import check_onnx
 from offbeat_export.onnx_export import OPSET, export_onnx
+from offbeat_training.checkpoint import Checkpoint
 from tests.export.checkpoints import CHECKPOINTS, LENGTH, lstm_checkpoint, table_checkpoint
 from tests.export.scorers import SERIES_OUTPUTS, run_onnx, scorer_of
 
@@ -78,6 +79,95 @@ def test_lstm_layers_are_single_nodes_without_computed_initial_states() -> None:
     left_by_tracing = {"ConstantOfShape", "Where", "Slice", "Constant", "Identity", "Equal"}
     assert not left_by_tracing & {node.op_type for node in graph.node}
     assert len(graph.node) <= 40
+
+
+def _lstm_inputs(checkpoint: Checkpoint) -> dict[str, list[str]]:
+    module, manifest = scorer_of(checkpoint)
+    graph = _graph(export_onnx(module, manifest))
+    return {node.name: list(node.input) for node in graph.node if node.op_type == "LSTM"}
+
+
+def test_a_decoder_that_starts_from_the_encoders_states_takes_them_from_its_nodes() -> None:
+    inputs = _lstm_inputs(CHECKPOINTS["state"]())
+    assert inputs["decoder/LSTM"][5:] == ["encoder/LSTM.Y_h", "encoder/LSTM.Y_c"]
+    assert inputs["decoder/LSTM_1"][5:] == ["encoder/LSTM_1.Y_h", "encoder/LSTM_1.Y_c"]
+
+
+def test_only_the_first_decoder_layer_of_the_flexible_design_has_an_initial_state() -> None:
+    inputs = _lstm_inputs(CHECKPOINTS["flexible, bidirectional"]())
+    assert [name for name, given in inputs.items() if len(given) > 4] == ["decoder/LSTM"]
+    assert list(inputs) == ["encoder/LSTM", "encoder/LSTM_1", "decoder/LSTM", "decoder/LSTM_1", "decoder/LSTM_2"]
+
+
+def test_bidirectional_layers_are_bidirectional_nodes() -> None:
+    module, manifest = scorer_of(CHECKPOINTS["flexible, bidirectional"]())
+    graph = _graph(export_onnx(module, manifest))
+    directions = {
+        node.name: attribute.s.decode()
+        for node in graph.node
+        for attribute in node.attribute
+        if attribute.name == "direction"
+    }
+    assert directions == {"encoder/LSTM": "bidirectional", "encoder/LSTM_1": "bidirectional"}
+
+
+def test_the_four_layers_of_the_stacked_design_are_four_nodes() -> None:
+    names = ["encoder/LSTM", "encoder_narrow/LSTM", "decoder_narrow/LSTM", "decoder/LSTM"]
+    assert list(_lstm_inputs(CHECKPOINTS["stacked"]())) == names
+
+
+@pytest.mark.parametrize(
+    ("case", "time", "extra"),
+    [
+        ("repeat-classifier", "time", {"class_probability": ["batch", 3]}),
+        ("repeat-forecast", "time", {"forecast": ["batch", "time", 3]}),
+        ("flexible", "time", {"step_error": ["batch", "time"]}),
+        ("flexible, fewer repeats", LENGTH, {"step_error": ["batch", LENGTH - 5]}),
+        ("flexible, fewer repeats", LENGTH, {"reconstruction": ["batch", LENGTH - 5, 2]}),
+        ("flexible, more repeats", LENGTH, {"step_error": ["batch", LENGTH]}),
+    ],
+)
+def test_time_is_dynamic_unless_the_number_of_repeats_is_fixed(case: str, time: object, extra: dict) -> None:
+    _, manifest = scorer_of(CHECKPOINTS[case]())
+    assert manifest.window is not None
+    assert manifest.window.is_time_dynamic == (time == "time")
+    assert manifest.inputs[0].shape[1] == time
+    shapes = {output.name: list(output.shape) for output in manifest.outputs}
+    assert shapes | extra == shapes
+
+
+def test_the_probabilities_of_the_classes_sum_to_one() -> None:
+    module, manifest = scorer_of(CHECKPOINTS["repeat-classifier"]())
+    window = np.random.default_rng(0).normal(size=(5, LENGTH, 2)).astype(np.float32)
+    probability = run_onnx(export_onnx(module, manifest), window)["class_probability"]
+    np.testing.assert_allclose(probability.sum(axis=1), 1.0, rtol=1e-6)
+    assert (probability > 0).all()
+
+
+def test_a_forecast_is_in_raw_units_and_sees_nothing_later_than_its_step() -> None:
+    checkpoint = CHECKPOINTS["repeat-forecast"]()
+    module, manifest = scorer_of(checkpoint)
+    content = export_onnx(module, manifest)
+    window = checkpoint.validation_windows[:4].numpy()
+    forecast = run_onnx(content, window)["forecast"]
+    changed = window.copy()
+    changed[:, 7:] += 10.0
+    np.testing.assert_allclose(run_onnx(content, changed)["forecast"][:, :7], forecast[:, :7], rtol=1e-6)
+    with torch.inference_mode():
+        normalised = (checkpoint.validation_windows[:4] - module.mean) / module.scale
+        expected = module.model.forecast(normalised)[1] * module.scale + module.mean
+    np.testing.assert_allclose(forecast, expected.numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_error_std_is_the_spread_of_the_error_over_the_draws() -> None:
+    checkpoint = CHECKPOINTS["variational"]()
+    module, manifest = scorer_of(checkpoint)
+    seen = run_onnx(export_onnx(module, manifest), checkpoint.validation_windows.numpy())
+    with torch.inference_mode():
+        normalised = (checkpoint.validation_windows - module.mean) / module.scale
+        errors = (module.model.draws(normalised) - normalised).square().mean(dim=2)
+    np.testing.assert_allclose(seen["reconstruction_error"], errors.mean(dim=0).numpy(), rtol=1e-5)
+    np.testing.assert_allclose(seen["error_std"], errors.std(dim=0, correction=0).numpy(), rtol=1e-4)
 
 
 def test_batch_normalisation_is_folded_into_the_layer_before_it() -> None:

@@ -97,3 +97,34 @@ def test_each_pass_over_the_batches_has_another_order_that_the_seed_repeats() ->
     assert passes(1) == passes(1)
     assert passes(1)[0] != passes(1)[1]
     assert passes(1) != passes(2)
+
+
+@pytest.mark.parametrize(
+    ("config", "low", "high"),
+    [
+        (TrainingConfig(preset="repeat-sigmoid"), 0.0, 1.0),
+        (TrainingConfig(preset="flexible"), -1.0, 1.0),
+        (TrainingConfig(preset="repeat-forecast", output_activation="sigmoid"), 0.0, 1.0),
+    ],
+)
+def test_values_learnt_from_fill_the_range_that_a_bounded_output_can_reproduce(
+    config: TrainingConfig, low: float, high: float
+) -> None:
+    data = prepare(waves(), config)
+    learnt_from = data.windows[data.training].reshape(-1, 2)
+    np.testing.assert_allclose(learnt_from.min(axis=0), low, atol=1e-5)
+    np.testing.assert_allclose(learnt_from.max(axis=0), high, atol=1e-5)
+
+
+def test_an_unbounded_output_learns_standardised_values() -> None:
+    data = prepare(waves(), TrainingConfig(preset="flexible", output_activation="linear", stride=50))
+    learnt_from = data.windows[data.training].reshape(-1, 2)
+    np.testing.assert_allclose(learnt_from.mean(axis=0), 0.0, atol=1e-5)
+    np.testing.assert_allclose(learnt_from.std(axis=0), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("level", [0.0, 5e6])
+def test_a_constant_feature_is_not_blown_up_by_its_range_either(level: float) -> None:
+    normalisation = Normalisation.fit_range(np.full((50, 1), level, dtype=np.float32), 0.0, 1.0)
+    assert normalisation.scale.item() == 1.0
+    assert normalisation.apply(torch.tensor([[level]])).item() == 0.0

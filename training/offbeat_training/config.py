@@ -73,6 +73,11 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         return self.threshold_method or ("percentile" if self.threshold is None else "fixed")
 
     @property
+    def chosen_output_activation(self) -> Activation:
+        """The output activation asked for, or the preset's."""
+        return self.output_activation or PRESETS[self.preset].settings.get("output_activation", "linear")
+
+    @property
     def target_false_alarm_rate(self) -> float:
         """The share of normal windows that `pot` and `conformal` let exceed the threshold."""
         return 0.01 if self.false_alarm_rate is None else self.false_alarm_rate

@@ -18,6 +18,9 @@ from offbeat_training.preset_designs import TABULAR
 from offbeat_training.record import WindowSpec
 from offbeat_training.split import Indices, anomalous_starts, split_samples, split_series
 
+# What a bounded output activation can reproduce; beyond it every value would be an error.
+_BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingData:
@@ -92,7 +95,7 @@ class ClassifiedBatches:
 
 
 def prepare(dataset: Dataset, config: TrainingConfig) -> TrainingData:
-    """Splits the data set, fits the standardisation on the training part alone, and applies it to all of it.
+    """Splits the data set, fits the normalisation on the training part alone, and applies it to all of it.
 
     Rows of a series become windows of `config.seq_len`; the presets for tables take rows as they are. Raises TrainingError
     where the data do not fit the preset or are too few.
@@ -113,7 +116,7 @@ def _prepare_series(dataset: Dataset, config: TrainingConfig) -> TrainingData:
     is_training_row = np.zeros(dataset.n_rows, dtype=np.bool_)
     for start in training:
         is_training_row[start : start + length] = True
-    normalisation = Normalisation.fit(dataset.values[is_training_row])
+    normalisation = _normalisation(dataset.values[is_training_row], config)
     normalised = normalisation.apply(torch.tensor(dataset.values)).numpy()
     return TrainingData(
         windows=sliding_windows(normalised, length),
@@ -128,7 +131,7 @@ def _prepare_series(dataset: Dataset, config: TrainingConfig) -> TrainingData:
 
 def _prepare_samples(dataset: Dataset, config: TrainingConfig) -> TrainingData:
     training, validation = split_samples(dataset.n_rows, config.validation_fraction, config.seed, dataset.labels)
-    normalisation = Normalisation.fit(dataset.values[training])
+    normalisation = _normalisation(dataset.values[training], config)
     length = dataset.values.shape[1] if dataset.values.ndim == 3 else None
     return TrainingData(
         windows=normalisation.apply(torch.tensor(dataset.values)).numpy(),
@@ -139,6 +142,12 @@ def _prepare_samples(dataset: Dataset, config: TrainingConfig) -> TrainingData:
         normalisation=normalisation,
         window=None if length is None else WindowSpec(length=length, stride=length),
     )
+
+
+def _normalisation(values: FloatArray, config: TrainingConfig) -> Normalisation:
+    """Mean 0 and deviation 1, or the range of the output activation where that is bounded."""
+    bounds = _BOUNDS.get(config.chosen_output_activation)
+    return Normalisation.fit(values) if bounds is None else Normalisation.fit_range(values, *bounds)
 
 
 def _gather(windows: FloatArray, positions: Indices) -> Tensor:
