@@ -86,20 +86,20 @@ def evaluate(
     truth = read_labels(labels, selection, scored.timestamps)
     if truth.size != scored.errors.size:
         raise DataError(f"{labels}: {truth.size} labels; {scores} has {scored.errors.size} {scored.unit}s")
+    of_data = ColumnSelection(
+        features=tuple(name.strip() for name in features.split(",") if name.strip()),
+        timestamp_column=timestamp_column,
+        label_column=label_column if data in (None, labels) else None,
+        delimiter=delimiter,
+        key=key,
+        layout=layout,
+        missing=missing,
+    )
+    of_train = msgspec.structs.replace(
+        of_data, label_column=train_label_column, normal_label=train_normal_label, key=train_key or key
+    )
     sources = None
     if train is not None:
-        of_data = ColumnSelection(
-            features=tuple(name.strip() for name in features.split(",") if name.strip()),
-            timestamp_column=timestamp_column,
-            label_column=label_column if data in (None, labels) else None,
-            delimiter=delimiter,
-            key=key,
-            layout=layout,
-            missing=missing,
-        )
-        of_train = msgspec.structs.replace(
-            of_data, label_column=train_label_column, normal_label=train_normal_label, key=train_key or key
-        )
         sources = _Sources(train=train, of_train=of_train, data=data or labels, of_data=of_data, seq_len=seq_len)
     comparison = compare(
         scored,
