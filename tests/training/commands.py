@@ -6,13 +6,14 @@ import typer
 from typer.testing import CliRunner, Result
 
 from offbeat.errors import OffbeatError
-from offbeat_training.command import evaluate, train
+from offbeat_training.command import evaluate, search, train
 
 
 def run(*arguments: object, **environment: str) -> Result:
     """A command as the command line registers it, in this process."""
     app = typer.Typer(pretty_exceptions_enable=False)
     app.command("train")(train)
+    app.command("search")(search)
     app.command("evaluate")(evaluate)
     return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "200", **environment})
 

@@ -12,7 +12,7 @@ import pytest
 
 from offbeat.errors import ConfigurationError, DataError, MissingExtraError, OffbeatError
 from offbeat_training import Checkpoint, TrainingConfig
-from offbeat_training.command import evaluate, train
+from offbeat_training.command import evaluate, search, train
 from offbeat_training.generators import server_metrics, write_csv
 from offbeat_training.run_config import RunConfig
 from tests.training.commands import error_of, run
@@ -21,6 +21,9 @@ COLUMNS = {
     *("data", "out", "features", "timestamp_column", "label_column", "normal_label", "delimiter", "key", "layout"),
     "missing",
 }
+
+
+COMMANDS = {"train": train, "search": search, "evaluate": evaluate}
 
 
 @pytest.fixture
@@ -37,11 +40,11 @@ def test_every_field_of_the_configuration_is_a_flag_of_train_with_the_same_defau
         assert parameters[field].default == default
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_an_example_every_flag_and_its_environment_variable(command: str) -> None:
     shown = run(command, "--help").output
     assert f"offbeat {command}" in shown.split("Example", 1)[1]
-    for name, parameter in inspect.signature({"train": train, "evaluate": evaluate}[command]).parameters.items():
+    for name, parameter in inspect.signature(COMMANDS[command]).parameters.items():
         if parameter.default is not inspect.Parameter.empty and name != "json":
             assert f"--{name.replace('_', '-')}" in shown
             assert f"OFFBEAT_{name.upper()}" in shown
@@ -50,7 +53,7 @@ def test_help_shows_an_example_every_flag_and_its_environment_variable(command: 
 def test_importing_the_commands_loads_nothing_heavy() -> None:
     code = (
         "import sys, offbeat_training.command; "
-        "print([m for m in ('torch', 'lightning', 'sklearn', 'pyarrow') if m in sys.modules])"
+        "print([m for m in ('torch', 'lightning', 'sklearn', 'pyarrow', 'optuna', 'sqlalchemy', 'matplotlib') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"

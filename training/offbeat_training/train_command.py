@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from offbeat.config import Device
-from offbeat.data import ColumnSelection, MissingPolicy, data_notes, read_dataset
+from offbeat.data import MissingPolicy
 from offbeat.data.dataset import Layout
-from offbeat.errors import ConfigurationError
 from offbeat.result import ThresholdMethod
 from offbeat_training.config import Optimiser, TrainingConfig
 from offbeat_training.flags import ConfigOption, flag, number_or_none, training_extra
+from offbeat_training.given_flags import check_writable, column_selection, read_noted, training_config
 from offbeat_training.preset_designs import Activation, Preset
 from offbeat_training.run_config import RunConfig
 
@@ -133,36 +133,19 @@ def train(
     A run that survives its machine: `offbeat train metrics.csv --config train.toml --model-dir runs/metrics --resume`
     """
     given = locals()
-    settings = TrainingConfig(**{name: given[name] for name in TrainingConfig.__struct_fields__})
+    settings, columns = training_config(given), column_selection(given)
     run = RunConfig(model_dir=model_dir, resume=resume, log_interval=log_interval)
-    _check_writable(out)
-    columns = ColumnSelection(
-        features=tuple(name.strip() for name in features.split(",") if name.strip()),
-        timestamp_column=timestamp_column,
-        label_column=label_column,
-        normal_label=normal_label,
-        delimiter=delimiter,
-        key=key,
-        layout=layout,
-        missing=missing,
-    )
+    check_writable(out)
     with training_extra("offbeat train"):
         from offbeat_training.fit import fit
-    dataset, console = read_dataset(data, columns), Console(stderr=True)
-    for note in data_notes(dataset):
-        console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    checkpoint = fit(dataset, settings, run=run, console=console)
+    console = Console(stderr=True)
+    checkpoint = fit(read_noted(data, columns, console), settings, run=run, console=console)
     checkpoint.save(out)
-    Console().print(_summary(checkpoint, out))
+    Console().print(summary(checkpoint, out))
 
 
-def _check_writable(out: Path) -> None:
-    """Before hours of training, not after."""
-    if out.is_dir() or not out.parent.is_dir():
-        raise ConfigurationError(f"out is {str(out)!r}; expected a file in a folder that exists")
-
-
-def _summary(checkpoint: Checkpoint, out: Path) -> Table:
+def summary(checkpoint: Checkpoint, out: Path) -> Table:
+    """What was learnt, from what, and where it is."""
     training, threshold = msgspec.convert(checkpoint.training, dict), checkpoint.threshold
     table = Table(show_header=False, title=f"{checkpoint.architecture_kind} on {training['source']['name']}")
     for name, value in {

@@ -1,4 +1,4 @@
-"""The command line: `offbeat train | evaluate | export | inspect | serve | score | version`."""
+"""The command line: `offbeat train | search | evaluate | export | inspect | serve | score | version`."""
 
 from offbeat.cli.app import main
 

@@ -18,7 +18,7 @@ from offbeat.errors import MissingExtraError, OffbeatError
 
 ENTRY_POINT_GROUP = "offbeat.commands"
 # In the order of the work; commands of other packages that are not named here follow.
-_ORDER = ("train", "evaluate", "export", "inspect", "serve", "score", "version")
+_ORDER = ("train", "search", "evaluate", "export", "inspect", "serve", "score", "version")
 
 
 def main() -> None:

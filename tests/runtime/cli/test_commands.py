@@ -9,7 +9,7 @@ import pytest
 import offbeat as package
 from tests.runtime.cli.conftest import Run
 
-COMMANDS = ("train", "evaluate", "export", "inspect", "serve", "score", "version")
+COMMANDS = ("train", "search", "evaluate", "export", "inspect", "serve", "score", "version")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,0 +1,56 @@
+"""From the flags of a command to the structs they are fields of, for the commands that train."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from offbeat.data import ColumnSelection, Dataset, data_notes, read_dataset
+from offbeat.errors import ConfigurationError
+from offbeat_training.config import TrainingConfig
+
+Command = Callable[..., None]
+
+
+def with_flags_of(source: Command) -> Callable[[Command], Command]:
+    """Replaces a command's `**given` by the flags of another command that it has not itself."""
+    inherited = inspect.signature(source, eval_str=True).parameters
+
+    def adopt(command: Command) -> Command:
+        own = inspect.signature(command, eval_str=True).parameters.copy()
+        own.popitem()
+        more = {name: each for name, each in inherited.items() if name not in own}
+        command.__signature__ = inspect.Signature([*own.values(), *more.values()])  # type: ignore[attr-defined]
+        return command
+
+    return adopt
+
+
+def training_config(given: Mapping[str, Any]) -> TrainingConfig:
+    """The configuration among the flags. Raises ConfigurationError for values out of range."""
+    return TrainingConfig(**{name: given[name] for name in TrainingConfig.__struct_fields__})
+
+
+def column_selection(given: Mapping[str, Any]) -> ColumnSelection:
+    """What the flags say of columns; names of features have commas between."""
+    fields = {name: given[name] for name in ColumnSelection.__struct_fields__}
+    names = (name.strip() for name in given["features"].split(","))
+    return ColumnSelection(**fields | {"features": tuple(name for name in names if name)})
+
+
+def read_noted(path: Path, columns: ColumnSelection, console: Console) -> Dataset:
+    """The data set in a file; what was filled or uneven in it is said on `console`."""
+    dataset = read_dataset(path, columns)
+    for note in data_notes(dataset):
+        console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    return dataset
+
+
+def check_writable(out: Path) -> None:
+    """Raises ConfigurationError before hours of training, not after, where no file can be put."""
+    if out.is_dir() or not out.parent.is_dir():
+        raise ConfigurationError(f"out is {str(out)!r}; expected a file in a folder that exists")
