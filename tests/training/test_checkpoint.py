@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import tempfile
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from offbeat.errors import CheckpointError
 from offbeat.result import Threshold
@@ -20,17 +23,23 @@ from tests.training.examples import TRAINING, series_checkpoint, tabular_checkpo
 Content = dict[str, Any]
 
 
-@pytest.mark.parametrize("checkpoint", [series_checkpoint(), tabular_checkpoint()], ids=["series", "tabular"])
-def test_a_checkpoint_comes_back_from_its_file_as_it_was(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    checkpoint.save(tmp_path / "model.ckpt")
-    loaded = Checkpoint.load(tmp_path / "model.ckpt")
+def same(loaded: Checkpoint, checkpoint: Checkpoint) -> None:
     for field in (
         "architecture_kind", "architecture_settings", "feature_names", "window", "threshold", "training", "metrics",
+        "training_config",
     ):  # fmt: skip
         assert getattr(loaded, field) == getattr(checkpoint, field)
     torch.testing.assert_close(dict(loaded.state_dict), dict(checkpoint.state_dict), rtol=0, atol=0)
     torch.testing.assert_close(loaded.validation_windows, checkpoint.validation_windows, rtol=0, atol=0)
+    torch.testing.assert_close(loaded.normalisation.mean, checkpoint.normalisation.mean, rtol=0, atol=0)
     torch.testing.assert_close(loaded.normalisation.scale, checkpoint.normalisation.scale, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("checkpoint", [series_checkpoint(), tabular_checkpoint()], ids=["series", "tabular"])
+def test_a_checkpoint_comes_back_from_its_file_as_it_was(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "model.ckpt")
+    loaded = Checkpoint.load(tmp_path / "model.ckpt")
+    same(loaded, checkpoint)
     windows = checkpoint.validation_windows
     with torch.inference_mode():
         torch.testing.assert_close(loaded.build_model()(windows), checkpoint.build_model()(windows), rtol=0, atol=0)
@@ -222,7 +231,8 @@ def good(tmp_path: Path) -> Path:
 def refused(path: Path, named: str) -> None:
     with pytest.raises(CheckpointError, match=named) as caught:
         Checkpoint.load(path)
-    assert str(caught.value).startswith(str(path))
+    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).count(str(path)) == 1
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -246,16 +256,39 @@ def test_a_bare_pickle_is_refused_unread(tmp_path: Path, monkeypatch: pytest.Mon
     assert not Path("pwned").exists()
 
 
-def test_every_flipped_byte_is_refused_or_harmless(good: Path) -> None:
-    content = bytearray(good.read_bytes())
-    for position in range(0, len(content), 97):
-        damaged = content.copy()
-        damaged[position] ^= 0xFF
-        good.write_bytes(damaged)
+@settings(max_examples=200, deadline=None)
+@given(position=st.floats(0, 1, exclude_max=True), flipped=st.integers(1, 255))
+def test_a_file_with_a_flipped_byte_is_refused_or_holds_exactly_the_same(position: float, flipped: int) -> None:
+    checkpoint = series_checkpoint()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.ckpt"
+        checkpoint.save(path)
+        content = bytearray(path.read_bytes())
+        content[int(position * len(content))] ^= flipped
+        path.write_bytes(content)
         try:
-            Checkpoint.load(good)
+            loaded = Checkpoint.load(path)
         except CheckpointError as error:
             assert len(str(error).splitlines()) == 1  # noqa: PT017
+            return
+    same(loaded, checkpoint)
+
+
+def test_a_flipped_byte_of_a_weight_is_refused_and_names_the_member(good: Path) -> None:
+    content = good.read_bytes()
+    weights = series_checkpoint().state_dict["encoder.weight_ih_l0"].numpy().tobytes()
+    assert content.count(weights) == 1
+    good.write_bytes(content.replace(weights, weights[:-1] + bytes([weights[-1] ^ 1])))
+    refused(good, r"entry \S+/data/\d+ does not match its checksum")
+
+
+def test_two_entries_of_one_name_are_refused(good: Path, tmp_path: Path) -> None:
+    twice = tmp_path / "twice.ckpt"
+    with zipfile.ZipFile(good) as old, zipfile.ZipFile(twice, "w") as new:
+        for entry in old.infolist():
+            new.writestr(entry.filename, old.read(entry))
+        new.writestr(old.infolist()[0].filename.replace("data.pkl", "DATA.PKL"), b"x")
+    refused(twice, "of the same name")
 
 
 def test_a_zip_bomb_is_refused_before_it_unpacks(good: Path, tmp_path: Path) -> None:

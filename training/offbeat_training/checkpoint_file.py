@@ -73,18 +73,25 @@ class _Inspector(pickle.Unpickler):
 
 
 def _inspect(file: BinaryIO) -> None:
-    """Raises CheckpointError unless the zip unpacks to no more than its own size and its pickle is plain."""
+    """Raises CheckpointError unless the zip is undamaged, unpacks to no more than its own size, and its pickle is plain."""
     n_file_bytes = file.seek(0, os.SEEK_END)
     with zipfile.ZipFile(file) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
-        if len(entries) > MAX_ENTRIES:
-            raise CheckpointError(f"{len(entries)} entries; expected at most {MAX_ENTRIES}")
+        if len(archive.infolist()) > MAX_ENTRIES:
+            raise CheckpointError(f"{len(archive.infolist())} entries; expected at most {MAX_ENTRIES}")
+        # torch looks names up without regard to case and takes another of several than Python does.
+        if len({name.casefold() for name in entries}) != len(archive.infolist()):
+            raise CheckpointError(f"{len(archive.infolist())} entries, some of the same name; expected different names")
         # torch stores and never compresses, so the sizes declared can never exceed the file, unless entries overlap.
         declared = sum(entry.file_size for entry in archive.infolist())
         if declared > n_file_bytes or any(entry.compress_type for entry in entries.values()):
             raise CheckpointError(
                 f"it unpacks to {declared} bytes from {n_file_bytes}; expected stored, uncompressed entries"
             )
+        # torch itself believes every byte of a tensor.
+        damaged = archive.testzip()
+        if damaged is not None:
+            raise CheckpointError(f"damaged: entry {damaged} does not match its checksum; expected the bytes written")
         pickles = [name for name in entries if name.endswith(".pkl")]
         if len(pickles) != 1 or not pickles[0].endswith("/data.pkl"):
             raise CheckpointError(f"pickles {pickles}; expected data.pkl alone")
@@ -104,7 +111,7 @@ def read(path: Path) -> dict[Any, Any]:
     try:
         with path.open("rb") as file:
             if not zipfile.is_zipfile(file):
-                raise CheckpointError(f"{path}: not a whole checkpoint file; expected torch's zip format (truncated?)")
+                raise CheckpointError("not a whole checkpoint file; expected torch's zip format (truncated?)")
             _inspect(file)
             file.seek(0)
             content = torch.load(file, map_location="cpu", weights_only=True)
