@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -46,9 +47,8 @@ class RunIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def of(cls, dataset: Dataset, classes: Indices | None, config: TrainingConfig) -> RunIdentity:
         """Of the values in memory, so that a file with other columns chosen is another data set."""
         digest = hashlib.sha256(repr((dataset.values.shape, dataset.feature_names)).encode())
-        digest.update(dataset.values.tobytes())
-        for array in (dataset.labels, classes):
-            digest.update(b"-" if array is None else array.tobytes())
+        for array in (dataset.values, dataset.labels, classes):
+            digest.update(b"-" if array is None else np.ascontiguousarray(array).data)
         settings = msgspec.to_builtins(config)
         return cls(
             data_sha256=digest.hexdigest(),

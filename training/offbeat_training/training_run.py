@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 
 import lightning
 import torch
@@ -29,12 +30,16 @@ class TrainingRun(CheckpointCallback):  # type: ignore[misc]
         self.model = model
         self.draft = draft
         self.folder = folder
-        self.identity = RunIdentity.of(draft.dataset, draft.data.classes, draft.config)
         self.best = BestWeights()
         self.order = torch.Generator().manual_seed(draft.config.seed)
         self.history: tuple[Epoch, ...] = ()
         self._restored: ResumeState | None = None
         self._started_s = 0.0
+
+    @cached_property
+    def identity(self) -> RunIdentity:
+        """What the folder's run must have been begun with."""
+        return RunIdentity.of(self.draft.dataset, self.draft.data.classes, self.draft.config)
 
     @property
     def n_epochs(self) -> int:
