@@ -35,25 +35,29 @@ class OnnxRuntimeBackend:
 
     def __init__(self, version: ModelVersion, config: BackendConfig) -> None:
         ort = _import()
-        self._session = _create_session(ort, version, config)
-        self.provider: str = self._session.get_providers()[0]
+        session = _create_session(ort, version, config)
+        self._session: onnxruntime.InferenceSession | None = session
+        self.provider: str = session.get_providers()[0]
         self.description = f"{self.name} ({self.provider})"
         self._run_options = ort.RunOptions()
         # Without it every node runs, also those of outputs nobody asked for.
         self._run_options.only_execute_path_to_fetches = True
-        _check_signature(self._session, version)
+        _check_signature(session, version)
 
     def run(self, window: FloatArray, outputs: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """Computes the outputs asked for. `window` is C-contiguous float32. Raises BackendError."""
+        session = self._session
+        if session is None:
+            raise BackendError(f"{self.description}: closed")
         try:
-            arrays = self._session.run(outputs, {"window": window}, self._run_options)
+            arrays = session.run(outputs, {"window": window}, self._run_options)
         except Exception as error:
             raise BackendError(f"{self.description}: {error}") from error
         return dict(zip(outputs, arrays, strict=True))
 
     def close(self) -> None:
-        """Frees the session."""
-        del self._session
+        """Frees the session; a second call does nothing, and `run` raises BackendError from then on."""
+        self._session = None
 
 
 def _import() -> Any:

@@ -19,6 +19,8 @@ from offbeat.result import FloatArray
 
 WINDOW = "window"
 MAX_GOLDEN_BYTES = 2**30
+# Two divisions in float32, of numbers up to 1.
+_SCORE_ROUNDING = 1e-5
 
 
 class Golden(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -36,6 +38,7 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             raise BundleError(f"{where}: holds {sorted(arrays)}; expected {sorted(expected)}")
         for spec in (*manifest.inputs, *manifest.outputs):
             _check_array(arrays[spec.name], spec, arrays[WINDOW], where)
+        _check_threshold(arrays, manifest, where)
         return cls(window=arrays.pop(WINDOW).astype(np.float32, copy=False), outputs=arrays)
 
     def largest_deviation(self, manifest: Manifest, results: dict[str, NDArray[np.generic]]) -> tuple[float, str]:
@@ -106,3 +109,18 @@ def _check_array(array: NDArray[np.generic], spec: TensorSpec, window: NDArray[n
         )
     if array.dtype != np.bool_ and not np.isfinite(array).all():
         raise BundleError(f"{where}: {spec.name} holds NaN or infinity")
+
+
+def _check_threshold(arrays: dict[str, NDArray[np.generic]], manifest: Manifest, where: str) -> None:
+    """The manifest's threshold must be the one the scores were made with: whoever reads one must not contradict the other."""
+    threshold = float(np.float32(manifest.threshold.value))
+    error = arrays["reconstruction_error"].astype(np.float64)
+    score = np.clip(error / (2 * threshold), 0.0, 1.0)
+    is_same_score = np.abs(arrays["anomaly_score"].astype(np.float64) - score) <= _SCORE_ROUNDING
+    is_same_decision = (arrays["is_anomaly"] == (error > threshold)) | may_flip(error, manifest)
+    if not (is_same_score & is_same_decision).all():
+        row = int(np.argmin(is_same_score & is_same_decision))
+        raise BundleError(
+            f"{where}: window {row} has error {error[row]:.6g}, score {arrays['anomaly_score'][row]:.6g}, "
+            f"anomaly {arrays['is_anomaly'][row]}, which does not follow from the manifest's threshold {threshold:.6g}"
+        )

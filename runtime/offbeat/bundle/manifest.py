@@ -14,10 +14,15 @@ from offbeat.provenance import Count, Digest, TrainingRecord
 from offbeat.result import OUTPUT_NAMES, Threshold
 
 SCHEMA_VERSION = 1
+# Versions travel as int64.
+MAX_VERSION = 2**63 - 1
 MAX_MANIFEST_BYTES = 4 * 2**20
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 # The largest |Δerror| / max(1, error) that a manifest may claim as its bound; float32 models use 1e-5.
 MAX_PARITY_BOUND = 0.1
+
+# The smallest normal float32: the graph divides by the scale.
+_SMALLEST_SCALE = 2.0**-126
 
 Size = Annotated[int, Meta(ge=1)]
 Axis = int | Literal["batch", "time"]
@@ -75,6 +80,10 @@ class FormatParity(_Record, frozen=True):
     worst_case: str
     outputs: dict[str, OutputParity]
 
+    def __post_init__(self) -> None:
+        expected = "reconstruction_error"
+        require(expected in self.outputs, "parity outputs", sorted(self.outputs), f"{expected} among them")
+
 
 class Parity(_Record, frozen=True):
     """Parity measured at export: |Δerror| ≤ bound · max(1, error) held for every format named."""
@@ -98,7 +107,7 @@ class Manifest(_Record, frozen=True):
 
     schema_version: Literal[1]
     name: Annotated[str, Meta(pattern=f"^{NAME_PATTERN}$")]
-    version: Annotated[int, Meta(ge=1)]
+    version: Annotated[int, Meta(ge=1, le=MAX_VERSION)]
     description: str
     architecture: Architecture
     inputs: tuple[TensorSpec, ...]
@@ -109,7 +118,7 @@ class Manifest(_Record, frozen=True):
     threshold: Threshold
     training: TrainingRecord
     metrics: dict[str, float]
-    opset: Count
+    opset: Annotated[int, Meta(ge=1, le=1000)]
     parity: Parity
     files: dict[str, FileRecord]
 
@@ -142,10 +151,10 @@ class Manifest(_Record, frozen=True):
             )
             require(all(math.isfinite(value) for value in values), f"normalisation.{field}", values, "finite numbers")
         require(
-            all(value > 0 for value in self.normalisation.scale),
+            all(value >= _SMALLEST_SCALE for value in self.normalisation.scale),
             "normalisation.scale",
             self.normalisation.scale,
-            "positive numbers",
+            "positive, normal float32 numbers",
         )
 
     def _check_tensors(self, n_features: int) -> None:

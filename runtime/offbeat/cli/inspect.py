@@ -6,6 +6,7 @@ import sys
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from offbeat.bundle import Manifest, ModelVersion, TensorSpec, open_version
 from offbeat.cli.options import JsonOption, ModelArgument
@@ -47,7 +48,7 @@ def _summary(version: ModelVersion) -> Table:
     }
     table = Table(title=f"{manifest.name} version {manifest.version}", show_header=False, title_justify="left")
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, Text(value))
     return table
 
 
@@ -59,8 +60,8 @@ def _tensors(manifest: Manifest) -> Table:
     return table
 
 
-def _shape(spec: TensorSpec) -> str:
-    return f"[{', '.join(map(str, spec.shape))}]".replace("[", r"\[", 1)
+def _shape(spec: TensorSpec) -> Text:
+    return Text(f"[{', '.join(map(str, spec.shape))}]")
 
 
 def _parity(manifest: Manifest) -> Table:
@@ -68,7 +69,7 @@ def _parity(manifest: Manifest) -> Table:
     for name, parity in manifest.parity.formats.items():
         error = parity.outputs["reconstruction_error"]
         figures = (f"{error.max_absolute:.2g}", f"{error.max_relative:.2g}", str(parity.decision_flips))
-        table.add_row(name, f"{parity.n_windows:,}", *figures, parity.worst_case)
+        table.add_row(Text(name), f"{parity.n_windows:,}", *figures, Text(parity.worst_case))
     return table
 
 

@@ -14,7 +14,7 @@ from offbeat.cli.alarm_rule import AlarmRule
 from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
 from offbeat.cli.score_file import RowScore, score_dataset
 from offbeat.cli.score_source import open_source
-from offbeat.cli.score_table import write_scores
+from offbeat.cli.score_table import check_target, write_scores
 from offbeat.config import BackendConfig
 from offbeat.data import ColumnSelection, MissingPolicy, data_notes, read_dataset
 from offbeat.errors import ConfigurationError
@@ -72,7 +72,7 @@ def score(
     device: DeviceOption = "auto",
     n_threads: ThreadsOption = 1,
 ) -> None:
-    """Score a file and write a csv: row or window, timestamp, reconstruction_error, anomaly_score, is_anomaly.
+    """Score a file and write a csv: row, window or sample, timestamp, reconstruction_error, anomaly_score, is_anomaly.
 
     The features are taken by the names the model was trained with. A row of a series gets the mean error of all windows
     that cover it, or the error of the newest window. Values that were filled, and irregular time stamps, are told on standard error.
@@ -82,7 +82,8 @@ def score(
     """
     if server is None and model_version is not None:
         raise ConfigurationError("--model-version goes with --server; in-process, give the version's folder as --model")
-    rule = AlarmRule.of(alarm_k, alarm_n)
+    rule, target = AlarmRule.of(alarm_k, alarm_n), None if out == Path("-") else out
+    check_target(target, data)
     console = Console(stderr=True)
     config = BackendConfig(backend=backend, device=device, n_threads=n_threads)
     with open_source(model, server, model_version, config, timeout_s) as source:
@@ -102,7 +103,7 @@ def score(
         )
     if rule is not None:
         scores = msgspec.structs.replace(scores, alarm=rule.alarms(scores.is_anomaly))
-    write_scores(scores, None if out == Path("-") else out, sys.stdout)
+    write_scores(scores, target, sys.stdout)
     console.print(
         f"{scores.n_lines:,} {scores.unit}s, {scores.n_anomalies:,} anomalous, by {source.backend}", highlight=False
     )

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from offbeat.cli.score_source import ScoreSource
-from offbeat.cli.score_table import Scores
+from offbeat.cli.score_table import Scores, Unit
 from offbeat.data import Dataset, row_means, row_newest, sliding_windows, window_starts
-from offbeat.errors import DataError
+from offbeat.errors import DataError, require
 from offbeat.result import FloatArray
 
-Unit = Literal["row", "window"]
+Per = Literal["row", "window"]
 RowScore = Literal["mean", "newest"]
 _TO_ROWS = {"mean": row_means, "newest": row_newest}
 
@@ -25,7 +25,7 @@ def score_dataset(
     source: ScoreSource,
     dataset: Dataset,
     *,
-    per: Unit,
+    per: Per,
     row_score: RowScore = "mean",
     stride: int,
     batch_size: int,
@@ -33,13 +33,18 @@ def score_dataset(
 ) -> Scores:
     """Scores rows of a table, ready-made windows, or the sliding windows of a series, with a progress bar on `console`.
 
-    Rows of a table and ready-made windows get a line each; a series gets one for each row or each window, as `per` says.
+    Samples of a table and ready-made windows get a line each; a series gets one for each row or each window, as `per` says.
     A row's error is the mean over the windows that cover it or that of the newest window, as `row_score` says.
     """
     windows, starts = _windows(source, dataset, stride)
+    if source.manifest.window is not None and dataset.values.ndim == 2 and per == "row":
+        length = source.manifest.window.length
+        require(
+            stride <= length, "stride", stride, f"at most {length}, the window, or rows between windows have no score"
+        )
     errors = _errors(source, windows, starts, batch_size, console)
     if source.manifest.window is None:
-        return _scores(source, "row", errors, dataset.timestamps)
+        return _scores(source, "sample", errors, dataset.timestamps)
     if dataset.values.ndim == 3:
         return _scores(source, "window", errors, dataset.timestamps)
     length = source.manifest.window.length
@@ -67,10 +72,10 @@ def _errors(
 ) -> NDArray[np.float64]:
     errors = np.empty(len(starts))
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("scoring", total=len(starts))
         n_done = 0
-        for result in source.score_all(_batches(windows, starts, batch_size)):
+        for result in source.score_all(_batches(windows, starts, min(batch_size, source.max_batch_size))):
             batch_errors = result.reconstruction_error
             if batch_errors is None:
                 raise DataError("the scorer left out reconstruction_error")
@@ -88,7 +93,8 @@ def _batches(windows: FloatArray, starts: NDArray[np.int64], batch_size: int) ->
 def _scores(
     source: ScoreSource, unit: Unit, errors: NDArray[np.float64], timestamps: NDArray[np.str_] | None
 ) -> Scores:
-    threshold = source.manifest.threshold.value
+    # The graph decides with the threshold as float32; a row's mean must be judged by the same number.
+    threshold = float(np.float32(source.manifest.threshold.value))
     return Scores(
         unit=unit,
         timestamps=timestamps,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Protocol
 
 from offbeat.bundle import Manifest
 from offbeat.config import BackendConfig
-from offbeat.errors import MissingExtraError
+from offbeat.errors import MissingExtraError, OverloadedError
 from offbeat.result import FloatArray, ScoreResult
 from offbeat.scorer import Scorer, load
 
 if TYPE_CHECKING:
     from offbeat.client import Client
+
+_FIRST_PAUSE_S = 0.02
 
 
 class ScoreSource(Protocol):
@@ -21,6 +25,7 @@ class ScoreSource(Protocol):
 
     manifest: Manifest
     backend: str
+    max_batch_size: int
 
     def score_all(self, batches: Iterable[FloatArray]) -> Iterator[ScoreResult]:
         """One result for each batch. Raises OffbeatError."""
@@ -34,6 +39,7 @@ class LocalSource:
         self._scorer = scorer
         self.manifest = scorer.manifest
         self.backend = scorer.backend.description
+        self.max_batch_size = sys.maxsize
 
     def score_all(self, batches: Iterable[FloatArray]) -> Iterator[ScoreResult]:
         """One result for each batch. Raises OffbeatError."""
@@ -41,16 +47,35 @@ class LocalSource:
 
 
 class ServerSource:
-    """Scores on a server, several batches under way at once."""
+    """Scores on a server, one batch after the other, and backs off while its queue is full."""
 
-    def __init__(self, client: Client, name: str, version: int | None, target: str) -> None:
+    def __init__(self, client: Client, name: str, version: int | None, target: str, timeout_s: float) -> None:
         self._client = client
+        self._timeout_s = timeout_s
         self.manifest = client.get_model(name, version)
         self.backend = f"the server at {target}"
+        self.max_batch_size = self._limit()
 
     def score_all(self, batches: Iterable[FloatArray]) -> Iterator[ScoreResult]:
-        """One result for each batch. Raises OffbeatError."""
-        return self._client.score_stream(batches, model=self.manifest.name, version=self.manifest.version)
+        """One result for each batch. Raises OffbeatError; OverloadedError after `timeout_s` of a full queue."""
+        return map(self._score, batches)
+
+    def _score(self, batch: FloatArray) -> ScoreResult:
+        give_up, pause_s = monotonic() + self._timeout_s, _FIRST_PAUSE_S
+        while True:
+            try:
+                return self._client.score(batch, model=self.manifest.name, version=self.manifest.version)
+            except OverloadedError:
+                if monotonic() + pause_s > give_up:
+                    raise
+            sleep(pause_s)
+            pause_s *= 2
+
+    def _limit(self) -> int:
+        for served in self._client.list_models():
+            if (served.name, served.version) == (self.manifest.name, self.manifest.version):
+                return served.max_batch_size
+        return 1
 
 
 @contextmanager
@@ -67,4 +92,4 @@ def open_source(
     except ImportError as error:
         raise MissingExtraError(f"--server needs {error.name}; pip install 'offbeat[server]'") from error
     with Client(server, timeout_s=timeout_s) as client:
-        yield ServerSource(client, model, version, server)
+        yield ServerSource(client, model, version, server, timeout_s)

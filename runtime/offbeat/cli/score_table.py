@@ -11,8 +11,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from offbeat.errors import DataError
+from offbeat.errors import DataError, require
 from offbeat.result import BoolArray
+
+# A row of a series, a window, or a sample of a table: samples have no order in time.
+Unit = Literal["row", "window", "sample"]
 
 
 class Scores(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -21,7 +24,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     `timestamps` are the input's own words, or None where it had none; `alarm` is None without an alarm rule.
     """
 
-    unit: Literal["row", "window"]
+    unit: Unit
     timestamps: NDArray[np.str_] | None
     reconstruction_error: NDArray[np.float64]
     anomaly_score: NDArray[np.float64]
@@ -39,18 +42,38 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return int(self.is_anomaly.sum())
 
 
+def check_target(path: Path | None, source: Path) -> None:
+    """Before the work, not after. Raises ConfigurationError where writing would destroy the input, or has no folder."""
+    if path is None:
+        return
+    require(not (path.exists() and source.exists() and path.samefile(source)), "out", str(path), "another file than the data")
+    require(path.parent.is_dir() and not path.is_dir(), "out", str(path), "a file in a folder that exists")
+
+
 def write_scores(scores: Scores, path: Path | None, standard_output: TextIO) -> None:
-    """Writes a csv file, whole or not at all; to `standard_output` where there is no path. Raises DataError."""
+    """Writes a csv file, whole or not at all; to `standard_output` where there is no path.
+
+    A link is followed, and a pipe or a device written to, never replaced. Raises DataError.
+    """
     if path is None:
         _write(scores, standard_output)
         return
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("w", newline="") as file:
+                _write(scores, file)
+        else:
+            _replace(scores, path.resolve())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _replace(scores: Scores, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with temporary.open("w", newline="") as file:
             _write(scores, file)
         temporary.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -17,6 +17,7 @@ from offbeat.client.feed import AsyncRequestFeed
 from offbeat.client.messages import ModelSummary, request_of, result_of, summaries_of, version_number
 from offbeat.client.replies import ReplySequence
 from offbeat.client.status import translated
+from offbeat.errors import require
 from offbeat.result import DEFAULT_OUTPUTS, ScoreResult
 from offbeat.v1.scoring_pb2 import GetModelRequest, GetModelResponse, ListModelsRequest
 from offbeat.v1.scoring_pb2_grpc import AnomalyScoringStub
@@ -31,6 +32,7 @@ class AsyncClient:
 
     def __init__(self, target: str, *, timeout_s: float = TIMEOUT_S) -> None:
         self._target = target
+        require(timeout_s > 0, "timeout_s", timeout_s, "a positive number of seconds")
         self._timeout_s = timeout_s
 
     # Made when first used, because grpc.aio binds a channel to the running loop.

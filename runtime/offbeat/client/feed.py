@@ -9,6 +9,7 @@ from typing import Protocol
 
 from numpy.typing import ArrayLike
 
+from offbeat.errors import require
 from offbeat.v1.scoring_pb2 import ScoreRequest
 
 
@@ -23,7 +24,8 @@ class Build(Protocol):
 class _Feed:
     """Numbers the requests, and keeps the error that ended them early for whoever takes the results."""
 
-    def __init__(self, build: Build) -> None:
+    def __init__(self, build: Build, max_in_flight: int) -> None:
+        require(max_in_flight >= 1, "max_in_flight", max_in_flight, "at least 1")
         self._build = build
         self._error: BaseException | None = None
         self.n_sent = 0
@@ -43,7 +45,7 @@ class RequestFeed(_Feed):
     """At most `max_in_flight` requests whose results are not taken. grpc reads them in a thread of its own."""
 
     def __init__(self, windows: Iterable[ArrayLike], build: Build, max_in_flight: int) -> None:
-        super().__init__(build)
+        super().__init__(build, max_in_flight)
         self._windows = windows
         self._slots = threading.Semaphore(max_in_flight)
         self._is_closed = False
@@ -75,7 +77,7 @@ class AsyncRequestFeed(_Feed):
     def __init__(
         self, windows: Iterable[ArrayLike] | AsyncIterable[ArrayLike], build: Build, max_in_flight: int
     ) -> None:
-        super().__init__(build)
+        super().__init__(build, max_in_flight)
         self._windows = windows
         self._slots = asyncio.Semaphore(max_in_flight)
 

@@ -25,12 +25,13 @@ _DTYPES = {DATA_TYPE_FLOAT32: np.dtype("<f4"), DATA_TYPE_BOOL: np.dtype(np.bool_
 
 
 class ModelSummary(Struct, frozen=True, kw_only=True):
-    """A model version being served, and the backend that runs it."""
+    """A model version being served, the backend that runs it, and the most windows it takes in one request."""
 
     name: str
     version: int
     architecture: str
     backend: str
+    max_batch_size: int
 
 
 def request_of(
@@ -80,10 +81,8 @@ def result_of(response: ScoreResponse, backend: str) -> ScoreResult:
 
 def summaries_of(response: ListModelsResponse) -> list[ModelSummary]:
     """The models in a response."""
-    return [
-        ModelSummary(name=model.name, version=model.version, architecture=model.architecture, backend=model.backend)
-        for model in response.models
-    ]
+    fields = ModelSummary.__struct_fields__
+    return [ModelSummary(**{field: getattr(model, field) for field in fields}) for model in response.models]
 
 
 def _array(tensor: Tensor) -> NDArray[np.generic]:

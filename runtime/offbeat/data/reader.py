@@ -30,7 +30,7 @@ def read_dataset(path: str | os.PathLike[str], selection: ColumnSelection | None
     """
     file, selection = Path(path), selection or ColumnSelection()
     if not file.is_file():
-        raise DataError(f"{file}: no such file")
+        raise DataError(f"{file}: {'a folder; expected a file' if file.is_dir() else 'no such file'}")
     table = read_npz(file, selection) if file.suffix == ".npz" else _read_columns(file, selection)
     values, n_filled = _filled(file, table, selection.missing)
     return Dataset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.data.csv_head import is_number, read_head
 from offbeat.errors import DataError, MissingExtraError
 from offbeat.result import FloatArray
 
-_DELIMITERS = ",;\t| "
 _TIMESTAMP_NAMES = ("timestamp", "datetime", "date", "time")
-_NULLS = ("", "na", "n/a", "#n/a", "null")
-_HEAD_BYTES = 64 * 1024
 
 
 class Columns(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,31 +38,33 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def read_csv(file: Path, columns: Columns, delimiter: str | None) -> Table:
-    """Reads a csv file. Where the first line is numbers alone, the columns are named by their places, `0`, `1`, ….
+    """Reads a csv file; `read_head` says how its delimiter and names are found, and a column of time stamps is recognised.
 
-    Such a line is data itself, unless there is a word under one of its numbers: then it only numbers the columns.
-    The delimiter and a column of time stamps are recognised where they are not given. Raises DataError.
+    Raises DataError, and ConfigurationError for a delimiter that is none.
     """
     csv = _pyarrow("csv")
-    head = _head_lines(file)
-    delimiter = delimiter or max(_DELIMITERS, key=head[0].count)
-    header, first_row = _split(head[0], delimiter), _split(head[1] if len(head) > 1 else "", delimiter)
-    has_names = not all(map(_is_number, header))
-    has_header = has_names or any(cell.lower() not in _NULLS and not _is_number(cell) for cell in first_row)
-    names = header if has_names else [str(index) for index in range(len(header))]
-    columns = _resolved(file, columns, names, dict(zip(names, first_row if has_header else header, strict=False)))
+    head = read_head(file, delimiter)
+    columns = _resolved(file, columns, head.names, dict(zip(head.names, head.first_row, strict=False)))
     words = [name for name in (columns.timestamp, columns.label) if name]
     types = {**dict.fromkeys(columns.features, "float64"), **dict.fromkeys(words, "string")}
     try:
         table = csv.read_csv(
             file,
-            read_options=csv.ReadOptions(column_names=names, skip_rows=int(has_header), use_threads=False),
-            parse_options=csv.ParseOptions(delimiter=delimiter),
+            read_options=csv.ReadOptions(column_names=head.names, skip_rows=int(head.has_header), use_threads=False),
+            parse_options=csv.ParseOptions(delimiter=head.delimiter),
             convert_options=csv.ConvertOptions(include_columns=list(types), column_types=types),
         )
     except _pyarrow("").ArrowException as error:
-        raise DataError(f"{file}: {error}; choose the numeric columns with --features") from error
+        raise DataError(f"{file}: {_with_names(str(error), head.names)}") from error
     return _gather(table, columns)
+
+
+def _with_names(message: str, names: list[str]) -> str:
+    """pyarrow counts columns; whoever reads the message knows them by name, and may leave out those of words."""
+    message = re.sub(r"CSV column #(\d+)", lambda found: f"column {names[int(found[1])]!r}", message)
+    return (
+        f"{message}; expected a number, or other columns chosen by name" if "conversion error" in message else message
+    )
 
 
 def read_parquet(file: Path, columns: Columns) -> Table:
@@ -76,7 +77,7 @@ def read_parquet(file: Path, columns: Columns) -> Table:
         table = parquet.read_table(file, columns=[*columns.features, *words], use_threads=False)
         return _gather(table, columns)
     except (_pyarrow("").ArrowException, OSError) as error:
-        raise DataError(f"{file}: {error}; choose the numeric columns with --features") from error
+        raise DataError(f"{file}: {error}; expected numbers, or other columns chosen by name") from error
 
 
 def _pyarrow(module: str) -> Any:
@@ -86,20 +87,6 @@ def _pyarrow(module: str) -> Any:
         return importlib.import_module(f"pyarrow.{module}" if module else "pyarrow")
     except ImportError as error:
         raise MissingExtraError("reading csv and Parquet needs pyarrow; pip install 'offbeat[data]'") from error
-
-
-def _head_lines(file: Path) -> list[str]:
-    with file.open("rb") as stream:
-        lines = stream.read(_HEAD_BYTES).decode("utf-8-sig", errors="replace").splitlines()
-    if not lines or not lines[0].strip():
-        raise DataError(f"{file}: empty; expected a line of column names or of numbers")
-    return lines
-
-
-def _split(line: str, delimiter: str) -> list[str]:
-    import csv
-
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
 
 
 def _resolved(file: Path, columns: Columns, names: list[str], samples: dict[str, str]) -> Columns:
@@ -113,15 +100,11 @@ def _resolved(file: Path, columns: Columns, names: list[str], samples: dict[str,
     features = columns.features or tuple(name for name in names if name not in (timestamp, columns.label))
     if not features or len(set(names)) != len(names):
         raise DataError(f"{file}: columns {', '.join(names)}; expected distinct names and at least one feature")
+    if "" in features:
+        raise DataError(
+            f"{file}: a column without a name, such as an index that was written along; choose columns by name"
+        )
     return Columns(features=features, timestamp=timestamp, label=columns.label)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_timestamp(name: str, sample: str) -> bool:
@@ -132,7 +115,7 @@ def _is_timestamp(name: str, sample: str) -> bool:
         datetime.fromisoformat(sample)
     except ValueError:
         return False
-    return not _is_number(sample)
+    return not is_number(sample)
 
 
 def _timestamp_samples(schema: Any) -> dict[str, str]:

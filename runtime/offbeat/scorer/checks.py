@@ -27,6 +27,8 @@ def check_windows(manifest: Manifest, windows: ArrayLike) -> FloatArray:
 
 def check_outputs(manifest: Manifest, outputs: Sequence[str]) -> tuple[str, ...]:
     """The names asked for, or the default outputs where none are. Raises InvalidWindowError for an unknown or repeated name."""
+    if isinstance(outputs, str) or not isinstance(outputs, Sequence):
+        raise InvalidWindowError(f"outputs are {outputs!r}; expected a sequence of names")
     names = tuple(outputs) or DEFAULT_OUTPUTS
     for name in names:
         if name not in manifest.output_names:
@@ -46,9 +48,11 @@ def as_float32(array: NDArray[np.generic]) -> FloatArray:
 
 def real_array(windows: ArrayLike) -> NDArray[np.generic]:
     """The windows as one array of real numbers. Raises InvalidWindowError."""
+    if isinstance(windows, np.ma.MaskedArray):
+        raise InvalidWindowError("windows are a masked array; expected every value to be there, filled or left out")
     try:
         array = np.asarray(windows)
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         raise InvalidWindowError(f"windows are not one array of numbers: {error}") from error
     if array.dtype.kind not in "fiub":
         raise InvalidWindowError(f"windows have dtype {array.dtype}; expected real numbers, best float32")

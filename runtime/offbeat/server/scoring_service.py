@@ -69,4 +69,5 @@ def _summary(model: ServedModel) -> ModelSummary:
         version=model.version,
         architecture=model.scorer.manifest.architecture.kind,
         backend=model.backend,
+        max_batch_size=model.max_batch_size,
     )

@@ -31,6 +31,7 @@ class ServedModel:
         self.name = scorer.manifest.name
         self.version = scorer.manifest.version
         self.backend = scorer.backend.description
+        self.max_batch_size = batching.max_batch_size
         self.queue: DynamicBatcher[Reply] = DynamicBatcher(batching)
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import offbeat as package
+from tests.runtime import folders
 from tests.runtime.cli.conftest import Run
 
 COMMANDS = ("train", "search", "evaluate", "export", "inspect", "serve", "score", "version")
@@ -41,6 +42,17 @@ def test_inspect_shows_what_the_folder_holds(offbeat: Run, model: Path) -> None:
     assert json.loads(offbeat("inspect", model, "--json").stdout)["name"] == "level"
 
 
+def test_inspect_shows_names_that_look_like_markup(offbeat: Run, tmp_path: Path) -> None:
+    folder = folders.write_version(tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest |= {"feature_names": ["disk [/]", "[red]cpu"], "description": "all [/] of it"}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    shown = offbeat("inspect", folder)
+    assert shown.returncode == 0, shown.stderr
+    assert "disk [/], [red]cpu" in shown.stdout
+    assert "all [/] of it" in shown.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -55,8 +67,12 @@ def test_inspect_shows_what_the_folder_holds(offbeat: Run, model: Path) -> None:
         (("score", "other.csv", "--model", "models"), "no column 'pressure'"),
         (
             ("score", "data.csv", "--model", "models", "--out", "absent/scores.csv"),
-            "absent/scores.csv: cannot be written",
+            "out is 'absent/scores.csv'; expected a file in a folder that exists",
         ),
+        (("score", "data.csv", "--model", "models", "--out", "data.csv"), "expected another file than the data"),
+        (("score", "data.csv", "--model", "models", "--stride", "7"), "stride is 7; expected at most 6"),
+        (("score", "data.csv", "--model", "models", "--delimiter", ",,"), "delimiter is ',,'"),
+        (("score", ".", "--model", "models"), "a folder; expected a file"),
         (("serve", "absent"), "absent: no such folder"),
     ],
 )

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -105,3 +107,44 @@ def test_a_reader_that_leaves_early_is_no_traceback(model: Path, tmp_path: Path)
     process.stdout.close()
     _, errors = process.communicate()
     assert "Traceback" not in errors
+
+
+def test_a_link_is_followed_and_a_device_is_written_to(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    write_series(tmp_path / "data.csv", 30)
+    (tmp_path / "real.csv").write_text("before")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "real.csv")
+    os.mkfifo(tmp_path / "pipe")
+    for target in ("link.csv", "pipe"):
+        reader = (
+            subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True)
+            if target == "pipe"
+            else None
+        )
+        done = offbeat("score", tmp_path / "data.csv", "--model", model, "--out", tmp_path / target)
+        assert done.returncode == 0, done.stderr
+        text = (tmp_path / "real.csv").read_text() if reader is None else reader.communicate(timeout=10)[0]
+        assert len(read(text)) == 30
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_small_and_busy_server_is_still_used_to_the_end(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    """Batches are cut to the server's limit, and a full queue is waited for."""
+    values = write_series(tmp_path / "data.csv", 59)
+    command = [str(Path(sys.executable).with_name("offbeat")), "serve", str(model), "--port", "0"]
+    limits = ["--max-batch-size", "4", "--max-queue-size", "1"]
+    with subprocess.Popen([*command, *limits], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        target = server.stdout.readline().split()[-1]
+        arguments = ("score", tmp_path / "data.csv", "--server", target, "--model", "level", "--per", "window")
+        both = [threading.Thread(target=lambda: results.append(offbeat(*arguments))) for _ in range(3)]
+        results: list[subprocess.CompletedProcess[str]] = []
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+        server.terminate()
+    for done in results:
+        assert done.returncode == 0, done.stderr
+        errors = [float(line["reconstruction_error"]) for line in read(done.stdout)]
+        np.testing.assert_allclose(errors, window_errors(values), rtol=1e-5)

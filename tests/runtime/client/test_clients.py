@@ -18,6 +18,7 @@ import offbeat.client
 from offbeat.client import AsyncClient, Client, ModelSummary
 from offbeat.errors import (
     BackendError,
+    ConfigurationError,
     DeadlineExceededError,
     InvalidWindowError,
     OffbeatError,
@@ -199,9 +200,21 @@ def test_a_peer_that_does_not_speak_grpc_is_an_offbeat_error(connect: Connect) -
 def test_models_are_listed_with_their_backends(serve: Serve, connect: Connect) -> None:
     client = connect(serve(make_scorer(version=2), make_scorer(name="other")).target)
     assert client.list_models() == [
-        ModelSummary(name="level", version=2, architecture="mean", backend="numpy (test)"),
-        ModelSummary(name="other", version=1, architecture="mean", backend="numpy (test)"),
+        ModelSummary(name="level", version=2, architecture="mean", backend="numpy (test)", max_batch_size=512),
+        ModelSummary(name="other", version=1, architecture="mean", backend="numpy (test)", max_batch_size=512),
     ]
+
+
+@pytest.mark.parametrize("max_in_flight", [0, -1])
+def test_a_stream_that_could_never_send_is_refused(serve: Serve, max_in_flight: int) -> None:
+    with Client(serve(make_scorer()).target) as client, pytest.raises(ConfigurationError, match="max_in_flight"):
+        list(client.score_stream([random_windows(1)], model="level", max_in_flight=max_in_flight))
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_timeout_that_has_passed_already_is_refused(kind: type[Client] | type[AsyncClient]) -> None:
+    with pytest.raises(ConfigurationError, match="timeout_s"):
+        kind("127.0.0.1:1", timeout_s=-1)
 
 
 def test_the_manifest_comes_whole(serve: Serve, connect: Connect) -> None:

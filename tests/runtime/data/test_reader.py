@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 
 from offbeat.data import ColumnSelection, read_dataset
-from offbeat.errors import DataError
+from offbeat.errors import ConfigurationError, DataError
 
 
 def write(path: Path, text: str) -> Path:
@@ -89,6 +89,42 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, selection: Colu
     with pytest.raises(DataError, match=message) as caught:
         read_dataset(file, selection)
     assert "t.csv" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("größe,b\n1,2\n".encode("latin-1"), "not UTF-8 at byte 2"),
+        ("a,b\n1,2\n".encode("utf-16"), "UTF-8"),
+        (b"\na,b\n1,2\n", "first line is blank"),
+        (b",cpu\n0,1\n1,2\n", "a column without a name"),
+        (b'a,b\n"1,464.0",2\n', r"column 'a': Row #2: CSV conversion error"),
+    ],
+)
+def test_a_file_that_is_not_what_it_seems_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_dataset(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("time stamp,cpu load avg,mem used by all\n1,2,3\n4,5,6\n", ("time stamp", "cpu load avg", "mem used by all")),
+        ("cpu load\n1\n2\n", ("cpu load",)),
+        ("a b\n1 2\n3 4\n", ("a", "b")),
+        ("a;b,c\n1;2\n3;4\n", ("a", "b,c")),
+    ],
+)
+def test_the_delimiter_is_the_one_that_fits_every_line(tmp_path: Path, text: str, names: tuple[str, ...]) -> None:
+    assert read_dataset(write(tmp_path / "t.csv", text)).feature_names == names
+
+
+def test_a_tab_may_be_spelt_and_other_words_are_refused(tmp_path: Path) -> None:
+    file = write(tmp_path / "t.csv", "a\tb\n1\t2\n")
+    assert read_dataset(file, ColumnSelection(delimiter="\\t")).feature_names == ("a", "b")
+    with pytest.raises(ConfigurationError, match="delimiter is ',,'"):
+        read_dataset(file, ColumnSelection(delimiter=",,"))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from offbeat.errors import InvalidWindowError
+from offbeat.errors import BackendError, InvalidWindowError
 from offbeat.result import DEFAULT_OUTPUTS
 from offbeat.scorer import Scorer, load
 from tests.runtime import folders
@@ -82,6 +83,7 @@ def with_value(value: float) -> np.ndarray:
         (np.full((1, 6, 2), "a"), "dtype"),
         (np.full((1, 6, 2), None), "object"),
         ([[[1.0, 2.0]], [[1.0]]], "not one array"),
+        (np.ma.masked_equal(np.zeros((1, 6, 2)), 0.0), "masked array"),
     ],
 )
 def test_windows_that_do_not_fit_are_refused_with_what_was_seen(scorer: Scorer, windows: object, message: str) -> None:
@@ -102,3 +104,17 @@ def test_threads_share_a_scorer(scorer: Scorer) -> None:
     for batch, result in zip(batches, results, strict=True):
         expected = folders.expected_outputs(batch)["reconstruction_error"]
         np.testing.assert_allclose(result.reconstruction_error, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", ["is_anomaly", None, 3])
+def test_outputs_that_are_no_sequence_of_names_are_refused(scorer: Scorer, outputs: object) -> None:
+    with pytest.raises(InvalidWindowError, match="expected a sequence of names"):
+        scorer.score(folders.random_windows(1), outputs)  # type: ignore[arg-type]
+
+
+def test_a_closed_scorer_says_so_and_may_be_closed_again(tmp_path: Path) -> None:
+    scorer = load(folders.write_version(tmp_path))
+    scorer.close()
+    scorer.close()
+    with pytest.raises(BackendError, match="closed"):
+        scorer.score(folders.random_windows(1))
