@@ -34,8 +34,18 @@ def opened(inputs: ReportInputs, folder: Path) -> tuple[str, list[str]]:
     return body, [line for line in ended.stderr.splitlines() if "CONSOLE" in line]
 
 
-def test_a_browser_draws_every_pane_without_a_complaint(tmp_path: Path) -> None:
-    body, complaints = opened(series_inputs(100_000), tmp_path)
+@pytest.fixture(scope="module")
+def long_series(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[str]]:
+    return opened(series_inputs(100_000), tmp_path_factory.mktemp("long"))
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[str]]:
+    return opened(hostile_inputs(), tmp_path_factory.mktemp("hostile"))
+
+
+def test_a_browser_draws_every_pane_without_a_complaint(long_series: tuple[str, list[str]]) -> None:
+    body, complaints = long_series
     assert complaints == []
     for name in ("series", "reconstruction", "errors", "confusion", "roc", "precision-recall", "training"):
         pane = body.split(f'id="{name}"', 1)[1].split("</section>")[0]
@@ -45,15 +55,15 @@ def test_a_browser_draws_every_pane_without_a_complaint(tmp_path: Path) -> None:
     assert 'class="hm"' in series
 
 
-def test_the_browser_offers_to_send_nothing_away(tmp_path: Path) -> None:
-    body, _ = opened(series_inputs(), tmp_path)
+def test_the_browser_offers_to_send_nothing_away(long_series: tuple[str, list[str]]) -> None:
+    body, _ = long_series
     assert "modebar-btn" in body
     assert not re.search(r"https?://(?!www\.w3\.org/)", body)
     assert not re.search('data-title="[^"]*(cloud|share|edit|plotly)', body, re.IGNORECASE)
 
 
-def test_a_feature_named_like_a_script_is_shown_and_does_not_run(tmp_path: Path) -> None:
-    body, complaints = opened(hostile_inputs(), tmp_path)
+def test_a_feature_named_like_a_script_is_shown_and_does_not_run(hostile: tuple[str, list[str]]) -> None:
+    body, complaints = hostile
     assert complaints == []
     title = re.search(r"<title>(.*?)</title>", body)
     assert title is not None

@@ -5,5 +5,15 @@ from offbeat_training.report.inputs import ReportInputs
 from offbeat_training.report.page import write_html
 from offbeat_training.report.pictures import write_pngs
 from offbeat_training.report.report import Report, prepare
+from offbeat_training.report.sources import ReportSources
 
-__all__ = ["Report", "ReportInputs", "TrainingHistory", "prepare", "read_history", "write_html", "write_pngs"]
+__all__ = [
+    "Report",
+    "ReportInputs",
+    "ReportSources",
+    "TrainingHistory",
+    "prepare",
+    "read_history",
+    "write_html",
+    "write_pngs",
+]

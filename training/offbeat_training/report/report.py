@@ -39,7 +39,7 @@ def prepare(inputs: ReportInputs) -> Report:
     comparison = inputs.comparison
     timeline = Timeline.of(comparison.timestamps, comparison.labels.size, comparison.unit)
     charts = [series_pane(inputs, timeline)]
-    if inputs.reconstruction is not None and inputs.values is not None:
+    if inputs.reconstruction is not None and comparison.unit in ("row", "window"):
         charts.append(reconstruction_pane(inputs))
     charts += [error_histogram(inputs), confusion_pane(inputs), roc_pane(inputs), precision_recall_pane(inputs)]
     if inputs.history is not None:
@@ -66,7 +66,9 @@ def _left_out(inputs: ReportInputs) -> tuple[LeftOut, ...]:
     elif inputs.threshold is None:
         reasons.append(("contribution of each feature", "without the threshold there is nothing to measure it by"))
     if inputs.reconstruction is None:
-        reasons.append(("original and reconstruction", "no reconstruction is given: --outputs"))
+        reasons.append(("original and reconstruction", "no reconstruction is given: --outputs, and --data beside it"))
+    elif inputs.comparison.unit not in ("row", "window"):
+        reasons.append(("original and reconstruction", "samples of a table follow each other by chance"))
     if inputs.history is None:
         reasons.append(("training history", "no losses are given: --history"))
     return tuple(LeftOut(pane=pane, why=why) for pane, why in reasons)
