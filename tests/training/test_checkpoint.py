@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 import tempfile
 import zipfile
@@ -13,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offbeat.errors import CheckpointError
+from offbeat.errors import CheckpointError, ConfigurationError
 from offbeat.result import Threshold
 from offbeat_training import Checkpoint
 from offbeat_training.preprocessing import Normalisation
@@ -83,6 +84,28 @@ def test_saving_over_a_file_replaces_it_and_a_failure_leaves_it_alone(
 def test_saving_into_a_folder_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be written"):
         series_checkpoint().save(tmp_path / "nowhere" / "model.ckpt")
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_saving_to_a_symbolic_link_writes_the_file_it_names_and_keeps_the_link(exists: bool, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    link, target = tmp_path / "latest.ckpt", tmp_path / "models" / "model.ckpt"
+    link.symlink_to(target)
+    if exists:
+        target.write_bytes(b"old")
+    series_checkpoint().save(link)
+    assert link.is_symlink()
+    same(Checkpoint.load(target), series_checkpoint())
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["latest.ckpt", "model.ckpt", "models"]
+
+
+def test_saving_to_a_pipe_or_a_device_is_refused_and_leaves_it_there(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/null")
+    for name, is_kept in (("pipe", Path.is_fifo), ("device", Path.is_char_device)):
+        with pytest.raises(ConfigurationError, match="no regular file"):
+            series_checkpoint().save(tmp_path / name)
+        assert is_kept(tmp_path / name)
 
 
 def nan_weights() -> dict[str, torch.Tensor]:

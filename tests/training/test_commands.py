@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -47,7 +48,7 @@ def test_help_shows_an_example_every_flag_and_its_environment_variable(command: 
     for name, parameter in inspect.signature(COMMANDS[command]).parameters.items():
         if parameter.default is not inspect.Parameter.empty and name != "json":
             assert f"--{name.replace('_', '-')}" in shown
-            assert f"OFFBEAT_{name.upper()}" in shown
+            assert f"OFFBEAT_{'CHECKPOINT' if name == 'out' else name.upper()}" in shown
 
 
 def test_importing_the_commands_loads_nothing_heavy() -> None:
@@ -77,7 +78,7 @@ def test_train_writes_a_checkpoint_and_a_summary(metrics: Path, tmp_path: Path) 
 
 def test_flags_come_from_the_environment_too(metrics: Path, tmp_path: Path) -> None:
     variables = {
-        "OFFBEAT_OUT": str(tmp_path / "env.ckpt"), "OFFBEAT_EPOCHS": "1", "OFFBEAT_PRESET": "tabular",
+        "OFFBEAT_CHECKPOINT": str(tmp_path / "env.ckpt"), "OFFBEAT_EPOCHS": "1", "OFFBEAT_PRESET": "tabular",
         "OFFBEAT_LABEL_COLUMN": "label", "OFFBEAT_LATENT_DIM": "2", "OFFBEAT_THRESHOLD": "0.5",
     }  # fmt: skip
     assert run("train", metrics, **variables).exit_code == 0
@@ -119,6 +120,51 @@ def test_a_mistake_is_one_line_before_any_training(
     assert isinstance(error, kind)
     assert words in str(error)
     assert [path.name for path in metrics.parent.iterdir()] == ["metrics.csv"]
+
+
+def test_the_variable_of_the_scores_of_offbeat_score_is_not_that_of_the_checkpoint(
+    metrics: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(metrics.parent)
+    flags = ("--epochs", 1, "--preset", "tabular", "--label-column", "label")
+    assert run("train", metrics, *flags, OFFBEAT_OUT="scores.csv").exit_code == 0
+    assert sorted(path.name for path in metrics.parent.iterdir()) == ["metrics.csv", "model.ckpt"]
+
+
+@pytest.mark.parametrize("command", ["train", "search"])
+@pytest.mark.parametrize("place", ["itself", "symbolic link", "hard link"])
+def test_the_checkpoint_never_takes_the_place_of_the_data(command: str, place: str, metrics: Path) -> None:
+    out = metrics if place == "itself" else metrics.parent / "out.ckpt"
+    if place == "symbolic link":
+        out.symlink_to(metrics)
+    elif place == "hard link":
+        out.hardlink_to(metrics)
+    before = metrics.read_bytes()
+    error = error_of(run(command, metrics, "--out", out))
+    assert isinstance(error, ConfigurationError)
+    assert "would overwrite the input" in str(error)
+    assert metrics.read_bytes() == before
+
+
+def test_the_checkpoint_never_takes_the_place_of_the_file_of_flags(metrics: Path) -> None:
+    config = metrics.parent / "train.toml"
+    config.write_text("epochs = 1\n")
+    assert "would overwrite the input" in str(error_of(run("train", metrics, "--config", config, "--out", config)))
+    assert config.read_text() == "epochs = 1\n"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link to a device", "folder", "link to itself"])
+def test_a_checkpoint_is_refused_before_training_where_something_else_than_a_file_is(kind: str, metrics: Path) -> None:
+    out = metrics.parent / "out.ckpt"
+    if kind == "pipe":
+        os.mkfifo(out)
+    elif kind == "folder":
+        out.mkdir()
+    else:
+        out.symlink_to("/dev/null" if kind == "link to a device" else out)
+    error = error_of(run("train", metrics, "--out", out, "--label-column", "absent, as nobody comes to look"))
+    assert isinstance(error, ConfigurationError)
+    assert "no regular file" in str(error)
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])

@@ -65,7 +65,10 @@ class Checkpoint:
         return model.eval()
 
     def save(self, path: str | Path) -> None:
-        """Writes the file, whole or not at all. Raises CheckpointError where it cannot be written."""
+        """Writes the file, whole or not at all; of a symbolic link, the file that it names.
+
+        Raises CheckpointError where it cannot be written, ConfigurationError for a folder, a device or a pipe.
+        """
         plain = msgspec.to_builtins(self._record())
         tensors = {
             "state_dict": {name: tensor.detach().clone() for name, tensor in self.state_dict.items()},

@@ -127,6 +127,9 @@ def read(path: Path) -> dict[Any, Any]:
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Replaces `path` by a file holding `content`, whole or not at all. Raises CheckpointError where it cannot be written."""
+    """Replaces `path` by a file holding `content`, whole or not at all.
+
+    Raises CheckpointError where it cannot be written, ConfigurationError where something else than a file is there.
+    """
     with whole_file(path) as file:
         torch.save(content, file)

@@ -12,10 +12,14 @@ import typer
 from offbeat.errors import MissingExtraError
 from offbeat_training.config_file import use_config_file
 
+# Not OFFBEAT_OUT: that is the csv file of `offbeat score`, which would take the checkpoint's place.
+CHECKPOINT_VARIABLE = "OFFBEAT_CHECKPOINT"
 
-def flag(name: str, description: str, **settings: Any) -> Any:
-    """The option `--name`, with the environment variable `OFFBEAT_NAME`."""
-    return typer.Option(f"--{name}", envvar=f"OFFBEAT_{name.replace('-', '_').upper()}", help=description, **settings)
+
+def flag(name: str, description: str, envvar: str | None = None, **settings: Any) -> Any:
+    """The option `--name`, with the environment variable `OFFBEAT_NAME` unless another is given."""
+    variable = envvar or f"OFFBEAT_{name.replace('-', '_').upper()}"
+    return typer.Option(f"--{name}", envvar=variable, help=description, **settings)
 
 
 def number_or_none(word: str) -> float | None:

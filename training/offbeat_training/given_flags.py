@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rich.console import Console
 from offbeat.data import ColumnSelection, Dataset, data_notes, read_dataset
 from offbeat.errors import ConfigurationError
 from offbeat_training.config import TrainingConfig
+from offbeat_training.whole_file import file_at
 
 Command = Callable[..., None]
 
@@ -50,7 +52,13 @@ def read_noted(path: Path, columns: ColumnSelection, console: Console) -> Datase
     return dataset
 
 
-def check_writable(out: Path) -> None:
-    """Raises ConfigurationError before hours of training, not after, where no file can be put."""
-    if out.is_dir() or not out.parent.is_dir():
-        raise ConfigurationError(f"out is {str(out)!r}; expected a file in a folder that exists")
+def check_writable(out: Path, *inputs: Path | None) -> None:
+    """Raises ConfigurationError before hours of training, not after, where no file can be put or an input would be lost."""
+    target = file_at(out)
+    if not (target.parent.is_dir() and os.access(target.parent, os.W_OK)):
+        raise ConfigurationError(f"out is {str(out)!r}; expected a file in a folder that exists and can be written to")
+    for each in inputs:
+        if each is not None and each.exists() and target.exists() and target.samefile(each):
+            raise ConfigurationError(
+                f"out is {str(out)!r}, which would overwrite the input {each}; expected another file"
+            )

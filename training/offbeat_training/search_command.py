@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from offbeat_training.flags import ConfigOption, flag, training_extra
+from offbeat_training.flags import CHECKPOINT_VARIABLE, ConfigOption, flag, training_extra
 from offbeat_training.given_flags import check_writable, column_selection, read_noted, training_config, with_flags_of
 from offbeat_training.search_config import Method, Metric, SearchConfig
 from offbeat_training.train_command import summary, train
@@ -24,7 +24,9 @@ _DEFAULT = SearchConfig()
 @with_flags_of(train)
 def search(
     data: Annotated[Path, typer.Argument(help="csv, npz or Parquet file of raw values, mostly normal.")],
-    out: Annotated[Path, flag("out", "Checkpoint of the best trial to write.")] = Path("model.ckpt"),
+    out: Annotated[Path, flag("out", "Checkpoint of the best trial to write.", envvar=CHECKPOINT_VARIABLE)] = Path(
+        "model.ckpt"
+    ),
     config: ConfigOption = None,
     space: Annotated[
         list[str], flag("space", "NAME=A,B,C or NAME=log:LOW:HIGH or NAME=lin:LOW:HIGH; once for each name.")
@@ -58,7 +60,7 @@ def search(
     search_config = SearchConfig(
         space=tuple(space), method=method, metric=metric, n_trials=n_trials, model_dir=model_dir, resume=resume
     )
-    check_writable(out)
+    check_writable(out, data, config, labelled_data)
     with training_extra("offbeat search"):
         from offbeat_training.checkpoint import Checkpoint
         from offbeat_training.search import search as run_search

@@ -15,7 +15,7 @@ from offbeat.data import MissingPolicy
 from offbeat.data.dataset import Layout
 from offbeat.result import ThresholdMethod
 from offbeat_training.config import Optimiser, TrainingConfig
-from offbeat_training.flags import ConfigOption, flag, number_or_none, training_extra
+from offbeat_training.flags import CHECKPOINT_VARIABLE, ConfigOption, flag, number_or_none, training_extra
 from offbeat_training.given_flags import check_writable, column_selection, read_noted, training_config
 from offbeat_training.preset_designs import Activation, Preset
 from offbeat_training.run_config import RunConfig
@@ -29,7 +29,7 @@ _RUN = RunConfig()
 
 def train(
     data: Annotated[Path, typer.Argument(help="csv, npz or Parquet file of raw values, mostly normal.")],
-    out: Annotated[Path, flag("out", "Checkpoint to write.")] = Path("model.ckpt"),
+    out: Annotated[Path, flag("out", "Checkpoint to write.", envvar=CHECKPOINT_VARIABLE)] = Path("model.ckpt"),
     config: ConfigOption = None,
     preset: Annotated[
         Preset, flag("preset", "tabular, variational: dense layers for rows. The others: LSTMs for series.")
@@ -135,7 +135,7 @@ def train(
     given = locals()
     settings, columns = training_config(given), column_selection(given)
     run = RunConfig(model_dir=model_dir, resume=resume, log_interval=log_interval)
-    check_writable(out)
+    check_writable(out, data, config)
     with training_extra("offbeat train"):
         from offbeat_training.fit import fit
     console = Console(stderr=True)

@@ -8,21 +8,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from offbeat.errors import CheckpointError
+from offbeat.errors import CheckpointError, ConfigurationError
+
+
+def file_at(path: Path) -> Path:
+    """Where writing `path` puts a file: symbolic links are followed, and stay.
+
+    Raises ConfigurationError where something is there that is no regular file: a folder, a device, a pipe.
+    """
+    target = Path(os.path.realpath(path))
+    if os.path.lexists(target) and not target.is_file():
+        raise ConfigurationError(f"{path} is there and is no regular file; expected one, or none yet")
+    return target
 
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` when the block ends well; until then, and for ever if the power goes, the old
-    one stays. Raises CheckpointError where it cannot be written.
+    one stays. Raises CheckpointError where it cannot be written, ConfigurationError for what is no regular file.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    target = file_at(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        temporary.replace(target)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
