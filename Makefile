@@ -32,6 +32,7 @@ cpp:
 
 pytest: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest benchmarks --benchmark-disable
 
 benchmark: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest benchmarks --benchmark-json benchmarks/results/latest.json
