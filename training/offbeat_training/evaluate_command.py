@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from offbeat_training.evaluation import ScoreFile
+    from offbeat_training.report import ReportTargets
 
 
 def evaluate(
@@ -68,6 +70,17 @@ def evaluate(
         Path | None,
         flag("calibration", "csv that offbeat score wrote of other normal data: judges conformal p-values."),
     ] = None,
+    report: Annotated[
+        Path | None, flag("report", "HTML page to write: series, errors, curves, tables; docs/report.md.")
+    ] = None,
+    png: Annotated[Path | None, flag("png", "Folder for the pictures of the report, as PNG files.")] = None,
+    model: Annotated[
+        Path | None, flag("model", "Of the report: the folder of the model, or of its version, that scored.")
+    ] = None,
+    outputs: Annotated[
+        Path | None, flag("outputs", "Of the report: npz file of feature_error and reconstruction, line by line.")
+    ] = None,
+    history: Annotated[Path | None, flag("history", "Of the report: csv file of losses, a line per epoch.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of tables.")] = False,
 ) -> None:
     """Judge scores against labels, beside random scores and, given the training data, PCA and an isolation forest.
@@ -78,9 +91,12 @@ def evaluate(
     Examples: `offbeat evaluate scores.csv --labels test.csv --label-column label --train train.csv --seq-len 60`, and for
     a series of NAB
     `offbeat evaluate scores.csv --labels combined_windows.json --series realKnownCause/nyc_taxi.csv --vus-window 125`
+    With `--report report.html` all of it can be looked at.
     """
     with training_extra("offbeat evaluate"):
         from offbeat_training.evaluation import LabelSelection, compare, quality_tables, read_labels, read_scores
+    read = (scores, labels, data, train, calibration, outputs, history)
+    targets = _report_targets(report, png, read)
     scored = read_scores(scores, flag_column)
     selection = LabelSelection(label_column=label_column, normal_label=normal_label, delimiter=delimiter, series=series)
     truth = read_labels(labels, selection, scored.timestamps)
@@ -109,6 +125,14 @@ def evaluate(
         baseline_facts=_facts(sources),
         calibration=None if calibration is None else read_scores(calibration).errors,
     )
+    written = ""
+    if targets is not None:
+        from offbeat_training.report import ReportSources, prepare
+
+        files = ReportSources(
+            scores=scores, labels=labels, data=data, of_data=of_data, model=model, outputs=outputs, history=history
+        )
+        written = targets.write(prepare(files.inputs(comparison, datetime.now(UTC))))
     if json:
         sys.stdout.write(msgspec.json.encode(comparison.facts()).decode() + "\n")
         return
@@ -116,6 +140,19 @@ def evaluate(
     console.print(*quality_tables(comparison), sep="\n")
     if sources is None:
         console.print("Beside the model stand random scores only: PCA and an isolation forest need --train.")
+    if written:
+        console.print(written, markup=False, highlight=False, soft_wrap=True)
+
+
+def _report_targets(report: Path | None, png: Path | None, read: tuple[Path | None, ...]) -> ReportTargets | None:
+    """Checked; None where no report is wanted, and nothing that draws is loaded."""
+    if report is None and png is None:
+        return None
+    with training_extra("offbeat evaluate --report"):
+        from offbeat_training.report import ReportTargets
+    targets = ReportTargets(report=report, png=png)
+    targets.check(read)
+    return targets
 
 
 class _Sources(msgspec.Struct, frozen=True, kw_only=True):

@@ -91,7 +91,9 @@ def test_the_top_names_model_version_data_threshold_and_date(sources: ReportSour
 
 
 def test_scores_alone_are_enough_and_tell_their_threshold(sources: ReportSources) -> None:
-    alone = msgspec.structs.replace(sources, data=None, model=None, outputs=None, history=None)
+    alone = msgspec.structs.replace(
+        sources, data=None, of_data=ColumnSelection(), model=None, outputs=None, history=None
+    )
     inputs = alone.inputs(comparison(sources), NOW)
     assert inputs.threshold == pytest.approx(0.5)
     assert (inputs.values, inputs.feature_error, inputs.reconstruction, inputs.history) == (None,) * 4

@@ -6,11 +6,13 @@ from offbeat_training.report.page import write_html
 from offbeat_training.report.pictures import write_pngs
 from offbeat_training.report.report import Report, prepare
 from offbeat_training.report.sources import ReportSources
+from offbeat_training.report.targets import ReportTargets
 
 __all__ = [
     "Report",
     "ReportInputs",
     "ReportSources",
+    "ReportTargets",
     "TrainingHistory",
     "prepare",
     "read_history",

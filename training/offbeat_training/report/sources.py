@@ -20,6 +20,7 @@ from offbeat_training.report.outputs_file import ModelOutputs, read_outputs
 class ReportSources(msgspec.Struct, frozen=True, kw_only=True):
     """Paths of what is there; `of_data` says which parts of `data`, which was scored, mean what.
 
+    Without `data` the file of labels is it, where `of_data` names a column of labels among others.
     `scores` and `outputs` come from `offbeat score`, `model` is the folder of a model or of one version, `history` a csv
     file with a line per epoch.
     """
@@ -42,7 +43,7 @@ class ReportSources(msgspec.Struct, frozen=True, kw_only=True):
             names = tuple(f"feature_{index}" for index in range(outputs.feature_error.shape[-1]))
         threshold = read_threshold(self.scores) if model is None else model.threshold.value
         return ReportInputs(
-            title=f"Anomalies of {self.data.name}" if self.data is not None else f"Report of {self.scores.name}",
+            title=f"Report of {self.scores.name}" if data is None else f"Anomalies of {data.name}",
             facts=self._facts(model, comparison, threshold, written_at),
             comparison=comparison,
             threshold=threshold,
@@ -55,13 +56,20 @@ class ReportSources(msgspec.Struct, frozen=True, kw_only=True):
 
     def _data(self, model: ModelFacts | None, comparison: Comparison) -> Dataset | None:
         """None where the lines scored are not lines of the data: sliding windows, for one."""
-        if self.data is None:
-            return None
         of_data = self.of_data
         if model is not None and not of_data.features:
             of_data = msgspec.structs.replace(of_data, features=model.feature_names)
-        data = read_dataset(self.data, of_data)
-        return data if data.n_rows == comparison.labels.size else None
+        data = self._among_labels(of_data) if self.data is None else read_dataset(self.data, of_data)
+        return data if data is not None and data.n_rows == comparison.labels.size else None
+
+    def _among_labels(self, of_data: ColumnSelection) -> Dataset | None:
+        """What lies beside the labels, if anything does."""
+        if self.labels.suffix == ".json" or of_data.label_column is None:
+            return None
+        try:
+            return read_dataset(self.labels, of_data)
+        except DataError:
+            return None
 
     def _facts(
         self, model: ModelFacts | None, comparison: Comparison, threshold: float | None, written_at: datetime
@@ -70,7 +78,7 @@ class ReportSources(msgspec.Struct, frozen=True, kw_only=True):
         known = () if threshold is None else (("threshold", f"{threshold:.6g}"),)
         return (
             *(known if model is None else model.words),
-            ("data", f"{self.data or 'not given'}: {n_lines:,} {comparison.unit}s, {n_anomalous:,} anomalous"),
+            ("data", f"{self.data or self.labels}: {n_lines:,} {comparison.unit}s, {n_anomalous:,} anomalous"),
             ("scores", str(self.scores)),
             ("labels", str(self.labels)),
             ("written", f"{written_at:%Y-%m-%d %H:%M %Z}".strip()),
