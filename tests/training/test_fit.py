@@ -13,6 +13,7 @@ from rich.console import Console
 from offbeat.data import Dataset
 from offbeat.errors import ConfigurationError, TrainingError
 from offbeat_training import Checkpoint, TrainingConfig
+from offbeat_training import fit as fit_module
 from offbeat_training.fit import fit
 from offbeat_training.reconstruction_error import window_errors
 from offbeat_training.run_config import RunConfig
@@ -92,6 +93,29 @@ def test_the_threshold_is_the_percentile_of_the_held_out_errors() -> None:
 def test_a_fixed_threshold_is_taken_as_it_is() -> None:
     threshold = choose_threshold(np.ones(7, np.float32), TrainingConfig(threshold=0.125))
     assert (threshold.value, threshold.method, threshold.percentile) == (0.125, "fixed", None)
+
+
+@pytest.mark.parametrize("value", [1e39, 1e-40, 0.0, -1.0, float("nan"), float("inf")])
+def test_a_fixed_threshold_that_no_model_could_hold_is_refused_before_training(value: float) -> None:
+    with pytest.raises(ConfigurationError, match=r"threshold is .*; expected a positive, normal float32 number"):
+        TrainingConfig(threshold=value)
+
+
+@pytest.mark.parametrize("part", ["build_preset", "optimise"])
+def test_too_little_memory_is_an_error_that_says_what_to_make_smaller(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # More than any address space has, so that it fails on every machine, and as torch fails.
+    monkeypatch.setattr(fit_module, part, lambda *_: torch.empty(2**48))
+    with pytest.raises(TrainingError, match=r"out of memory; try a smaller hidden_size .now 8.") as caught:
+        fit(waves(), SERIES)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_an_error_of_torch_that_is_not_about_memory_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit_module, "optimise", lambda *_: torch.zeros(2) @ torch.zeros(3))
+    with pytest.raises(RuntimeError, match="size"):
+        fit(waves(), SERIES)
 
 
 def test_errors_of_zero_still_give_a_positive_threshold() -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from offbeat.config import Device
 from offbeat.errors import require
-from offbeat.result import ThresholdMethod
+from offbeat.result import Threshold, ThresholdMethod
 from offbeat_training.preset_designs import FIELDS, PRESETS, TABULAR, Activation, Preset
 
 Optimiser = Literal["adam", "adamw", "sgd"]
@@ -86,9 +86,10 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         method, rate, methods = self.chosen_threshold_method, self.false_alarm_rate, get_args(ThresholdMethod)
         require(method in methods, "threshold_method", method, f"one of {', '.join(methods)}")
         require(0 < self.percentile <= 100, "percentile", self.percentile, "above 0, up to 100")
-        require(self.threshold is None or _positive(self.threshold), "threshold", self.threshold, "a positive number")
         expected = "a number with threshold_method fixed, none with any other"
         require((self.threshold is None) == (method != "fixed"), "threshold", self.threshold, expected)
+        if self.threshold is not None:
+            Threshold(value=self.threshold, method="fixed")
         if rate is not None:
             expected = "none: it goes with threshold_method pot or conformal"
             require(method in ("pot", "conformal"), "false_alarm_rate", rate, expected)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from rich.console import Console
 
 from offbeat.data import Dataset
+from offbeat.errors import TrainingError
 from offbeat_training.checkpoint import Checkpoint
 from offbeat_training.checkpoint_draft import CheckpointDraft
 from offbeat_training.class_labels import window_classes
@@ -37,7 +38,7 @@ def fit(
     other does. `run` names a folder for what a run leaves behind and resumes from, if it is to leave anything. Progress is drawn on
     `console` where one is given. The same data and configuration give the same weights bit for bit on a CPU, however often
     the run was resumed; the caller's random state and number of threads are left as they were. Raises TrainingError where
-    the data are too few for the configuration or the loss is not finite, ConfigurationError for a device that is not there
+    the data are too few for the configuration, the memory too small or the loss not finite, ConfigurationError for a device that is not there
     or a folder that cannot be used, CheckpointError where the run to be resumed is damaged or another one.
     """
     config, run = config or TrainingConfig(), run or RunConfig()
@@ -46,7 +47,8 @@ def fit(
     require_enough_windows(data.validation.size, data.anomalous.size, config)
     draft = CheckpointDraft(dataset=dataset, data=data, config=config)
     folder = None if run.model_dir is None else RunFolder(run.model_dir, resume=run.resume)
-    with _threads(config.n_threads), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    kept_random = torch.random.fork_rng(devices=range(torch.cuda.device_count()))
+    with _within_memory(config), _threads(config.n_threads), kept_random:
         torch.manual_seed(config.seed)
         n_classes = 0 if data.classes is None else int(data.classes.max()) + 1
         model = build_preset(config, len(dataset.feature_names), n_classes)
@@ -57,6 +59,21 @@ def fit(
     if folder is not None:
         folder.finish(checkpoint)
     return checkpoint
+
+
+@contextlib.contextmanager
+def _within_memory(config: TrainingConfig) -> Iterator[None]:
+    """Torch tells of too little memory on the CPU by a plain RuntimeError."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        is_memory = isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+        if not is_memory:
+            raise
+        raise TrainingError(
+            f"out of memory; try a smaller hidden_size (now {config.hidden_size or 'the default of the preset'}), "
+            f"batch_size (now {config.batch_size}) or seq_len (now {config.seq_len})"
+        ) from error
 
 
 @contextlib.contextmanager

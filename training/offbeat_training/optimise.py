@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import warnings
 from collections.abc import Iterator
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 
 from offbeat.errors import ConfigurationError
@@ -43,11 +45,12 @@ def optimise(
             trainer = _trainer(run, console, log_interval)
             # As in Lightning's own checkpoints: the epochs that lie behind.
             trainer.fit_loop.epoch_progress.current.processed = run.n_epochs
-            trainer.fit(
-                ReconstructionTask(model, config),
-                _with_classes(Batches(data.windows, data.training, config.batch_size, run.order), data),
-                _with_classes(Batches(data.windows, data.validation, config.batch_size), data),
-            )
+            with _interruptions_as_usual():
+                trainer.fit(
+                    ReconstructionTask(model, config),
+                    _with_classes(Batches(data.windows, data.training, config.batch_size, run.order), data),
+                    _with_classes(Batches(data.windows, data.validation, config.batch_size), data),
+                )
     return run
 
 
@@ -81,6 +84,22 @@ def accelerator(config: TrainingConfig) -> str:
     if config.device == "cuda" and not has_gpu:
         raise ConfigurationError("device is 'cuda', and torch sees no usable GPU; expected 'cpu' or 'auto' here")
     return "gpu" if has_gpu else "cpu"
+
+
+@contextlib.contextmanager
+def _interruptions_as_usual() -> Iterator[None]:
+    """Lightning makes of Ctrl-C an exit with code 1, and of SIGTERM the end of the epoch and an exit with code 0."""
+    try:
+        yield
+    except SIGTERMException as lightnings:
+        # The handlers from before the run are back: without one of the caller's own, this ends the process.
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            signal.raise_signal(signal.SIGTERM)
+        raise KeyboardInterrupt("SIGTERM") from lightnings
+    except SystemExit as lightnings:
+        if isinstance(lightnings.__context__, KeyboardInterrupt):
+            raise lightnings.__context__ from None
+        raise
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from offbeat_training.flags import CHECKPOINT_VARIABLE, ConfigOption, flag, training_extra
 from offbeat_training.given_flags import check_writable, column_selection, read_noted, training_config, with_flags_of
+from offbeat_training.interruption import told_of_interruption
 from offbeat_training.search_config import Method, Metric, SearchConfig
 from offbeat_training.train_command import summary, train
 
@@ -61,23 +62,24 @@ def search(
         space=tuple(space), method=method, metric=metric, n_trials=n_trials, model_dir=model_dir, resume=resume
     )
     check_writable(out, data, config, labelled_data)
-    with training_extra("offbeat search"):
-        from offbeat_training.checkpoint import Checkpoint
-        from offbeat_training.search import search as run_search
     console = Console(stderr=True)
-    dataset = read_noted(data, columns, console)
-    labelled = None if labelled_data is None else read_noted(labelled_data, columns, console)
-    with Progress(console=console) as progress:
-        bar = progress.add_task("searching", total=None)
+    with told_of_interruption(console, lambda: f"the trials that have ended are kept in {model_dir}, for --resume"):
+        with training_extra("offbeat search"):
+            from offbeat_training.checkpoint import Checkpoint
+            from offbeat_training.search import search as run_search
+        dataset = read_noted(data, columns, console)
+        labelled = None if labelled_data is None else read_noted(labelled_data, columns, console)
+        with Progress(console=console) as progress:
+            bar = progress.add_task("searching", total=None)
 
-        def announce(trials: list[SearchTrial], n_trials: int) -> None:
-            progress.update(bar, completed=len(trials), total=n_trials)
-            if log_interval and len(trials) % log_interval == 0:
-                progress.console.print(_line(trials[-1]), markup=False, highlight=False, soft_wrap=True)
+            def announce(trials: list[SearchTrial], n_trials: int) -> None:
+                progress.update(bar, completed=len(trials), total=n_trials)
+                if log_interval and len(trials) % log_interval == 0:
+                    progress.console.print(_line(trials[-1]), markup=False, highlight=False, soft_wrap=True)
 
-        trials = run_search(dataset, settings, search_config, labelled=labelled, announce=announce)
-    best = Checkpoint.load(model_dir / "best.ckpt")
-    best.save(out)
+            trials = run_search(dataset, settings, search_config, labelled=labelled, announce=announce)
+        best = Checkpoint.load(model_dir / "best.ckpt")
+        best.save(out)
     Console().print(_table(trials, search_config), summary(best, out))
 
 

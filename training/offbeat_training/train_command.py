@@ -17,6 +17,7 @@ from offbeat.result import ThresholdMethod
 from offbeat_training.config import Optimiser, TrainingConfig
 from offbeat_training.flags import CHECKPOINT_VARIABLE, ConfigOption, flag, number_or_none, training_extra
 from offbeat_training.given_flags import check_writable, column_selection, read_noted, training_config
+from offbeat_training.interruption import told_of_interruption
 from offbeat_training.preset_designs import Activation, Preset
 from offbeat_training.run_config import RunConfig
 
@@ -136,12 +137,21 @@ def train(
     settings, columns = training_config(given), column_selection(given)
     run = RunConfig(model_dir=model_dir, resume=resume, log_interval=log_interval)
     check_writable(out, data, config)
-    with training_extra("offbeat train"):
-        from offbeat_training.fit import fit
     console = Console(stderr=True)
-    checkpoint = fit(read_noted(data, columns, console), settings, run=run, console=console)
-    checkpoint.save(out)
+    with told_of_interruption(console, lambda: _kept(run)):
+        with training_extra("offbeat train"):
+            from offbeat_training.fit import fit
+        checkpoint = fit(read_noted(data, columns, console), settings, run=run, console=console)
+        checkpoint.save(out)
     Console().print(summary(checkpoint, out))
+
+
+def _kept(run: RunConfig) -> str:
+    if run.model_dir is None:
+        return "nothing is kept, as there is no --model-dir"
+    if not (run.model_dir / "resume.pt").is_file():
+        return f"{run.model_dir} keeps nothing, as no epoch has ended"
+    return f"the last epoch's checkpoint is {run.model_dir / 'last.ckpt'}, and --resume goes on from there"
 
 
 def summary(checkpoint: Checkpoint, out: Path) -> Table:
