@@ -302,7 +302,7 @@ def test_a_flipped_byte_of_a_weight_is_refused_and_names_the_member(good: Path) 
     weights = series_checkpoint().state_dict["encoder.weight_ih_l0"].numpy().tobytes()
     assert content.count(weights) == 1
     good.write_bytes(content.replace(weights, weights[:-1] + bytes([weights[-1] ^ 1])))
-    refused(good, r"entry \S+/data/\d+ does not match its checksum")
+    refused(good, r"entry '\S+/data/\d+' does not match its checksum")
 
 
 def test_two_entries_of_one_name_are_refused(good: Path, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def _inspect(file: BinaryIO) -> None:
         # torch itself believes every byte of a tensor.
         damaged = archive.testzip()
         if damaged is not None:
-            raise CheckpointError(f"damaged: entry {damaged} does not match its checksum; expected the bytes written")
+            raise CheckpointError(f"damaged: entry {damaged!r} does not match its checksum; expected the bytes written")
         pickles = [name for name in entries if name.endswith(".pkl")]
         if len(pickles) != 1 or not pickles[0].endswith("/data.pkl"):
             raise CheckpointError(f"pickles {pickles}; expected data.pkl alone")

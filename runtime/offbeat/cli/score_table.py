@@ -46,7 +46,12 @@ def check_target(path: Path | None, source: Path) -> None:
     """Before the work, not after. Raises ConfigurationError where writing would destroy the input, or has no folder."""
     if path is None:
         return
-    require(not (path.exists() and source.exists() and path.samefile(source)), "out", str(path), "another file than the data")
+    require(
+        not (path.exists() and source.exists() and path.samefile(source)),
+        "out",
+        str(path),
+        "another file than the data",
+    )
     require(path.parent.is_dir() and not path.is_dir(), "out", str(path), "a file in a folder that exists")
 
 
