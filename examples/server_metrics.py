@@ -65,7 +65,11 @@ def main() -> None:
 
     console.rule("export")
     report = export_checkpoint(
-        checkpoint, folder / "models", name=MODEL, description="CPU and memory, by the minute", announce=console.log
+        checkpoint,
+        folder / "models",
+        name=MODEL,
+        description="CPU and memory, by the minute",
+        announce=lambda step: console.print(step, highlight=False),
     )
     version = offbeat.ModelRepository(folder / "models").open(MODEL, report.manifest.version)
 
