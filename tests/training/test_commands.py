@@ -88,6 +88,22 @@ def test_flags_come_from_the_environment_too(metrics: Path, tmp_path: Path) -> N
     assert (checkpoint.threshold.value, checkpoint.threshold.method) == (0.5, "fixed")
 
 
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_a_column_with_a_large_offset_is_warned_of_in_one_line(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    values = np.stack([random.normal(size=300), 1e9 + random.normal(0, 30, 300)], axis=1)
+    np.savetxt(tmp_path / "metrics.csv", values, "%.3f", ",", header="load,odometer", comments="")
+    flags = ("--seq-len", 10, "--hidden-size", 2, "--epochs", 2, "--device", "cpu", "--out", tmp_path / "model.ckpt")
+    result = run("train", tmp_path / "metrics.csv", *flags)
+    assert result.exit_code == 0, result.output
+    lines = [line for line in result.stderr.splitlines() if "odometer" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("warning: column 'odometer'")
+    assert lines[0].endswith("subtract an offset from it first")
+    # The steps of 64 do not swamp the model: the errors are those of two ordinary features.
+    assert Checkpoint.load(tmp_path / "model.ckpt").threshold.value < 5
+
+
 def test_train_reads_windows_from_an_npz_file(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     classes = np.array([1, 2] * 20)

@@ -8,7 +8,7 @@ import torch
 from offbeat.data import Dataset
 from offbeat.errors import TrainingError
 from offbeat_training import TrainingConfig
-from offbeat_training.preprocessing import Normalisation
+from offbeat_training.preprocessing import Normalisation, unresolved
 from offbeat_training.training_data import Batches, prepare
 from tests.training.examples import table, waves
 
@@ -46,6 +46,56 @@ def test_a_constant_feature_is_centred_and_never_blown_up(level: float) -> None:
     normalisation = Normalisation.fit(np.full((1000, 1), level, dtype=np.float32))
     assert normalisation.scale.tolist() == [1.0]
     assert normalisation.apply(torch.full((1, 1), level)).abs().item() == 0.0
+
+
+def offset_noise(offset: float, deviation: float) -> np.ndarray:
+    """A column that float32 holds in coarse steps."""
+    return (offset + np.random.default_rng(1).normal(0, deviation, (1000, 1))).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("offset", "deviation"),
+    [(1e9, 30.0), (-1e9, 10.0), (1e9, 100.0), (1e30, 1e22), (1e3, 1e-5), (5.0, 3e-7), (1e-4, 1e-11)],
+)
+def test_no_scale_is_below_what_float32_can_tell_apart(offset: float, deviation: float) -> None:
+    values = offset_noise(offset, deviation)
+    assert np.ptp(values) > 0
+    assert unresolved(values).tolist() == [True]
+    bounds: tuple[tuple[float, float], ...] = ((0.0, 1.0), (-1.0, 1.0))
+    for normalisation in (Normalisation.fit(values), *(Normalisation.fit_range(values, *each) for each in bounds)):
+        assert normalisation.scale.item() >= np.spacing(np.float32(abs(offset)))
+        normalised = normalisation.apply(torch.from_numpy(values))
+        # A deviation is at most the scale, so that only its tail lies beyond, and one step is no outlier.
+        assert normalised.abs().max() <= 6
+        assert normalised.square().mean() <= 1.5
+    for low, high in bounds:
+        normalised = Normalisation.fit_range(values, low, high).apply(torch.from_numpy(values))
+        assert low - 0.5 <= normalised.min() <= normalised.max() <= high + 0.5
+
+
+@pytest.mark.parametrize(
+    ("offset", "deviation"), [(0.0, 1.0), (1e9, 1e4), (100.0, 0.01), (0.0, 1e-30), (1e30, 0.0), (0.1, 0.0)]
+)
+def test_features_that_float32_resolves_and_constant_ones_need_no_offset_taken_off(
+    offset: float, deviation: float
+) -> None:
+    values = offset_noise(offset, deviation)
+    assert unresolved(values).tolist() == [False]
+    assert Normalisation.fit(values).scale.item() == pytest.approx(values.std(dtype=np.float64) or 1.0)
+
+
+@pytest.mark.parametrize(
+    "config", [TrainingConfig(seq_len=20), TrainingConfig(preset="tabular"), TrainingConfig(preset="flexible")]
+)
+def test_a_large_offset_is_warned_of_by_the_columns_name(config: TrainingConfig) -> None:
+    values = np.hstack([waves(1000).values, offset_noise(1e9, 30.0)])
+    dataset = Dataset(name="x", values=values, feature_names=("a", "b", "odometer"))
+    with pytest.warns(
+        UserWarning, match="column 'odometer' varies by 3.*, where float32 steps by 64: subtract an offset"
+    ) as told:
+        prepare(dataset, config)
+    assert len(told) == 1
+    assert len(str(told[0].message).splitlines()) == 1
 
 
 def test_normalisation_inverts() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,21 @@ def read_noted(path: Path, columns: ColumnSelection, console: Console) -> Datase
     for note in data_notes(dataset):
         console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
     return dataset
+
+
+@contextlib.contextmanager
+def warnings_on(console: Console) -> Iterator[None]:
+    """Says each warning once on `console`, in one line and without the place in our code that it comes from."""
+    said: set[str] = set()
+
+    def say(message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            console.print(f"warning: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = say
+        yield
 
 
 def check_writable(out: Path, *inputs: Path | None) -> None:

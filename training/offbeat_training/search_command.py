@@ -11,7 +11,14 @@ from rich.progress import Progress
 from rich.table import Table
 
 from offbeat_training.flags import CHECKPOINT_VARIABLE, ConfigOption, flag, training_extra
-from offbeat_training.given_flags import check_writable, column_selection, read_noted, training_config, with_flags_of
+from offbeat_training.given_flags import (
+    check_writable,
+    column_selection,
+    read_noted,
+    training_config,
+    warnings_on,
+    with_flags_of,
+)
 from offbeat_training.interruption import told_of_interruption
 from offbeat_training.search_config import Method, Metric, SearchConfig
 from offbeat_training.train_command import summary, train
@@ -63,7 +70,10 @@ def search(
     )
     check_writable(out, data, config, labelled_data)
     console = Console(stderr=True)
-    with told_of_interruption(console, lambda: f"the trials that have ended are kept in {model_dir}, for --resume"):
+    with (
+        warnings_on(console),
+        told_of_interruption(console, lambda: f"the trials that have ended are kept in {model_dir}, for --resume"),
+    ):
         with training_extra("offbeat search"):
             from offbeat_training.checkpoint import Checkpoint
             from offbeat_training.search import search as run_search

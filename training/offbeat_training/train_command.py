@@ -16,7 +16,7 @@ from offbeat.data.dataset import Layout
 from offbeat.result import ThresholdMethod
 from offbeat_training.config import Optimiser, TrainingConfig
 from offbeat_training.flags import CHECKPOINT_VARIABLE, ConfigOption, flag, number_or_none, training_extra
-from offbeat_training.given_flags import check_writable, column_selection, read_noted, training_config
+from offbeat_training.given_flags import check_writable, column_selection, read_noted, training_config, warnings_on
 from offbeat_training.interruption import told_of_interruption
 from offbeat_training.preset_designs import Activation, Preset
 from offbeat_training.run_config import RunConfig
@@ -138,7 +138,7 @@ def train(
     run = RunConfig(model_dir=model_dir, resume=resume, log_interval=log_interval)
     check_writable(out, data, config)
     console = Console(stderr=True)
-    with told_of_interruption(console, lambda: _kept(run)):
+    with warnings_on(console), told_of_interruption(console, lambda: _kept(run)):
         with training_extra("offbeat train"):
             from offbeat_training.fit import fit
         checkpoint = fit(read_noted(data, columns, console), settings, run=run, console=console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from offbeat.data import Dataset, sliding_windows
 from offbeat.errors import TrainingError
 from offbeat.result import FloatArray
 from offbeat_training.config import TrainingConfig
-from offbeat_training.preprocessing import Normalisation
+from offbeat_training.preprocessing import Normalisation, unresolved
 from offbeat_training.preset_designs import TABULAR
 from offbeat_training.record import WindowSpec
 from offbeat_training.split import Indices, anomalous_starts, split_samples, split_series
@@ -97,8 +98,8 @@ class ClassifiedBatches:
 def prepare(dataset: Dataset, config: TrainingConfig) -> TrainingData:
     """Splits the data set, fits the normalisation on the training part alone, and applies it to all of it.
 
-    Rows of a series become windows of `config.seq_len`; the presets for tables take rows as they are. Raises TrainingError
-    where the data do not fit the preset or are too few.
+    Rows of a series become windows of `config.seq_len`; the presets for tables take rows as they are. Warns of features
+    whose spread float32 does not resolve beside their size. Raises TrainingError where the data do not fit the preset or are too few.
     """
     if dataset.values.ndim == 3 and config.preset in TABULAR:
         raise TrainingError(
@@ -116,7 +117,7 @@ def _prepare_series(dataset: Dataset, config: TrainingConfig) -> TrainingData:
     is_training_row = np.zeros(dataset.n_rows, dtype=np.bool_)
     for start in training:
         is_training_row[start : start + length] = True
-    normalisation = _normalisation(dataset.values[is_training_row], config)
+    normalisation = _normalisation(dataset.values[is_training_row], config, dataset.feature_names)
     normalised = normalisation.apply(torch.tensor(dataset.values)).numpy()
     return TrainingData(
         windows=sliding_windows(normalised, length),
@@ -131,7 +132,7 @@ def _prepare_series(dataset: Dataset, config: TrainingConfig) -> TrainingData:
 
 def _prepare_samples(dataset: Dataset, config: TrainingConfig) -> TrainingData:
     training, validation = split_samples(dataset.n_rows, config.validation_fraction, config.seed, dataset.labels)
-    normalisation = _normalisation(dataset.values[training], config)
+    normalisation = _normalisation(dataset.values[training], config, dataset.feature_names)
     length = dataset.values.shape[1] if dataset.values.ndim == 3 else None
     return TrainingData(
         windows=normalisation.apply(torch.tensor(dataset.values)).numpy(),
@@ -144,8 +145,16 @@ def _prepare_samples(dataset: Dataset, config: TrainingConfig) -> TrainingData:
     )
 
 
-def _normalisation(values: FloatArray, config: TrainingConfig) -> Normalisation:
+def _normalisation(values: FloatArray, config: TrainingConfig, names: tuple[str, ...]) -> Normalisation:
     """Mean 0 and deviation 1, or the range of the output activation where that is bounded."""
+    for index in np.flatnonzero(unresolved(values)):
+        column = values[..., index]
+        warnings.warn(
+            f"column {names[index]!r} varies by {column.std(dtype=np.float64):.3g} around values as large as "
+            f"{np.abs(column).max():.3g}, where float32 steps by {np.spacing(np.abs(column).max()):.3g}: "
+            "subtract an offset from it first",
+            stacklevel=5,
+        )
     bounds = _BOUNDS.get(config.chosen_output_activation)
     return Normalisation.fit(values) if bounds is None else Normalisation.fit_range(values, *bounds)
 
