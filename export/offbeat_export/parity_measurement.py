@@ -39,7 +39,8 @@ def measure_parity(
 ) -> tuple[ParityReport, ...]:
     """Runs every case through eager float32, eager float64 and each backend; one report for each, by its name.
 
-    Raises ParityError for outputs of another shape or type than eager's.
+    Raises ParityError for outputs of another shape or type than eager's, and where eager's own are not finite, since
+    nothing can be compared with them.
     """
     precise = copy.deepcopy(module).double()
     reports = {name: ParityReport(format=name) for name in backends}
@@ -52,6 +53,7 @@ def measure_parity(
 
 def _reference(module: ScoringModule, precise: ScoringModule, case: ParityCase, manifest: Manifest) -> _Reference:
     eager = evaluate(module, case.window, module.output_names)
+    _require_finite(eager, case)
     exact = evaluate(precise, case.window.astype(np.float64), module.output_names)
     return _Reference(
         case=case,
@@ -59,6 +61,16 @@ def _reference(module: ScoringModule, precise: ScoringModule, case: ParityCase, 
         units={name: unit(name, eager, case.window, manifest) for name in eager},
         exact_error=exact["reconstruction_error"].astype(np.float64),
     )
+
+
+def _require_finite(eager: Outputs, case: ParityCase) -> None:
+    for name, values in eager.items():
+        is_finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        if not is_finite.all():
+            raise ParityError(
+                f"eager gives {name} that is not finite for window {int(np.argmin(is_finite))} "
+                f"in the case '{case.name}'; expected finite numbers"
+            )
 
 
 def _add_case(report: ParityReport, reference: _Reference, seen: Outputs, manifest: Manifest) -> None:

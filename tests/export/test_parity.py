@@ -12,7 +12,7 @@ from offbeat.errors import ParityError
 from offbeat.result import FloatArray
 from offbeat_export import PARITY_BOUND
 from offbeat_export.eager import Outputs, evaluate
-from offbeat_export.parity_cases import parity_cases
+from offbeat_export.parity_cases import ParityCase, parity_cases
 from offbeat_export.parity_measurement import measure_parity
 from offbeat_export.parity_report import ParityReport
 from offbeat_export.parity_table import parity_table
@@ -55,6 +55,15 @@ def _scale(name: str, factor: float) -> Change:
         outputs[name] = (outputs[name].astype(np.float64) * factor).astype(np.float32)
 
     return change
+
+
+def test_eager_outputs_that_are_not_finite_are_refused_by_case_and_output() -> None:
+    checkpoint = table_checkpoint()
+    module, manifest = scorer_of(checkpoint)
+    windows = checkpoint.validation_windows.numpy().copy()
+    windows[1] = 1e30
+    with pytest.raises(ParityError, match=r"eager gives \w+ that is not finite for window 1 in the case 'absurd'"):
+        measure_parity(module, manifest, {}, [ParityCase(name="absurd", window=windows)])
 
 
 def test_a_format_that_equals_eager_passes_with_nothing_to_report() -> None:
