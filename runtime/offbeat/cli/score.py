@@ -14,7 +14,8 @@ from offbeat.cli.alarm_rule import AlarmRule
 from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
 from offbeat.cli.score_file import RowScore, score_dataset
 from offbeat.cli.score_source import open_source
-from offbeat.cli.score_table import check_target, write_scores
+from offbeat.cli.score_table import write_scores
+from offbeat.cli.target import check_target
 from offbeat.config import BackendConfig
 from offbeat.data import ColumnSelection, MissingPolicy, data_notes, read_dataset
 from offbeat.errors import ConfigurationError
@@ -65,6 +66,10 @@ def score(
     missing: Annotated[
         MissingPolicy, typer.Option(envvar="OFFBEAT_MISSING", help="What becomes of NaN and empty cells.")
     ] = "reject",
+    outputs: Annotated[
+        Path | None,
+        typer.Option(envvar="OFFBEAT_OUTPUTS", help="npz file for each line's feature_error and reconstruction."),
+    ] = None,
     timeout_s: Annotated[
         float, typer.Option(envvar="OFFBEAT_TIMEOUT_S", min=0.001, help="For each call of the server.")
     ] = 30.0,
@@ -83,7 +88,8 @@ def score(
     if server is None and model_version is not None:
         raise ConfigurationError("--model-version goes with --server; in-process, give the version's folder as --model")
     rule, target = AlarmRule.of(alarm_k, alarm_n), None if out == Path("-") else out
-    check_target(target, data)
+    check_target("out", target, data)
+    check_target("outputs", outputs, data)
     console = Console(stderr=True)
     config = BackendConfig(backend=backend, device=device, n_threads=n_threads)
     with open_source(model, server, model_version, config, timeout_s) as source:
@@ -99,7 +105,14 @@ def score(
         for note in data_notes(dataset):
             console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
         scores = score_dataset(
-            source, dataset, per=per, row_score=row_score, stride=stride, batch_size=batch_size, console=console
+            source,
+            dataset,
+            per=per,
+            row_score=row_score,
+            stride=stride,
+            batch_size=batch_size,
+            console=console,
+            outputs=outputs,
         )
     if rule is not None:
         scores = msgspec.structs.replace(scores, alarm=rule.alarms(scores.is_anomaly))

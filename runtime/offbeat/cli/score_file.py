@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from offbeat.cli.score_outputs import FURTHER_OUTPUTS, LineOutputs
 from offbeat.cli.score_source import ScoreSource
 from offbeat.cli.score_table import Scores, Unit
 from offbeat.data import Dataset, row_means, row_newest, sliding_windows, window_starts
@@ -18,6 +20,7 @@ from offbeat.result import FloatArray
 
 Per = Literal["row", "window"]
 RowScore = Literal["mean", "newest"]
+ERROR_ONLY = ("reconstruction_error",)
 _TO_ROWS = {"mean": row_means, "newest": row_newest}
 
 
@@ -30,19 +33,23 @@ def score_dataset(
     stride: int,
     batch_size: int,
     console: Console,
+    outputs: Path | None = None,
 ) -> Scores:
     """Scores rows of a table, ready-made windows, or the sliding windows of a series, with a progress bar on `console`.
 
     Samples of a table and ready-made windows get a line each; a series gets one for each row or each window, as `per` says.
-    A row's error is the mean over the windows that cover it or that of the newest window, as `row_score` says.
+    A row's error is the mean over the windows that cover it or that of the newest window, as `row_score` says. `outputs`,
+    where given, is the npz file that takes each line's `feature_error` and `reconstruction`.
     """
     windows, starts = _windows(source, dataset, stride)
-    if source.manifest.window is not None and dataset.values.ndim == 2 and per == "row":
-        length = source.manifest.window.length
-        require(
-            stride <= length, "stride", stride, f"at most {length}, the window, or rows between windows have no score"
-        )
-    errors = _errors(source, windows, starts, batch_size, console)
+    is_series = source.manifest.window is not None and dataset.values.ndim == 2
+    row_length = _row_length(source, stride) if is_series and per == "row" else None
+    is_line_of_data = not is_series or per == "row"
+    require(outputs is None or is_line_of_data, "outputs", str(outputs), "none with --per window, for a series")
+    collected = None if outputs is None else LineOutputs(dataset, starts, row_length)
+    errors = _errors(source, windows, starts, batch_size, console, collected)
+    if collected is not None and outputs is not None:
+        collected.write(outputs)
     if source.manifest.window is None:
         return _scores(source, "sample", errors, dataset.timestamps)
     if dataset.values.ndim == 3:
@@ -67,20 +74,36 @@ def _windows(source: ScoreSource, dataset: Dataset, stride: int) -> tuple[FloatA
     return sliding_windows(dataset.values, window.length), window_starts(dataset.n_rows, window.length, stride)
 
 
+def _row_length(source: ScoreSource, stride: int) -> int | None:
+    if source.manifest.window is None:
+        return None
+    length = source.manifest.window.length
+    require(stride <= length, "stride", stride, f"at most {length}, the window, or rows between windows have no score")
+    return length
+
+
 def _errors(
-    source: ScoreSource, windows: FloatArray, starts: NDArray[np.int64], batch_size: int, console: Console
+    source: ScoreSource,
+    windows: FloatArray,
+    starts: NDArray[np.int64],
+    batch_size: int,
+    console: Console,
+    collected: LineOutputs | None,
 ) -> NDArray[np.float64]:
     errors = np.empty(len(starts))
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("scoring", total=len(starts))
         n_done = 0
-        for result in source.score_all(_batches(windows, starts, min(batch_size, source.max_batch_size))):
+        names = ERROR_ONLY if collected is None else (*ERROR_ONLY, *FURTHER_OUTPUTS)
+        for result in source.score_all(_batches(windows, starts, min(batch_size, source.max_batch_size)), names):
             batch_errors = result.reconstruction_error
             if batch_errors is None:
                 raise DataError("the scorer left out reconstruction_error")
             errors[n_done : n_done + len(batch_errors)] = batch_errors
             n_done += len(batch_errors)
+            if collected is not None:
+                collected.add(result)
             progress.update(task, completed=n_done)
     return errors
 

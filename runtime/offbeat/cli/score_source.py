@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Protocol
@@ -27,8 +27,8 @@ class ScoreSource(Protocol):
     backend: str
     max_batch_size: int
 
-    def score_all(self, batches: Iterable[FloatArray]) -> Iterator[ScoreResult]:
-        """One result for each batch. Raises OffbeatError."""
+    def score_all(self, batches: Iterable[FloatArray], outputs: Sequence[str]) -> Iterator[ScoreResult]:
+        """One result, with those outputs, for each batch. Raises OffbeatError."""
         ...
 
 
@@ -41,9 +41,9 @@ class LocalSource:
         self.backend = scorer.backend.description
         self.max_batch_size = sys.maxsize
 
-    def score_all(self, batches: Iterable[FloatArray]) -> Iterator[ScoreResult]:
-        """One result for each batch. Raises OffbeatError."""
-        return (self._scorer.score(batch) for batch in batches)
+    def score_all(self, batches: Iterable[FloatArray], outputs: Sequence[str]) -> Iterator[ScoreResult]:
+        """One result, with those outputs, for each batch. Raises OffbeatError."""
+        return (self._scorer.score(batch, outputs) for batch in batches)
 
 
 class ServerSource:
@@ -56,15 +56,16 @@ class ServerSource:
         self.backend = f"the server at {target}"
         self.max_batch_size = self._limit()
 
-    def score_all(self, batches: Iterable[FloatArray]) -> Iterator[ScoreResult]:
-        """One result for each batch. Raises OffbeatError; OverloadedError after `timeout_s` of a full queue."""
-        return map(self._score, batches)
+    def score_all(self, batches: Iterable[FloatArray], outputs: Sequence[str]) -> Iterator[ScoreResult]:
+        """One result, with those outputs, for each batch. Raises OffbeatError; OverloadedError after `timeout_s` of a full queue."""
+        return (self._score(batch, outputs) for batch in batches)
 
-    def _score(self, batch: FloatArray) -> ScoreResult:
+    def _score(self, batch: FloatArray, outputs: Sequence[str]) -> ScoreResult:
+        model, version = self.manifest.name, self.manifest.version
         give_up, pause_s = monotonic() + self._timeout_s, _FIRST_PAUSE_S
         while True:
             try:
-                return self._client.score(batch, model=self.manifest.name, version=self.manifest.version)
+                return self._client.score(batch, model=model, version=version, outputs=outputs)
             except OverloadedError:
                 if monotonic() + pause_s > give_up:
                     raise

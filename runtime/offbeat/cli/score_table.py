@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import IO, Literal, TextIO
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from offbeat.errors import DataError, require
+from offbeat.cli.target import write_target
 from offbeat.result import BoolArray
 
 # A row of a series, a window, or a sample of a table: samples have no order in time.
@@ -42,48 +41,15 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         return int(self.is_anomaly.sum())
 
 
-def check_target(path: Path | None, source: Path) -> None:
-    """Before the work, not after. Raises ConfigurationError where writing would destroy the input, or has no folder."""
-    if path is None:
-        return
-    require(
-        not (path.exists() and source.exists() and path.samefile(source)),
-        "out",
-        str(path),
-        "another file than the data",
-    )
-    require(path.parent.is_dir() and not path.is_dir(), "out", str(path), "a file in a folder that exists")
-
-
 def write_scores(scores: Scores, path: Path | None, standard_output: TextIO) -> None:
-    """Writes a csv file, whole or not at all; to `standard_output` where there is no path.
-
-    A link is followed, and a pipe or a device written to, never replaced. Raises DataError.
-    """
+    """Writes a csv file, whole or not at all; to `standard_output` where there is no path. Raises DataError."""
     if path is None:
         _write(scores, standard_output)
-        return
-    try:
-        if path.exists() and not path.is_file():
-            with path.open("w", newline="") as file:
-                _write(scores, file)
-        else:
-            _replace(scores, path.resolve())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from error
+    else:
+        write_target(path, "w", lambda file: _write(scores, file))
 
 
-def _replace(scores: Scores, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("w", newline="") as file:
-            _write(scores, file)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write(scores: Scores, file: TextIO) -> None:
+def _write(scores: Scores, file: IO[str]) -> None:
     writer = csv.writer(file, lineterminator="\n")
     with_alarm = [] if scores.alarm is None else ["alarm"]
     writer.writerow([scores.unit, "timestamp", "reconstruction_error", "anomaly_score", "is_anomaly", *with_alarm])

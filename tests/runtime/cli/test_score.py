@@ -148,3 +148,27 @@ def test_a_small_and_busy_server_is_still_used_to_the_end(offbeat: Run, model: P
         assert done.returncode == 0, done.stderr
         errors = [float(line["reconstruction_error"]) for line in read(done.stdout)]
         np.testing.assert_allclose(errors, window_errors(values), rtol=1e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 4])
+def test_each_row_gets_the_means_of_its_further_outputs(offbeat: Run, model: Path, tmp_path: Path, stride: int) -> None:
+    values = write_series(tmp_path / "data.csv", 30)
+    target = ("--out", tmp_path / "scores.csv", "--outputs", tmp_path / "outputs.npz")
+    done = offbeat("score", tmp_path / "data.csv", "--model", model, "--stride", stride, "--batch-size", 5, *target)
+    assert done.returncode == 0, done.stderr
+    errors = [float(line["reconstruction_error"]) for line in read((tmp_path / "scores.csv").read_text())]
+    with np.load(tmp_path / "outputs.npz") as outputs:
+        assert list(outputs["feature_names"]) == ["pressure", "flow"]
+        np.testing.assert_allclose(outputs["feature_error"].sum(axis=1), errors, rtol=1e-5)
+        np.testing.assert_allclose(outputs["reconstruction"], np.broadcast_to(folders.MEAN, values.shape), rtol=1e-6)
+
+
+def test_ready_made_windows_keep_their_shape_in_the_further_outputs(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    windows = folders.random_windows(9)
+    np.savez(tmp_path / "data.npz", x=windows)
+    done = offbeat("score", tmp_path / "data.npz", "--model", model, "--outputs", tmp_path / "outputs.npz")
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "outputs.npz") as outputs:
+        expected = folders.expected_outputs(windows)
+        np.testing.assert_allclose(outputs["feature_error"], expected["feature_error"], rtol=1e-5)
+        assert outputs["reconstruction"].shape == windows.shape
