@@ -262,6 +262,36 @@ def test_windows_have_no_vus_pr(scores: Path, metrics: Path) -> None:
     assert "–" in run("evaluate", scores, "--labels", metrics, "--label-column", "label").output
 
 
+def test_samples_of_a_table_have_nothing_that_needs_an_order_in_time(scores: Path, metrics: Path) -> None:
+    scores.write_text(scores.read_text().replace("row,", "sample,"))
+    flags = ("--labels", metrics, "--label-column", "label", "--train", metrics, "--train-label-column", "label")
+    facts = json.loads(run("evaluate", scores, *flags, "--json").output)
+    assert (facts["unit"], facts["vus_window"], facts["baselines"]["seq_len"]) == ("sample", None, 1)
+    for quality in facts["quality"].values():
+        assert [quality[name] for name in ("vus_pr", "ranges", "affiliation", "delay")] == [None] * 4
+        assert 0 <= quality["roc_auc"] <= 1
+    assert "600 samples" in run("evaluate", scores, *flags).output
+
+
+def test_infinite_errors_rank_highest_in_every_figure_and_in_the_report(scores: Path, metrics: Path) -> None:
+    scores.write_text(scores.read_text().replace(",0.9,0.9,", ",inf,1,"))
+    flags = (
+        "--labels",
+        metrics,
+        "--label-column",
+        "label",
+        "--calibration",
+        scores,
+        "--report",
+        scores.parent / "r.html",
+    )
+    result = run("evaluate", scores, *flags, "--json")
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.output)["quality"]["scores.csv"]
+    assert [facts[name] for name in ("vus_pr", "roc_auc", "pr_auc", "f1")] == pytest.approx([1.0] * 4)
+    assert facts["best"]["f1"] == 1.0
+
+
 def test_labels_of_another_length_are_an_error(scores: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("label\n0\n1\n")
     assert "2 labels" in str(error_of(run("evaluate", scores, "--labels", tmp_path / "labels.csv")))

@@ -64,7 +64,8 @@ def evaluate(
     ] = "rows",
     missing: Annotated[MissingPolicy, flag("missing", "What becomes of NaN and empty cells.")] = "reject",
     seq_len: Annotated[
-        int, flag("seq-len", "Rows in one window of the baselines; 1 for a table.", min=1, max=1_000_000)
+        int,
+        flag("seq-len", "Rows in one window of the baselines; samples of a table go one by one.", min=1, max=1_000_000),
     ] = 50,
     calibration: Annotated[
         Path | None,
@@ -122,7 +123,7 @@ def evaluate(
         truth,
         _baseline_scores(scored, sources),
         vus_window,
-        baseline_facts=_facts(sources),
+        baseline_facts=_facts(sources, scored),
         calibration=None if calibration is None else read_scores(calibration).errors,
     )
     written = ""
@@ -184,7 +185,7 @@ def _baseline_scores(scored: ScoreFile, sources: _Sources | None) -> dict[str, N
     return baselines
 
 
-def _facts(sources: _Sources | None) -> dict[str, Any]:
+def _facts(sources: _Sources | None, scored: ScoreFile) -> dict[str, Any]:
     from offbeat_training.evaluation.baselines import EXPLAINED_VARIANCE, N_TREES
 
     if sources is None:
@@ -192,7 +193,7 @@ def _facts(sources: _Sources | None) -> dict[str, Any]:
     return {
         "train": str(sources.train),
         "data": str(sources.data),
-        "seq_len": sources.seq_len,
+        "seq_len": 1 if scored.unit == "sample" else sources.seq_len,
         "explained_variance": EXPLAINED_VARIANCE,
         "n_trees": N_TREES,
     }

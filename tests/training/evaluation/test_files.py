@@ -38,10 +38,28 @@ def test_scores_of_windows_without_time_stamps_are_read_back(tmp_path: Path) -> 
     assert scores.is_flagged.tolist() == [False, True]
 
 
+def test_scores_of_samples_are_read_back(tmp_path: Path) -> None:
+    assert read_scores(write(tmp_path / "scores.csv", SCORES.replace("row,", "sample,"))).unit == "sample"
+
+
+@pytest.mark.parametrize("word", ["inf", "1e39", "3.40282347e+38"])
+def test_an_infinite_error_is_the_largest_of_all(word: str, tmp_path: Path) -> None:
+    scores = read_scores(write(tmp_path / "scores.csv", SCORES.replace("1.5", word)))
+    assert scores.errors.tolist() == [0.25, float(np.finfo(np.float32).max), 9.0]
+
+
+@pytest.mark.parametrize("word", ["nan", "-inf", "-1", "x", ""])
+def test_an_error_that_cannot_be_one_is_refused_by_its_line(word: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"scores\.csv: line 3: reconstruction_error is "):
+        read_scores(write(tmp_path / "scores.csv", SCORES.replace("1.5", word)))
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "",
+        SCORES.splitlines()[0],
+        SCORES + "3,,1\n",
         "a,b\n1,2\n",
         SCORES.replace("row,", "line,"),
         SCORES.replace("0.25", ""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,7 +13,7 @@ from offbeat.result import BoolArray
 from offbeat_training.evaluation.conformal_flags import ConformalFlags, conformal_flags
 from offbeat_training.evaluation.detection import DetectionQuality, measure
 from offbeat_training.evaluation.range_quality import EXISTENCE_WEIGHT
-from offbeat_training.evaluation.score_file import ScoreFile
+from offbeat_training.evaluation.score_file import ScoreFile, Unit
 
 
 class Contender(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -28,11 +28,11 @@ class Contender(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class Comparison(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """All that a table, a JSON or a report draws from: `labels` and `timestamps` [line], and the contenders, model first.
 
-    A line is a row or a window, as `unit` says. `vus_window` is in rows, None for windows. `baselines` says how the
+    A line is a row, a window or a sample, as `unit` says. `vus_window` is in rows, None but for rows. `baselines` says how the
     baselines were fitted; it is empty where there are random scores only. `conformal` judges the model's p-values where calibration errors were given.
     """
 
-    unit: Literal["row", "window"]
+    unit: Unit
     labels: BoolArray
     timestamps: NDArray[np.str_] | None
     vus_window: int | None

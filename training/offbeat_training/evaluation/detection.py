@@ -22,8 +22,8 @@ class DetectionQuality(msgspec.Struct, frozen=True, kw_only=True):
 
     `vus_pr`, `roc_auc`, `pr_auc` and `best` judge the order of the scores and need no threshold. The others judge the
     flags: `precision`, `recall`, `f1`, `false_positive_rate` and `confusion` row by row, nothing is point-adjusted;
-    `ranges`, `affiliation` and `delay` by the runs of rows. `vus_pr` and these three are None for windows, which have no
-    order in time. docs/evaluation.md defines each.
+    `ranges`, `affiliation` and `delay` by the runs of rows. `vus_pr` and these three are None for windows and samples, which have
+    no order in time. docs/evaluation.md defines each.
     """
 
     vus_pr: float | None

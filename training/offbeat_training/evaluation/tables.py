@@ -49,7 +49,7 @@ def quality_tables(comparison: Comparison) -> tuple[Table, ...]:
     buffers = f"VUS-PR: buffers up to {comparison.vus_window} rows"
     return (
         *([_conformal_table(comparison.conformal)] if comparison.conformal else []),
-        _table(comparison, _ORDER, heading, buffers if comparison.unit == "row" else "VUS-PR needs scores per row"),
+        _table(comparison, _ORDER, heading, buffers if comparison.unit == "row" else "VUS-PR needs an order in time"),
         _table(comparison, _FLAGS, f"flags of {heading}", "at the threshold; baselines flag as many as the model"),
         _table(comparison, _COUNTS, f"counts of {heading}", "anomalies found; delay in rows to the first flag"),
     )

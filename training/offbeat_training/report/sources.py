@@ -10,7 +10,7 @@ import numpy as np
 
 from offbeat.data import ColumnSelection, Dataset, read_dataset
 from offbeat.errors import DataError
-from offbeat_training.evaluation import Comparison
+from offbeat_training.evaluation import Comparison, read_scores
 from offbeat_training.report.history import read_history
 from offbeat_training.report.inputs import ReportInputs
 from offbeat_training.report.model_facts import ModelFacts, read_model_facts
@@ -90,8 +90,8 @@ def read_threshold(scores: Path) -> float | None:
 
     None where no score lies between 0 and 1. Raises DataError as `read_scores` does.
     """
-    columns = ColumnSelection(features=("reconstruction_error", "anomaly_score"), delimiter=",")
-    errors, anomaly_scores = read_dataset(scores, columns).values.astype(np.float64).T
+    scored = read_scores(scores)
+    errors, anomaly_scores = scored.errors.astype(np.float64), np.asarray(scored.anomaly_scores, np.float64)
     tells = (anomaly_scores > 0) & (anomaly_scores < 1)
     if not tells.any():
         return None

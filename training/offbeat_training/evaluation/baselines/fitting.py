@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from offbeat.errors import DataError
 from offbeat.result import FloatArray
 from offbeat_training.evaluation.baselines.isolation_forest import IsolationForestBaseline
 from offbeat_training.evaluation.baselines.pca import PcaBaseline
+from offbeat_training.evaluation.score_file import Unit
 from offbeat_training.split import normal_starts
 
 Floats = NDArray[np.float64]
@@ -34,16 +35,15 @@ class Baseline(Protocol):
         ...
 
 
-def fitted_scores(
-    train: Dataset, data: Dataset, seq_len: int, unit: Literal["row", "window"], seed: int = 0
-) -> dict[str, Floats]:
+def fitted_scores(train: Dataset, data: Dataset, seq_len: int, unit: Unit, seed: int = 0) -> dict[str, Floats]:
     """Scores [line] of PCA and of an isolation forest by name, fitted on the normal part of `train`.
 
-    Both see standardised windows of `seq_len` rows, flattened; rows of a table where that is 1; ready-made windows as they
-    are. Up to 10,000 of the training windows are learnt from, evenly spaced. A line is a row, with the mean over the
-    windows that cover it, or a window, as `unit` says. Raises DataError where the two sets do not fit each other, or hold
-    no window.
+    Both see standardised windows of `seq_len` rows, flattened; ready-made windows and samples of a table as they are. Up to
+    10,000 of the training windows are learnt from, evenly spaced. A line is a row, with the mean over the windows that
+    cover it, a window, or a sample, as `unit` says. Raises DataError where the two sets do not fit each other, or hold no
+    window.
     """
+    seq_len = 1 if unit == "sample" else seq_len
     if train.values.shape[2:] != data.values.shape[2:] or train.feature_names != data.feature_names:
         raise DataError(f"{train.name} {train.values.shape} and {data.name} {data.values.shape} do not fit each other")
     normal = train.values if train.labels is None else train.values[~train.labels]
@@ -85,7 +85,7 @@ def _scores(baseline: Baseline, windows: FloatArray, scaler: StandardScaler) -> 
     return np.concatenate([baseline.scores(_samples(batch, scaler)) for batch in batches])
 
 
-def _per_line(scores: Floats, data: Dataset, seq_len: int, unit: Literal["row", "window"]) -> Floats:
+def _per_line(scores: Floats, data: Dataset, seq_len: int, unit: Unit) -> Floats:
     if data.values.ndim == 3 or unit == "window":
         return scores
     return row_means(scores, window_starts(data.n_rows, seq_len), seq_len, data.n_rows)
