@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Checkpoints and their companions: written whole or not at all, and never over what is no regular file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from offbeat.errors import CheckpointError, ConfigurationError
+from offbeat.files import PARTIAL_FILES, replacing
 
 
 def file_at(path: Path) -> Path:
@@ -23,25 +24,18 @@ def file_at(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes the place of `path` when the block ends well; until then, and for ever if the power goes, the old
     one stays. Raises CheckpointError where it cannot be written, ConfigurationError for what is no regular file.
     """
-    target = file_at(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        with replacing(file_at(path), "wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Removes what a process that was killed while it wrote has left."""
-    for temporary in folder.glob(".*.tmp"):
+    for temporary in folder.glob(PARTIAL_FILES):
         temporary.unlink(missing_ok=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
 from offbeat.errors import DataError, require
+from offbeat.files import replacing
 
 
 def check_target(field: str, path: Path | None, source: Path) -> None:
@@ -28,17 +28,8 @@ def write_target(path: Path, mode: str, write: Callable[[IO[Any]], None]) -> Non
         if path.exists() and not path.is_file():
             with path.open(mode) as file:
                 write(file)
-        else:
-            _replace(path.resolve(), mode, write)
+            return
+        with replacing(path.resolve(), mode) as file:
+            write(file)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def _replace(path: Path, mode: str, write: Callable[[IO[Any]], None]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open(mode) as file:
-            write(file)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
