@@ -1,0 +1,1 @@
+"""Detection quality on the acceptance sets, a model beside its baselines."""

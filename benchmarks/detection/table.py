@@ -1,0 +1,30 @@
+"""The lines as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from benchmarks.detection.contenders import CONTENDERS
+from benchmarks.detection.summary import Line
+
+_ENDS = ("accept", "aim", "s, model", "s, baselines")
+
+
+def markdown(lines: Iterable[Line]) -> str:
+    """One row a line: mean ± standard deviation over the seeds, what is accepted and whether it is met, seconds a seed."""
+    heads = ("set", "part", "metric", "seeds", *CONTENDERS, *_ENDS)
+    rows = ["| " + " | ".join(cells) + " |" for cells in (heads, *map(_cells, lines))]
+    return "\n".join([rows[0], "|" + "---|" * len(heads), *rows[1:]])
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    figures = (_figure(line.means[name], line.spreads[name]) for name in CONTENDERS)
+    mark = {None: "", True: " met", False: " **missed**"}[line.is_accepted]
+    accept = "" if line.accept is None else f"{line.accept:.3f}{mark}"
+    aim = "" if line.aim is None else f"{line.aim:.3f}"
+    seconds = (f"{line.model_s:.0f}", f"{line.baselines_s:.0f}")
+    return (line.set, line.part, line.metric, str(len(line.seeds)), *figures, accept, aim, *seconds)
+
+
+def _figure(mean: float, spread: float | None) -> str:
+    return f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {spread:.3f}"
