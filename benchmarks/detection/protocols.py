@@ -9,14 +9,14 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.detection.configurations import CONFIGURATIONS
 from benchmarks.detection.contenders import score_all
 from benchmarks.detection.skab import skab
-from benchmarks.detection.trial import Trial
+from benchmarks.detection.trial import Trial, labels_of
 from offbeat.data import ColumnSelection, Dataset, read_dataset
-from offbeat.errors import DataError
 from offbeat_training.datasets import read_nab, read_smd, split_rows
 from offbeat_training.evaluation import vus_pr
 
@@ -39,7 +39,7 @@ def nab(folder: Path, seed: int) -> Iterator[Trial]:
         whole = read_nab(folder / series, folder / "combined_windows.json", series)
         prefix = msgspec.structs.replace(split_rows(whole, int(row["train_len"])).train, labels=None)
         scored = score_all(prefix, whole, CONFIGURATIONS["nab"], "row", seed)
-        judge = partial(vus_pr, whole.labels, window=int(row["vus_window"]))
+        judge = partial(vus_pr, labels_of(whole), window=int(row["vus_window"]))
         yield Trial.of(("nab", series), seed, scored, "VUS-PR", judge)
 
 
@@ -48,7 +48,7 @@ def smd(folder: Path, seed: int) -> Iterator[Trial]:
     for row in _published(folder):
         machine = read_smd(folder / f"{row['machine']}.npz")
         scored = score_all(machine.train, machine.test, CONFIGURATIONS["smd"], "row", seed)
-        judge = partial(vus_pr, machine.test.labels, window=int(row["vus_window"]))
+        judge = partial(vus_pr, labels_of(machine.test), window=int(row["vus_window"]))
         yield Trial.of(("smd", row["machine"]), seed, scored, "VUS-PR", judge)
 
 
@@ -72,19 +72,18 @@ PROTOCOLS: Mapping[str, Callable[[Path, int], Iterator[Trial]]] = {
 
 def _half_of_the_normals(file: Path, seed: int) -> tuple[Dataset, Dataset]:
     table = read_dataset(file, ColumnSelection(key="X", label_column="y"))
-    if table.labels is None:
-        raise DataError(f"{file}: no labels; expected an array y")
-    normal = np.random.default_rng(seed).permutation(np.flatnonzero(~table.labels))
+    labels = labels_of(table)
+    normal = np.random.default_rng(seed).permutation(np.flatnonzero(~labels))
     is_train = np.isin(np.arange(table.n_rows), normal[: normal.size // 2])
     train, test = (
-        msgspec.structs.replace(table, name=file.stem, values=table.values[rows], labels=table.labels[rows])
+        msgspec.structs.replace(table, name=file.stem, values=table.values[rows], labels=labels[rows])
         for rows in (is_train, ~is_train)
     )
     return train, test
 
 
-def _roc_auc(data: Dataset, scores: np.ndarray) -> float:
-    return float(roc_auc_score(data.labels, scores))
+def _roc_auc(data: Dataset, scores: NDArray[np.float64]) -> float:
+    return float(roc_auc_score(labels_of(data), scores))
 
 
 def _published(folder: Path) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.detection.configurations import CONFIGURATIONS
 from benchmarks.detection.contenders import MODEL, RANDOM, Scored, score_all
-from benchmarks.detection.trial import Trial
+from benchmarks.detection.trial import Trial, labels_of
 from offbeat.result import BoolArray
 from offbeat_training.datasets import read_skab, split_rows
 from offbeat_training.evaluation.confusion import Confusion
@@ -33,7 +33,7 @@ def skab(folder: Path, seed: int) -> Iterator[Trial]:
         run = read_skab(file)
         first = msgspec.structs.replace(split_rows(run, N_CALIBRATION_ROWS).train, labels=None)
         scored.append(score_all(first, run, CONFIGURATIONS["skab"], "row", seed))
-        labels.append(run.labels[N_CALIBRATION_ROWS:])
+        labels.append(labels_of(run)[N_CALIBRATION_ROWS:])
     yield Trial(
         set="skab",
         part="valve1",

@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.detection.contenders import Scored
+from offbeat.data import Dataset
+from offbeat.errors import DataError
+from offbeat.result import BoolArray
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,3 +43,10 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
             model_s=scored.model_s,
             baselines_s=scored.baselines_s,
         )
+
+
+def labels_of(data: Dataset) -> BoolArray:
+    """The labels [line] to judge by. Raises DataError where there are none."""
+    if data.labels is None:
+        raise DataError(f"{data.name}: no labels; expected some to judge by")
+    return data.labels

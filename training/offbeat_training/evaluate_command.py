@@ -32,7 +32,7 @@ def evaluate(
     label_column: Annotated[
         str | None, flag("label-column", "Column, or array of an npz file; not needed where it is the only one.")
     ] = None,
-    normal_label: Annotated[float, flag("normal-label", "The label of normal lines.")] = 0.0,
+    normal_label: Annotated[str, flag("normal-label", "The label of normal lines.")] = "0",
     delimiter: Annotated[str | None, flag("delimiter", "Of csv files; recognised where it is not given.")] = None,
     series: Annotated[str | None, flag("series", "With NAB's json: which series.")] = None,
     flag_column: Annotated[
@@ -107,6 +107,7 @@ def evaluate(
         features=tuple(name.strip() for name in features.split(",") if name.strip()),
         timestamp_column=timestamp_column,
         label_column=label_column if data in (None, labels) else None,
+        normal_label=normal_label,
         delimiter=delimiter,
         key=key,
         layout=layout,

@@ -26,6 +26,11 @@ class CsvHead(msgspec.Struct, frozen=True, kw_only=True):
     has_header: bool
     first_row: list[str]
 
+    @property
+    def samples(self) -> dict[str, str]:
+        """The first value of each column."""
+        return dict(zip(self.names, self.first_row, strict=False))
+
 
 def read_head(file: Path, delimiter: str | None) -> CsvHead:
     """Reads the first lines. Where the first is numbers alone, the columns are named by their places, `0`, `1`, ….

@@ -40,6 +40,16 @@ def read_npz(file: Path, selection: ColumnSelection) -> Table:
     return Table(values=values, feature_names=names, timestamps=timestamps, labels=labels)
 
 
+def read_npz_words(file: Path, key: str | None) -> NDArray[np.str_]:
+    """The array `key`, the only one where none is named, flat and as words. Raises DataError, naming the file."""
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            words = _words(file, archive, key or _choose_key(file, archive.files, ColumnSelection()))
+    except (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{file}: not a readable npz archive: {error}") from error
+    return np.empty(0, np.str_) if words is None else words
+
+
 def _choose_key(file: Path, keys: Sequence[str], selection: ColumnSelection) -> str:
     if selection.key is not None:
         if selection.key not in keys:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from offbeat.data.column_selection import ColumnSelection
 from offbeat.data.dataset import Dataset
 from offbeat.data.missing import MissingPolicy, fill_missing
-from offbeat.data.npz_archive import read_npz
-from offbeat.data.table import Columns, Table, read_csv, read_parquet
+from offbeat.data.npz_archive import read_npz, read_npz_words
+from offbeat.data.table import Columns, Table, is_parquet, read_csv, read_parquet, read_words
 from offbeat.errors import DataError
 from offbeat.result import BoolArray, FloatArray
 
@@ -28,9 +28,7 @@ def read_dataset(path: str | os.PathLike[str], selection: ColumnSelection | None
     file and the column, for what is missing, unreadable, not a number or not finite; MissingExtraError where csv or
     Parquet needs pyarrow and it is not installed.
     """
-    file, selection = Path(path), selection or ColumnSelection()
-    if not file.is_file():
-        raise DataError(f"{file}: {'a folder; expected a file' if file.is_dir() else 'no such file'}")
+    file, selection = _existing(path), selection or ColumnSelection()
     table = read_npz(file, selection) if file.suffix == ".npz" else _read_columns(file, selection)
     values, n_filled = _filled(file, table, selection.missing)
     return Dataset(
@@ -44,6 +42,23 @@ def read_dataset(path: str | os.PathLike[str], selection: ColumnSelection | None
     )
 
 
+def read_labels(path: str | os.PathLike[str], selection: ColumnSelection) -> BoolArray:
+    """True where the column or array `label_column` differs from `normal_label` [line]; nothing else of the file is read.
+
+    The column may be left unnamed where it is the only one beside time stamps. Raises as `read_dataset` does.
+    """
+    file, name = _existing(path), selection.label_column
+    words = read_npz_words(file, name) if file.suffix == ".npz" else read_words(file, name, selection.delimiter)
+    return _is_anomalous(file, words, selection.normal_label)
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(f"{file}: {'a folder; expected a file' if file.is_dir() else 'no such file'}")
+    return file
+
+
 def file_sha256(file: Path) -> str:
     """The digest that names the very bytes a data set came from."""
     with file.open("rb") as stream:
@@ -55,8 +70,7 @@ def _read_columns(file: Path, selection: ColumnSelection) -> Table:
     # A model of windows calls their one feature `value`; their columns are the steps.
     features = () if is_windows and selection.features == _WINDOW_FEATURE else selection.features
     columns = Columns(features=features, timestamp=selection.timestamp_column, label=selection.label_column)
-    is_parquet = file.suffix in (".parquet", ".pq")
-    table = read_parquet(file, columns) if is_parquet else read_csv(file, columns, selection.delimiter)
+    table = read_parquet(file, columns) if is_parquet(file) else read_csv(file, columns, selection.delimiter)
     if not is_windows:
         return table
     return msgspec.structs.replace(table, values=table.values[:, :, None], feature_names=_WINDOW_FEATURE)

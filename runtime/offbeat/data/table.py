@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from offbeat.data.csv_head import is_number, read_head
+from offbeat.data.csv_head import CsvHead, is_number, read_head
 from offbeat.errors import DataError, MissingExtraError
 from offbeat.result import FloatArray
 
@@ -42,13 +42,17 @@ def read_csv(file: Path, columns: Columns, delimiter: str | None) -> Table:
 
     Raises DataError, and ConfigurationError for a delimiter that is none.
     """
-    csv = _pyarrow("csv")
     head = read_head(file, delimiter)
-    columns = _resolved(file, columns, head.names, dict(zip(head.names, head.first_row, strict=False)))
+    columns = _resolved(file, columns, head.names, head.samples)
     words = [name for name in (columns.timestamp, columns.label) if name]
     types = {**dict.fromkeys(columns.features, "float64"), **dict.fromkeys(words, "string")}
+    return _gather(_typed_csv(file, head, types), columns)
+
+
+def _typed_csv(file: Path, head: CsvHead, types: dict[str, str]) -> Any:
+    csv = _pyarrow("csv")
     try:
-        table = csv.read_csv(
+        return csv.read_csv(
             file,
             read_options=csv.ReadOptions(column_names=head.names, skip_rows=int(head.has_header), use_threads=False),
             parse_options=csv.ParseOptions(delimiter=head.delimiter),
@@ -56,7 +60,6 @@ def read_csv(file: Path, columns: Columns, delimiter: str | None) -> Table:
         )
     except _pyarrow("").ArrowException as error:
         raise DataError(f"{file}: {_with_names(str(error), head.names)}") from error
-    return _gather(table, columns)
 
 
 def _with_names(message: str, names: list[str]) -> str:
@@ -78,6 +81,37 @@ def read_parquet(file: Path, columns: Columns) -> Table:
         return _gather(table, columns)
     except (_pyarrow("").ArrowException, OSError) as error:
         raise DataError(f"{file}: {error}; expected numbers, or other columns chosen by name") from error
+
+
+def read_words(file: Path, name: str | None, delimiter: str | None) -> NDArray[np.str_]:
+    """One column of a csv or Parquet file, whatever is in the others; where none is named, the only one beside time stamps.
+
+    Raises DataError.
+    """
+    if not is_parquet(file):
+        head = read_head(file, delimiter)
+        chosen = _chosen(file, name, head.names, head.samples)
+        return _words(_typed_csv(file, head, {chosen: "string"}).column(chosen))
+    parquet = _pyarrow("parquet")
+    try:
+        schema = parquet.read_schema(file)
+        chosen = _chosen(file, name, schema.names, _timestamp_samples(schema))
+        return _words(parquet.read_table(file, columns=[chosen], use_threads=False).column(chosen))
+    except (_pyarrow("").ArrowException, OSError) as error:
+        raise DataError(f"{file}: {error}") from error
+
+
+def is_parquet(file: Path) -> bool:
+    """Whether the ending says so."""
+    return file.suffix in (".parquet", ".pq")
+
+
+def _chosen(file: Path, name: str | None, names: list[str], samples: dict[str, str]) -> str:
+    candidates = [each for each in names if not _is_timestamp(each, samples.get(each, ""))] if name is None else [name]
+    if len(candidates) != 1 or names.count(candidates[0]) != 1:
+        expected = "the name of one of them that holds the labels" if name is None else f"one column {name!r}"
+        raise DataError(f"{file}: columns {', '.join(names)}; expected {expected}")
+    return candidates[0]
 
 
 def _pyarrow(module: str) -> Any:

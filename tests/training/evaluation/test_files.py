@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from offbeat.errors import DataError
 from offbeat_training.evaluation import LabelSelection, read_labels, read_scores
@@ -81,15 +83,41 @@ def test_labels_come_from_the_only_column(tmp_path: Path) -> None:
     assert read_labels(file, LabelSelection(), None).tolist() == [False, True, False]
 
 
+@pytest.mark.parametrize(
+    ("words", "normal"), [("False,True", "0"), ("ok,bad", "ok"), ("0.0,1", "0"), ("0,True", "False"), ("1,2", "1.0")]
+)
+@pytest.mark.parametrize("kind", ["csv", "csv beside words", "parquet", "npz"])
+def test_labels_are_judged_by_the_words_that_train_judges_them_by(
+    words: str, normal: str, kind: str, tmp_path: Path
+) -> None:
+    labels = [words.split(",")[index] for index in (0, 1, 0)]
+    file = tmp_path / f"labels.{kind.split()[0]}"
+    if kind == "npz":
+        np.savez(file, labels=np.array(labels))
+    elif kind == "parquet":
+        parquet.write_table(pyarrow.table({"time": ["a", "b", "c"], "label": labels}), file)
+    else:
+        beside = ("host,", "web,") if "beside" in kind else ("", "")
+        write(file, "\n".join([f"{beside[0]}label", *(beside[1] + label for label in labels)]) + "\n")
+    selection = LabelSelection(label_column="label" if "beside" in kind else None, normal_label=normal)
+    assert read_labels(file, selection, None).tolist() == [False, True, False]
+
+
+def test_a_line_without_a_label_is_an_error(tmp_path: Path) -> None:
+    file = write(tmp_path / "test.csv", "cpu,label\n5,ok\n6,\n")
+    with pytest.raises(DataError, match="row 2 has no label"):
+        read_labels(file, LabelSelection(label_column="label", normal_label="ok"), None)
+
+
 def test_a_column_must_be_named_where_there_are_several(tmp_path: Path) -> None:
     file = write(tmp_path / "test.csv", "cpu,label\n5,0\n6,1\n")
-    with pytest.raises(DataError, match="cpu, label; name the one"):
+    with pytest.raises(DataError, match="cpu, label; expected the name of one of them"):
         read_labels(file, LabelSelection(), None)
 
 
 def test_labels_come_from_an_array_and_another_label_may_be_the_normal_one(tmp_path: Path) -> None:
     np.savez(tmp_path / "beats.npz", x=np.zeros((4, 3)), classes=np.array([1, 2, 1, 5]))
-    selection = LabelSelection(label_column="classes", normal_label=1)
+    selection = LabelSelection(label_column="classes", normal_label="1")
     assert read_labels(tmp_path / "beats.npz", selection, None).tolist() == [False, True, False, True]
 
 

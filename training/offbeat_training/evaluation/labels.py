@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from offbeat.data import ColumnSelection, read_dataset
+from offbeat.data import ColumnSelection
+from offbeat.data.reader import read_labels as data_labels
 from offbeat.errors import DataError
 from offbeat.result import BoolArray
 
@@ -19,11 +20,12 @@ class LabelSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Where the labels lie in their file.
 
     `label_column` names a column of a csv or Parquet file, or an array of an npz file; it may be left out where there is
-    only one. A label other than `normal_label` marks an anomaly. `series` is a key of NAB's `combined_windows.json`.
+    only one beside time stamps. A label other than `normal_label` marks an anomaly, numbers being compared as numbers, as
+    everywhere. `series` is a key of NAB's `combined_windows.json`.
     """
 
     label_column: str | None = None
-    normal_label: float = 0.0
+    normal_label: str = "0"
     delimiter: str | None = None
     series: str | None = None
 
@@ -35,16 +37,10 @@ def read_labels(path: Path, selection: LabelSelection, timestamps: NDArray[np.st
     """
     if path.suffix == ".json":
         return _inside_windows(path, selection.series, timestamps)
-    name = selection.label_column
-    is_npz = path.suffix == ".npz"
-    features = () if name is None or is_npz else (name,)
-    dataset = read_dataset(
-        path, ColumnSelection(features=features, key=name if is_npz else None, delimiter=selection.delimiter)
+    columns = ColumnSelection(
+        label_column=selection.label_column, normal_label=selection.normal_label, delimiter=selection.delimiter
     )
-    if dataset.values.ndim != 2 or dataset.values.shape[1] != 1:
-        names = ", ".join(dataset.feature_names)
-        raise DataError(f"{path}: columns {names}; name the one that holds the labels with --label-column")
-    return np.asarray(dataset.values[:, 0] != selection.normal_label)
+    return data_labels(path, columns)
 
 
 def _inside_windows(path: Path, series: str | None, timestamps: NDArray[np.str_] | None) -> BoolArray:
