@@ -65,10 +65,11 @@ def _shape(spec: TensorSpec) -> Text:
 
 
 def _parity(manifest: Manifest) -> Table:
-    table = Table("format", "windows", "max |Δerror|", "max relative", "decision flips", "worst case")
+    bound = manifest.parity.bound
+    table = Table("format", "windows", "max |Δerror| / max(1, error)", f"of the bound {bound:g}", "flips", "worst case")
     for name, parity in manifest.parity.formats.items():
         error = parity.outputs["reconstruction_error"]
-        figures = (f"{error.max_absolute:.2g}", f"{error.max_relative:.2g}", str(parity.decision_flips))
+        figures = (f"{error.max_relative:.2g}", f"{error.max_relative / bound:.1%}", str(parity.decision_flips))
         table.add_row(Text(name), f"{parity.n_windows:,}", *figures, Text(parity.worst_case))
     return table
 

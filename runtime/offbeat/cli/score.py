@@ -15,10 +15,10 @@ from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
 from offbeat.cli.score_file import RowScore, score_dataset
 from offbeat.cli.score_source import open_source
 from offbeat.cli.score_table import write_scores
-from offbeat.cli.target import check_target
+from offbeat.cli.target import check_targets
 from offbeat.config import BackendConfig
 from offbeat.data import ColumnSelection, MissingPolicy, data_notes, read_dataset
-from offbeat.errors import ConfigurationError
+from offbeat.errors import ConfigurationError, require
 
 
 def score(
@@ -49,9 +49,11 @@ def score(
         int | None, typer.Option(envvar="OFFBEAT_ALARM_N", help="... of so many last rows, this one included.")
     ] = None,
     stride: Annotated[
-        int, typer.Option(envvar="OFFBEAT_STRIDE", min=1, help="Rows from the start of one window to the next.")
+        int, typer.Option(envvar="OFFBEAT_SCORE_STRIDE", min=1, help="Rows from the start of one window to the next.")
     ] = 1,
-    batch_size: Annotated[int, typer.Option(envvar="OFFBEAT_BATCH_SIZE", min=1, help="Windows in one call.")] = 256,
+    batch_size: Annotated[
+        int, typer.Option(envvar="OFFBEAT_SCORE_BATCH_SIZE", min=1, help="Windows in one call.")
+    ] = 256,
     timestamp_column: Annotated[
         str | None, typer.Option(envvar="OFFBEAT_TIMESTAMP_COLUMN", help="Recognised where it is not given.")
     ] = None,
@@ -88,8 +90,10 @@ def score(
     if server is None and model_version is not None:
         raise ConfigurationError("--model-version goes with --server; in-process, give the version's folder as --model")
     rule, target = AlarmRule.of(alarm_k, alarm_n), None if out == Path("-") else out
-    check_target("out", target, data)
-    check_target("outputs", outputs, data)
+    check_targets({"out": target, "outputs": outputs}, [data] if server else [data, Path(model)])
+    require(
+        outputs is None or row_score == "mean", "outputs", str(outputs), "none with --row-score newest: they are means"
+    )
     console = Console(stderr=True)
     config = BackendConfig(backend=backend, device=device, n_threads=n_threads)
     with open_source(model, server, model_version, config, timeout_s) as source:
@@ -102,6 +106,10 @@ def score(
             missing=missing,
         )
         dataset = read_dataset(data, columns)
+        if missing == "interpolate" and row_score == "newest":
+            console.print(
+                "--missing interpolate looks ahead, which newest does not: prefer forward-fill", style="yellow"
+            )
         for note in data_notes(dataset):
             console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
         scores = score_dataset(

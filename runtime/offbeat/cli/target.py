@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,13 +10,28 @@ from offbeat.errors import DataError, require
 from offbeat.files import replacing
 
 
-def check_target(field: str, path: Path | None, source: Path) -> None:
-    """Before the work, not after. Raises ConfigurationError where writing would destroy the input, or has no folder."""
-    if path is None:
-        return
-    is_source = path.exists() and source.exists() and path.samefile(source)
-    require(not is_source, field, str(path), "another file than the data")
-    require(path.parent.is_dir() and not path.is_dir(), field, str(path), "a file in a folder that exists")
+def check_targets(targets: Mapping[str, Path | None], read: Iterable[Path]) -> None:
+    """Before the work, not after: `targets` are files to write by the name of their flag, `read` files and folders.
+
+    Raises ConfigurationError where writing would destroy what is read, or another target, or has no folder.
+    """
+    sources = [source.resolve() for source in read if source.exists()]
+    taken: list[Path] = []
+    for field, path in targets.items():
+        if path is None:
+            continue
+        target = path.resolve()
+        is_read = any(target == source or (source.is_dir() and source in target.parents) for source in sources)
+        is_same_file = path.exists() and any(path.samefile(source) for source in sources)
+        require(
+            not (is_read or is_same_file),
+            field,
+            str(path),
+            "a file that is not read here, as the data and the model are",
+        )
+        require(target not in taken, field, str(path), "another file than the other one to write")
+        require(path.parent.is_dir() and not path.is_dir(), field, str(path), "a file in a folder that exists")
+        taken.append(target)
 
 
 def write_target(path: Path, mode: str, write: Callable[[IO[Any]], None]) -> None:

@@ -69,7 +69,16 @@ def test_inspect_shows_names_that_look_like_markup(offbeat: Run, tmp_path: Path)
             ("score", "data.csv", "--model", "models", "--out", "absent/scores.csv"),
             "out is 'absent/scores.csv'; expected a file in a folder that exists",
         ),
-        (("score", "data.csv", "--model", "models", "--out", "data.csv"), "expected another file than the data"),
+        (
+            ("score", "data.csv", "--model", "models", "--out", "data.csv"),
+            "out is 'data.csv'; expected a file that is not read here",
+        ),
+        (
+            ("score", "data.csv", "--model", "models", "--out", "models/level/1/manifest.json"),
+            "a file that is not read here",
+        ),
+        (("score", "data.csv", "--model", "models", "--out", "x", "--outputs", "x"), "another file than the other one"),
+        (("score", "data.csv", "--model", "models", "--outputs", "o.npz", "--row-score", "newest"), "they are means"),
         (("score", "data.csv", "--model", "models", "--stride", "7"), "stride is 7; expected at most 6"),
         (("score", "data.csv", "--model", "models", "--delimiter", ",,"), "delimiter is ',,'"),
         (("score", ".", "--model", "models"), "a folder; expected a file"),

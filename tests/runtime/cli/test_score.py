@@ -89,7 +89,9 @@ def test_ready_made_windows_get_a_line_each(offbeat: Run, model: Path, tmp_path:
 
 def test_options_are_environment_variables_too(offbeat: Run, model: Path, tmp_path: Path) -> None:
     write_series(tmp_path / "data.csv", 30)
-    done = offbeat("score", tmp_path / "data.csv", OFFBEAT_MODEL=str(model), OFFBEAT_PER="window", OFFBEAT_STRIDE="24")
+    done = offbeat(
+        "score", tmp_path / "data.csv", OFFBEAT_MODEL=str(model), OFFBEAT_PER="window", OFFBEAT_SCORE_STRIDE="24"
+    )
     assert len(read(done.stdout)) == 2
 
 
