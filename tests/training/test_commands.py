@@ -273,6 +273,20 @@ def test_samples_of_a_table_have_nothing_that_needs_an_order_in_time(scores: Pat
     assert "600 samples" in run("evaluate", scores, *flags).output
 
 
+def test_calibration_errors_of_windows_do_not_judge_rows(scores: Path, metrics: Path) -> None:
+    calibration = metrics.parent / "calibration.csv"
+    calibration.write_text("window,timestamp,reconstruction_error,anomaly_score,is_anomaly\n0,,0.1,0.1,0\n")
+    flags = ("--labels", metrics, "--label-column", "label", "--calibration", calibration)
+    assert "holds windows; expected rows" in str(error_of(run("evaluate", scores, *flags)))
+
+
+def test_a_report_never_lands_in_the_model_it_reads(scores: Path, metrics: Path) -> None:
+    folder = metrics.parent / "models"
+    folder.mkdir()
+    flags = ("--labels", metrics, "--label-column", "label", "--model", folder, "--report", folder / "manifest.json")
+    assert "another file than those that are read" in str(error_of(run("evaluate", scores, *flags)))
+
+
 def test_infinite_errors_rank_highest_in_every_figure_and_in_the_report(scores: Path, metrics: Path) -> None:
     scores.write_text(scores.read_text().replace(",0.9,0.9,", ",inf,1,"))
     flags = (

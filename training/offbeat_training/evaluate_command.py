@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from offbeat.result import FloatArray
     from offbeat_training.evaluation import ScoreFile
     from offbeat_training.report import ReportTargets
 
@@ -96,7 +97,7 @@ def evaluate(
     """
     with training_extra("offbeat evaluate"):
         from offbeat_training.evaluation import LabelSelection, compare, quality_tables, read_labels, read_scores
-    read = (scores, labels, data, train, calibration, outputs, history)
+    read = (scores, labels, data, train, calibration, outputs, history, model)
     targets = _report_targets(report, png, read)
     scored = read_scores(scores, flag_column)
     selection = LabelSelection(label_column=label_column, normal_label=normal_label, delimiter=delimiter, series=series)
@@ -125,7 +126,7 @@ def evaluate(
         _baseline_scores(scored, sources),
         vus_window,
         baseline_facts=_facts(sources, scored),
-        calibration=None if calibration is None else read_scores(calibration).errors,
+        calibration=None if calibration is None else _calibration_errors(calibration, scored),
     )
     written = ""
     if targets is not None:
@@ -144,6 +145,16 @@ def evaluate(
         console.print("Beside the model stand random scores only: PCA and an isolation forest need --train.")
     if written:
         console.print(written, markup=False, highlight=False, soft_wrap=True)
+
+
+def _calibration_errors(calibration: Path, scored: ScoreFile) -> FloatArray:
+    """Errors of other normal data. Windows cannot judge rows: the mean over many windows spreads less than they do."""
+    from offbeat_training.evaluation import read_scores
+
+    normal = read_scores(calibration)
+    if normal.unit != scored.unit:
+        raise DataError(f"{calibration}: holds {normal.unit}s; expected {scored.unit}s, as {scored.name} does")
+    return normal.errors
 
 
 def _report_targets(report: Path | None, png: Path | None, read: tuple[Path | None, ...]) -> ReportTargets | None:

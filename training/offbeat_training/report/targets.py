@@ -40,4 +40,7 @@ class ReportTargets(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _is_same(first: Path, second: Path) -> bool:
+    """The same file, or one in a folder that is read, such as a model's."""
+    if second.is_dir() and second.resolve() in first.resolve().parents:
+        return True
     return first.exists() and second.exists() and first.samefile(second)
