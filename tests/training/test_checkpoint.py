@@ -27,7 +27,7 @@ Content = dict[str, Any]
 def same(loaded: Checkpoint, checkpoint: Checkpoint) -> None:
     for field in (
         "architecture_kind", "architecture_settings", "feature_names", "window", "threshold", "training", "metrics",
-        "training_config",
+        "training_config", "has_feature_names",
     ):  # fmt: skip
         assert getattr(loaded, field) == getattr(checkpoint, field)
     torch.testing.assert_close(dict(loaded.state_dict), dict(checkpoint.state_dict), rtol=0, atol=0)

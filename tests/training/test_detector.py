@@ -2,21 +2,24 @@ from __future__ import annotations
 
 import pickle
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import loguniform, randint
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 import offbeat as package
-from offbeat.data import row_means, sliding_windows, window_starts
+from offbeat.data import Dataset, row_means, sliding_windows, window_starts
 from offbeat.errors import CheckpointError, ConfigurationError, InvalidWindowError, MissingExtraError
 from offbeat_training import Checkpoint, Detector, TrainingConfig
 from offbeat_training.fit import fit
@@ -86,6 +89,31 @@ def test_known_anomalies_are_left_out_and_y_is_ignored() -> None:
     assert Detector(**TABLE).fit(ROWS, known).threshold_ == Detector(**TABLE).fit(ROWS).threshold_
 
 
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        (np.where(np.arange(300) < 9, -1, 1), "hold -1; expected true or false"),
+        (np.where(np.arange(300) < 9, np.nan, 0.0), "hold nan"),
+        (np.full(300, 0.5), "hold 0.5"),
+        (["False"] * 300, "hold 'False'"),
+        (pd.Series([None, True] * 150, dtype="boolean"), "hold <NA>"),
+        ([[0], [0, 1]], "known_anomalies: "),
+        (np.zeros(299, dtype=bool), r"shape \(299,\); expected \(300,\)"),
+        (np.zeros((300, 1), dtype=bool), r"shape \(300, 1\); expected \(300,\)"),
+    ],
+)
+def test_known_anomalies_are_true_or_false_for_each_row(known: Any, words: str) -> None:
+    with pytest.raises(InvalidWindowError, match=words):
+        Detector(**TABLE).fit(ROWS, known_anomalies=known)
+
+
+def test_known_anomalies_may_be_zeros_and_ones() -> None:
+    known = np.arange(300) % 50 == 0
+    expected = Detector(**TABLE).fit(ROWS, known_anomalies=known).threshold_
+    for flags in (known.astype(int), known.astype(float).tolist(), pd.Series(known, dtype="boolean")):
+        assert Detector(**TABLE).fit(ROWS, known_anomalies=flags).threshold_ == expected
+
+
 def test_clones_and_parameters_are_scikit_learns() -> None:
     detector = Detector(**SERIES)
     assert detector.get_params() == Detector().get_params() | SERIES
@@ -107,6 +135,45 @@ def test_names_of_columns_are_kept_and_held_to() -> None:
     assert detector.checkpoint_.feature_names == ("a", "b", "c", "d")
     with pytest.raises(InvalidWindowError, match="feature names should match"):
         detector.predict(frame[list("abdc")])
+
+
+def test_names_of_columns_outlive_a_file(tmp_path: Path) -> None:
+    # The second frame's names are those that columns without a name get.
+    for names in ("abcd", ("x0", "x1", "x2", "x3")):
+        frame = pd.DataFrame(ROWS, columns=list(names))
+        fitted = Detector(**TABLE).fit(frame)
+        fitted.save(tmp_path / "model.ckpt")
+        loaded = Detector.load(tmp_path / "model.ckpt")
+        np.testing.assert_array_equal(loaded.feature_names_in_, fitted.feature_names_in_)
+        np.testing.assert_array_equal(loaded.predict(frame), fitted.labels_)
+        with pytest.raises(InvalidWindowError, match="feature names should match"):
+            loaded.predict(frame[frame.columns[::-1]])
+
+
+def test_arrays_without_names_are_scored_after_loading_without_a_warning(of_table: Detector, tmp_path: Path) -> None:
+    of_table.save(tmp_path / "model.ckpt")
+    fit(Dataset(name="npz", values=ROWS, feature_names=tuple(f"feature_{index}" for index in range(4))),
+        TrainingConfig(**TABLE)).save(tmp_path / "command.ckpt")  # fmt: skip
+    for file in ("model.ckpt", "command.ckpt"):
+        loaded = Detector.load(tmp_path / file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert loaded.predict(ROWS).shape == (300,)
+        assert not hasattr(loaded, "feature_names_in_")
+
+
+def test_a_commands_model_holds_a_frame_to_the_names_of_its_file(tmp_path: Path) -> None:
+    fit(table(), TrainingConfig(**TABLE)).save(tmp_path / "command.ckpt")
+    loaded = Detector.load(tmp_path / "command.ckpt")
+    with pytest.raises(InvalidWindowError, match="feature names should match"):
+        loaded.predict(pd.DataFrame(ROWS, columns=list("abdc")))
+
+
+def test_windows_learnt_after_a_frame_have_no_names() -> None:
+    detector = Detector(**TABLE).fit(pd.DataFrame(ROWS, columns=list("abcd")))
+    detector.set_params(**Detector(**SERIES).get_params()).fit(sliding_windows(X, 20, stride=5))
+    assert not hasattr(detector, "feature_names_in_")
+    assert detector.checkpoint_.feature_names == ("x0", "x1")
 
 
 def test_scikit_learns_own_checks_pass() -> None:
@@ -178,3 +245,39 @@ def test_parameters_are_checked_when_it_is_fitted_and_names_at_once() -> None:
         Detector(lr=-1.0).fit(X)
     with pytest.raises(TypeError, match="no parameter 'learning_rate'"):
         Detector(learning_rate=1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"lr": "a"}, r"Expected `float`, got `str` - at `\$\.lr`"),
+        ({"seq_len": 20.5}, r"Expected `int`, got `float` - at `\$\.seq_len`"),
+        ({"hidden_size": np.float64(8.5)}, r"got `float` - at `\$\.hidden_size`"),
+        ({"seed": [1]}, r"got `array` - at `\$\.seed`"),
+        ({"lr": np.float64(-1)}, r"^lr is -1\.0"),
+    ],
+)
+def test_parameters_of_another_type_are_named(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        Detector(**SERIES | changes).fit(X)
+
+
+def test_scalars_of_numpy_are_parameters_too() -> None:
+    settings = {"hidden_size": np.int64(8), "lr": np.float64(0.01), "seed": np.int64(0), "preset": np.str_("repeat")}
+    detector = Detector(**SERIES | settings).fit(X)
+    assert detector.checkpoint_.training_config == Detector(**SERIES).fit(X).checkpoint_.training_config
+    assert detector.get_params()["hidden_size"] is settings["hidden_size"]
+
+
+def test_scikit_learns_random_search_draws_its_parameters() -> None:
+    drawn = {"lr": loguniform(1e-3, 1e-1), "hidden_size": randint(4, 9), "seed": randint(0, 9)}
+    found = RandomizedSearchCV(
+        Detector(**TABLE | {"epochs": 1}),
+        drawn,
+        n_iter=2,
+        cv=2,
+        random_state=0,
+        scoring=lambda detector, rows, _=None: -detector.decision_function(rows).mean(),
+        error_score="raise",
+    ).fit(ROWS)
+    assert found.best_estimator_.checkpoint_.training_config["lr"] == found.best_params_["lr"]

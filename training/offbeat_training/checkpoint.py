@@ -34,7 +34,8 @@ class Checkpoint:
     `training` holds exactly the fields of `offbeat.provenance.TrainingRecord`, as plain values. `metrics` are free,
     finite figures. `validation_windows` are up to 64 held-out normal windows in raw units, float32 [n, time, feature] or
     [n, feature]. `training_config` holds the fields of the TrainingConfig that it was trained with, as plain values; empty
-    where that is not known. Everything is checked when one is made; raises CheckpointError, naming the field.
+    where that is not known. `has_feature_names` is whether the data had names of their own; None where that is not known.
+    Everything is checked when one is made; raises CheckpointError, naming the field.
     """
 
     architecture_kind: str
@@ -48,6 +49,7 @@ class Checkpoint:
     metrics: Mapping[str, float]
     validation_windows: Tensor
     training_config: Mapping[str, Any] = field(default_factory=dict)
+    has_feature_names: bool | None = None
 
     def __post_init__(self) -> None:
         empty = self._empty_model()
@@ -114,6 +116,7 @@ class Checkpoint:
             metrics=record.metrics,
             validation_windows=content["validation_windows"],
             training_config=record.training_config,
+            has_feature_names=record.has_feature_names,
         )
 
     def _record(self) -> CheckpointRecord:
@@ -128,6 +131,7 @@ class Checkpoint:
             training=msgspec.convert(self.training, TrainingRecord),
             metrics=dict(self.metrics),
             training_config=dict(self.training_config),
+            has_feature_names=self.has_feature_names,
         )
 
     def _empty_model(self) -> Architecture:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Self
@@ -23,6 +26,8 @@ from offbeat_training.window_scores import score
 
 _DEFAULTS = msgspec.structs.asdict(TrainingConfig())
 EXPORTERS = "offbeat.exporters"
+# What features are called that have no names: here, in an npz file, in a csv file without a header, in ready-made windows.
+_GENERATED_NAME = re.compile(r"(x|feature_)?\d+|value")
 
 
 class Detector(BaseEstimator):  # type: ignore[misc]
@@ -53,14 +58,17 @@ class Detector(BaseEstimator):  # type: ignore[misc]
     def fit(self, X: ArrayLike, y: object = None, *, known_anomalies: ArrayLike | None = None) -> Self:  # noqa: N803
         """Learns what is normal in X; part of it is held out for early stopping and the threshold.
 
-        `y` is ignored, as everywhere in PyOD. `known_anomalies` [row] or [window] is true where X is known to be anomalous;
-        that is left out. Raises TrainingError where X is too small, ConfigurationError for parameters out of range.
+        `y` is ignored, as everywhere in PyOD. `known_anomalies` [row] or [window] is true, or 1, where X is known to be anomalous;
+        that is left out. Raises TrainingError where X is too small, ConfigurationError for parameters out of range or of
+        another type; scalars of numpy, as searches for parameters draw them, are numbers too.
         """
+        config = _training_config(self.get_params())
         values = self._checked(X, reset=True)
-        labels = None if known_anomalies is None else np.asarray(known_anomalies, dtype=np.bool_)
+        labels = None if known_anomalies is None else _flags(known_anomalies, len(values))
         names = getattr(self, "feature_names_in_", [f"x{index}" for index in range(values.shape[-1])])
         dataset = Dataset(name="X", values=values, feature_names=tuple(map(str, names)), labels=labels)
-        self.checkpoint_ = fit(dataset, TrainingConfig(**self.get_params()))
+        checkpoint = fit(dataset, config)
+        self.checkpoint_ = replace(checkpoint, has_feature_names=hasattr(self, "feature_names_in_"))
         self.decision_scores_ = score(self.checkpoint_, values)
         self.labels_ = (self.decision_scores_ > self.threshold_).astype(np.int64)
         return self
@@ -99,6 +107,8 @@ class Detector(BaseEstimator):  # type: ignore[misc]
         detector = cls(**msgspec.structs.asdict(settings))
         detector.checkpoint_ = checkpoint
         detector.n_features_in_ = len(checkpoint.feature_names)
+        if _has_feature_names(checkpoint):
+            detector.feature_names_in_ = np.array(checkpoint.feature_names, dtype=np.object_)
         return detector
 
     def export(self, repository: str | Path, *, name: str, version: int | None = None, description: str = "") -> Path:
@@ -133,6 +143,7 @@ class Detector(BaseEstimator):  # type: ignore[misc]
             raise InvalidWindowError(str(error)) from error
         if values.ndim > 2 and reset:
             self.n_features_in_ = values.shape[-1]
+            self.__dict__.pop("feature_names_in_", None)
         if values.ndim > 3 or values.shape[-1] != self.n_features_in_:
             expected = f"[row, {self.n_features_in_}] or [window, time, {self.n_features_in_}]"
             raise InvalidWindowError(f"X has shape {values.shape}; expected {expected}")
@@ -145,6 +156,36 @@ class Detector(BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _training_config(parameters: Mapping[str, Any]) -> TrainingConfig:
+    plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in parameters.items()}
+    try:
+        return msgspec.convert(plain, TrainingConfig)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"parameters of Detector: {error}") from error
+
+
+def _flags(known_anomalies: ArrayLike, n: int) -> NDArray[np.bool_]:
+    """The flags [n] as booleans. Raises InvalidWindowError for anything but booleans, 0 and 1."""
+    try:
+        flags = np.asarray(known_anomalies)
+        others = sorted(set(flags.ravel().tolist()) - {0, 1}, key=str)
+    except (TypeError, ValueError) as error:
+        raise InvalidWindowError(f"known_anomalies: {error}; expected true or false for each row or window") from error
+    if others:
+        raise InvalidWindowError(f"known_anomalies hold {others[0]!r}; expected true or false, or 1 or 0, and no other")
+    if flags.shape != (n,):
+        raise InvalidWindowError(
+            f"known_anomalies have shape {flags.shape}; expected {(n,)}, one for each row or window"
+        )
+    return flags.astype(np.bool_)
+
+
+def _has_feature_names(checkpoint: Checkpoint) -> bool:
+    if checkpoint.has_feature_names is not None:
+        return checkpoint.has_feature_names
+    return not all(map(_GENERATED_NAME.fullmatch, checkpoint.feature_names))
 
 
 def _exporter() -> Any:

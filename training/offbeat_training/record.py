@@ -41,3 +41,4 @@ class CheckpointRecord(_Record, frozen=True, kw_only=True):
     metrics: dict[str, float]
     # Files of an older version have none.
     training_config: dict[str, bool | int | float | str | None] = {}
+    has_feature_names: bool | None = None
