@@ -80,6 +80,35 @@ def test_words_that_are_no_space_are_named(word: str, words: str) -> None:
     assert words in str(caught.value)
 
 
+def test_a_field_that_is_given_leaves_the_space() -> None:
+    assert set(parse_space((), ("lr", "epochs"))) == {"hidden_size", "grad_clip"}
+    with pytest.raises(ConfigurationError, match="space is 'seq-len=20,30', and seq_len is given a value too"):
+        parse_space(("seq-len=20,30",), ("seq_len",))
+    with pytest.raises(ConfigurationError, match="space is empty, as grad_clip, hidden_size, lr are given"):
+        parse_space((), ("lr", "hidden_size", "grad_clip"))
+
+
+def test_the_command_keeps_what_a_flag_a_variable_or_a_file_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_csv(server_metrics(200), tmp_path / "metrics.csv")
+    Path("search.toml").write_text("hidden-size = 3\nepochs = 1\nseq-len = 20\nstride = 9\ndevice = 'cpu'\n")
+    flags = ("search", "metrics.csv", "--config", "search.toml", "--lr", 0.001, "--n-trials", 2)
+    result = run(*flags)
+    assert result.exit_code == 0, result.output
+    assert "grad_clip" in result.output
+    assert "hidden_size" not in result.output
+    config = Checkpoint.load("model.ckpt").training_config
+    assert (config["lr"], config["hidden_size"]) == (0.001, 3)
+    assert "space is 'lr=1,2', and lr" in str(error_of(run(*flags, "--space", "lr=1,2", "--model-dir", "other")))
+    assert "space is empty" in str(error_of(run(*flags, "--model-dir", "other", OFFBEAT_GRAD_CLIP="none")))
+    assert not Path("other").exists()
+    # Another search, though the value that is given is the default.
+    refused = str(error_of(run(*flags[:4], "--n-trials", 2, "--resume")))
+    assert "space is 'hidden_size=fixed'; expected 'hidden_size=fixed lr=fixed'" in refused
+
+
 @pytest.mark.parametrize("changes", [{"method": "luck"}, {"metric": "f1"}, {"n_trials": 0}])
 def test_settings_of_a_search_out_of_range_are_named(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=f"^{next(iter(changes))} is"):

@@ -17,6 +17,7 @@ from offbeat_training.resume_state import RunIdentity
 from offbeat_training.search_config import SearchConfig
 from offbeat_training.search_metric import judge, require_labels
 from offbeat_training.search_plot import plot_trials
+from offbeat_training.search_space import parse_space
 from offbeat_training.search_study import SearchStudy, SearchTrial, open_study
 from offbeat_training.whole_file import whole_file
 
@@ -38,6 +39,7 @@ def search(
     many there will be. A trial that cannot be trained is recorded with its reason. Raises TrainingError where none could
     be, and what `open_study` raises.
     """
+    parse_space(config.space, config.fixed)
     require_labels(config.metric, dataset if labelled is None else labelled)
     with open_study(config, _identity(dataset, base, config, labelled), base.seed) as study:
         trials = study.trials()
@@ -85,8 +87,9 @@ def _keep(checkpoint: Checkpoint, settings: TrainingConfig, config: SearchConfig
 
 
 def _identity(dataset: Dataset, base: TrainingConfig, config: SearchConfig, labelled: Dataset | None) -> RunIdentity:
+    fixed = sorted(parse_space(()).keys() & set(config.fixed))
     settings = msgspec.to_builtins(base) | {
-        "space": " ".join(config.space),
+        "space": " ".join((*config.space, *(f"{name}=fixed" for name in fixed))),
         "method": config.method,
         "metric": config.metric,
         "labelled_data": None if labelled is None else RunIdentity.of(labelled, None, base).data_sha256,

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from offbeat_training.config import TrainingConfig
 from offbeat_training.flags import CHECKPOINT_VARIABLE, ConfigOption, flag, training_extra
 from offbeat_training.given_flags import (
     check_writable,
@@ -31,6 +32,7 @@ _DEFAULT = SearchConfig()
 
 @with_flags_of(train)
 def search(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="csv, npz or Parquet file of raw values, mostly normal.")],
     out: Annotated[Path, flag("out", "Checkpoint of the best trial to write.", envvar=CHECKPOINT_VARIABLE)] = Path(
         "model.ckpt"
@@ -59,14 +61,20 @@ def search(
 ) -> None:
     """Search for the best learning rate, hidden size, clipping, and whatever else is named, by training again and again.
 
-    The other flags are those of `offbeat train`, for what is not searched.
+    The other flags are those of `offbeat train`, for what is not searched: a field that is given leaves the search.
 
     Examples: `offbeat search metrics.csv --n-trials 30 --epochs 50 --space seq_len=30,60,120`, and by labels, on a grid,
     `offbeat search metrics.csv --method grid --metric pr-auc --label-column label --space lr=log:1e-4:1e-2:3`
     """
     settings, columns = training_config(given), column_selection(given)
     search_config = SearchConfig(
-        space=tuple(space), method=method, metric=metric, n_trials=n_trials, model_dir=model_dir, resume=resume
+        space=tuple(space),
+        fixed=_fixed(context),
+        method=method,
+        metric=metric,
+        n_trials=n_trials,
+        model_dir=model_dir,
+        resume=resume,
     )
     check_writable(out, data, config, labelled_data)
     console = Console(stderr=True)
@@ -91,6 +99,12 @@ def search(
         best = Checkpoint.load(model_dir / "best.ckpt")
         best.save(out)
     Console().print(_table(trials, search_config), summary(best, out))
+
+
+def _fixed(context: typer.Context) -> tuple[str, ...]:
+    """The fields that a flag, a variable or the file of settings gives."""
+    sources = {name: context.get_parameter_source(name) for name in TrainingConfig.__struct_fields__}
+    return tuple(name for name, source in sources.items() if source is not None and source.name != "DEFAULT")
 
 
 def _line(trial: SearchTrial) -> str:

@@ -17,13 +17,14 @@ N_TRIALS = 20
 class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a search goes about it. Raises ConfigurationError for values out of range.
 
-    `space` changes the default space or adds to it, in the words of `parse_space`. `method` `grid` tries every combination,
+    `space` changes the default space or adds to it, in the words of `parse_space`; fields that are `fixed` leave it. `method` `grid` tries every combination,
     `tpe` samples where earlier trials were good. `n_trials` counts the trials of all sittings; None takes every point of a
     grid, else 20. `metric` is the lowest validation loss, or the area under a curve on labelled windows. `model_dir` gets
     the study, the best checkpoint, its configuration, and a plot; `resume` continues the study that it holds.
     """
 
     space: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
     method: Method = "tpe"
     metric: Metric = "validation-loss"
     n_trials: int | None = None

@@ -27,7 +27,7 @@ def plot_trials(path: Path, trials: list[SearchTrial], config: SearchConfig) -> 
     judged = [trial for trial in trials if trial.metric is not None]
     metrics = np.array([trial.metric for trial in judged], dtype=np.float64)
     best = int(metrics.argmin() if config.is_minimised else metrics.argmax())
-    space = parse_space(config.space)
+    space = parse_space(config.space, config.fixed)
     figure = Figure(figsize=(3.2 * (1 + len(space)), 3.2), layout="constrained")
     first, *others = figure.subplots(1, 1 + len(space), sharey=True)
     _plot_progress(first, np.array([trial.number for trial in judged]), metrics, best, config)

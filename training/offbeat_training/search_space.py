@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import get_args, get_type_hints
 
 import msgspec
@@ -52,20 +52,25 @@ Dimension = Choices | Range
 Space = Mapping[str, Dimension]
 
 
-def parse_space(words: tuple[str, ...]) -> dict[str, Dimension]:
-    """The default space, changed and added to by `name=values`, each a field of TrainingConfig.
+def parse_space(words: tuple[str, ...], fixed: Collection[str] = ()) -> dict[str, Dimension]:
+    """The default space without the fields that are `fixed`, changed and added to by `name=values`.
 
-    Raises ConfigurationError, naming the word, for an unknown field and for values that it cannot have.
+    Each name is a field of TrainingConfig. Raises ConfigurationError, naming the word, for an unknown or a fixed field and
+    for values that it cannot have, and where every field is fixed.
     """
     space: dict[str, Dimension] = {}
-    for word in (*DEFAULT_SPACE, *words):
+    for word in (*(word for word in DEFAULT_SPACE if word.partition("=")[0] not in fixed), *words):
         name, equals, values = word.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or name not in _TYPES:
             raise ConfigurationError(
                 f"space is {word!r}; expected NAME=VALUES, where NAME is a field of the configuration"
             )
+        if name in fixed:
+            raise ConfigurationError(f"space is {word!r}, and {name} is given a value too; expected one of the two")
         space[name] = _dimension(word, name, values.strip())
+    if not space:
+        raise ConfigurationError(f"space is empty, as {', '.join(sorted(fixed))} are given; expected a field to search")
     return space
 
 

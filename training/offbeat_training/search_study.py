@@ -38,7 +38,7 @@ class SearchStudy:
     """
 
     def __init__(self, study: optuna.Study, config: SearchConfig, seed: int) -> None:
-        space = parse_space(config.space)
+        space = parse_space(config.space, config.fixed)
         self._study = study
         self._config = config
         self._seed = seed
