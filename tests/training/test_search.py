@@ -15,6 +15,7 @@ from offbeat_training import Checkpoint, TrainingConfig
 from offbeat_training import search as search_module
 from offbeat_training.fit import fit
 from offbeat_training.generators import server_metrics, write_csv
+from offbeat_training.run_config import RunConfig
 from offbeat_training.search import best_trial, search
 from offbeat_training.search_config import SearchConfig
 from offbeat_training.search_space import Choices, Range, grid, parse_space
@@ -212,6 +213,19 @@ def test_another_search_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(CheckpointError, match=words):
             search(dataset, base, changed)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_search_and_a_run_leave_each_others_folders_alone(resume: bool, tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(BASE, hidden_size=2)
+    fit(waves(), settings, run=RunConfig(model_dir=tmp_path / "run"))
+    search(waves(), BASE, SearchConfig(space=SPACE, n_trials=1, model_dir=tmp_path / "search"))
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    with pytest.raises(ConfigurationError, match="run holds a training run; name another folder"):
+        search(waves(), BASE, SearchConfig(space=SPACE, n_trials=1, model_dir=tmp_path / "run", resume=resume))
+    with pytest.raises(ConfigurationError, match="search holds a search; name another folder"):
+        fit(waves(), settings, run=RunConfig(model_dir=tmp_path / "search", resume=resume))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == kept
 
 
 def test_a_file_that_is_no_study_is_refused(tmp_path: Path) -> None:

@@ -10,21 +10,27 @@ from offbeat.errors import CheckpointError, ConfigurationError
 from offbeat_training.checkpoint import Checkpoint
 from offbeat_training.history import write_history
 from offbeat_training.resume_state import ResumeState, RunIdentity
+from offbeat_training.search_config import STUDY_FILE
 from offbeat_training.whole_file import remove_leftovers
+
+RESUME_FILE = "resume.pt"
 
 
 class RunFolder:
     """`best.ckpt`, `last.ckpt`, `history.csv`, and `resume.pt`, which is written last: a run that is killed before falls
     back by one epoch and repeats it.
 
-    Makes the folder. Raises ConfigurationError where it holds a run that was not to be resumed, or cannot be made.
+    Makes the folder. Raises ConfigurationError where it holds a run that was not to be resumed, or a search, or cannot be
+    made.
     """
 
     def __init__(self, path: Path, *, resume: bool) -> None:
         self.best = path / "best.ckpt"
         self.last = path / "last.ckpt"
         self.history = path / "history.csv"
-        self.resume = path / "resume.pt"
+        self.resume = path / RESUME_FILE
+        if (path / STUDY_FILE).exists():
+            raise ConfigurationError(f"model_dir {path} holds a search; name another folder for the run")
         if self.resume.exists() and not resume:
             raise ConfigurationError(f"model_dir {path} holds a run already; resume it, or name another folder")
         try:

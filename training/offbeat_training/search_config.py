@@ -12,6 +12,7 @@ from offbeat.errors import require
 Method = Literal["tpe", "grid"]
 Metric = Literal["validation-loss", "roc-auc", "pr-auc"]
 N_TRIALS = 20
+STUDY_FILE = "study.db"
 
 
 class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,10 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from offbeat.errors import CheckpointError, ConfigurationError
 from offbeat_training.resume_state import RunIdentity
-from offbeat_training.search_config import N_TRIALS, SearchConfig
+from offbeat_training.run_folder import RESUME_FILE
+from offbeat_training.search_config import N_TRIALS, STUDY_FILE, SearchConfig
 from offbeat_training.search_space import Choices, Dimension, Value, grid, parse_space
 
-STUDY_FILE = "study.db"
 _IDENTITY, _FAILURE, _SECONDS = "identity", "failure", "seconds"
 
 
@@ -84,10 +84,14 @@ class SearchStudy:
 def open_study(config: SearchConfig, identity: RunIdentity, seed: int) -> Iterator[SearchStudy]:
     """The study in the search's folder, made if it is not there.
 
-    Raises ConfigurationError for one that was not to be resumed, CheckpointError for a damaged one and for one of other
+    Raises ConfigurationError for one that was not to be resumed and for a training run's folder, CheckpointError for a damaged one and for one of other
     data, another configuration or another space.
     """
     path = config.model_dir / STUDY_FILE
+    if (config.model_dir / RESUME_FILE).exists():
+        raise ConfigurationError(
+            f"model_dir {config.model_dir} holds a training run; name another folder for the search"
+        )
     if path.exists() and not config.resume:
         raise ConfigurationError(
             f"model_dir {config.model_dir} holds a search already; resume it, or name another folder"
