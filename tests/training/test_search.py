@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +256,48 @@ def test_the_command_prints_the_trials_and_writes_the_best(tmp_path: Path, monke
     for words in ("trial 3: ", "3 trials", "roc-auc", "hidden_size", "found/trials.png", "lstm_autoencoder on metrics"):
         assert words in result.output
     assert Checkpoint.load("best.ckpt").training == Checkpoint.load("found/best.ckpt").training
-    columns = ("--label-column", "label", "--out", "again.ckpt")
-    assert run("train", "metrics.csv", "--config", "found/best.toml", *columns).exit_code == 0
+    again = run("train", "metrics.csv", "--config", "found/best.toml", "--out", "again.ckpt")
+    assert again.exit_code == 0, again.output
     assert Checkpoint.load("again.ckpt").threshold == Checkpoint.load("best.ckpt").threshold
     assert "holds a search already" in str(error_of(run("search", "metrics.csv", *flags, "--model-dir", "found")))
+
+
+def test_the_best_configuration_names_the_columns_that_were_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    dataset = waves(200, 3)
+    lines = ['zeit;last 🌡;ein "b";rest;art']
+    for index, (first, second, third) in enumerate(dataset.values):
+        gap = "" if index == 50 else first
+        lines.append(
+            f"2026-01-01 {index // 60:02}:{index % 60:02};{gap};{second};{third};{'odd' if index > 190 else 'fine'}"
+        )
+    Path("metrics.csv").write_text("\n".join(lines), encoding="utf-8")
+    columns = (
+        "--features", 'ein "b",last 🌡', "--timestamp-column", "zeit", "--label-column", "art", "--normal-label", "fine",
+        "--delimiter", ";", "--missing", "interpolate",
+    )  # fmt: skip
+    settings = ("--epochs", 1, "--seq-len", 20, "--stride", 5, "--device", "cpu", "--hidden-size", 2, "--n-trials", 2)
+    result = run("search", "metrics.csv", *columns, *settings)
+    assert result.exit_code == 0, result.output
+    again = run("train", "metrics.csv", "--config", "search/best.toml", "--out", "again.ckpt")
+    assert again.exit_code == 0, again.output
+    best, repeated = Checkpoint.load("model.ckpt"), Checkpoint.load("again.ckpt")
+    assert repeated.feature_names == best.feature_names == ('ein "b"', "last 🌡")
+    assert repeated.threshold == best.threshold
+    assert all(torch.equal(tensor, repeated.state_dict[name]) for name, tensor in best.state_dict.items())
+    written = tomllib.loads(Path("search/best.toml").read_text(encoding="utf-8"))
+    assert written.keys() & {"key", "layout"} == set()
+    assert (written["missing"], written["normal_label"]) == ("interpolate", "fine")
+
+
+def test_the_best_configuration_names_the_array_and_its_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.savez("beats.npz", x=np.random.default_rng(0).normal(size=(40, 12)), other=np.zeros((40, 12)))
+    settings = ("--key", "x", "--layout", "windows", "--epochs", 1, "--device", "cpu", "--hidden-size", 2)
+    result = run("search", "beats.npz", *settings, "--n-trials", 1)
+    assert result.exit_code == 0, result.output
+    again = run("train", "beats.npz", "--config", "search/best.toml", "--out", "again.ckpt")
+    assert again.exit_code == 0, again.output
+    assert Checkpoint.load("again.ckpt").threshold == Checkpoint.load("model.ckpt").threshold

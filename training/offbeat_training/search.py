@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from offbeat.data import Dataset
+from offbeat.data import ColumnSelection, Dataset
 from offbeat.errors import ConfigurationError, TrainingError
 from offbeat_training.checkpoint import Checkpoint
 from offbeat_training.config import TrainingConfig
@@ -30,12 +30,14 @@ def search(
     config: SearchConfig,
     *,
     labelled: Dataset | None = None,
+    columns: ColumnSelection | None = None,
     announce: Announce = lambda trials, n_trials: None,
 ) -> list[SearchTrial]:
     """Trains with one proposal after another in place of the fields of `base`, and returns all trials.
 
     The folder `config.model_dir` gets the study, `best.ckpt`, `best.toml`, with which `offbeat train` repeats the best trial,
-    and `trials.png`. `labelled` is what the areas under curves are measured on. `announce` is told the trials so far and how
+    and `trials.png`. `labelled` is what the areas under curves are measured on. `columns` is how `dataset` was read from its
+    file, for `best.toml`. `announce` is told the trials so far and how
     many there will be. A trial that cannot be trained is recorded with its reason. Raises TrainingError where none could
     be, and what `open_study` raises.
     """
@@ -44,7 +46,7 @@ def search(
     with open_study(config, _identity(dataset, base, config, labelled), base.seed) as study:
         trials = study.trials()
         while len(trials) < study.n_trials:
-            _try(study, dataset, base, config, labelled)
+            _try(study, dataset, base, config, labelled, columns or ColumnSelection())
             trials = study.trials()
             announce(trials, study.n_trials)
     if best_trial(trials, config) is None:
@@ -61,7 +63,12 @@ def best_trial(trials: list[SearchTrial], config: SearchConfig) -> SearchTrial |
 
 
 def _try(
-    study: SearchStudy, dataset: Dataset, base: TrainingConfig, config: SearchConfig, labelled: Dataset | None
+    study: SearchStudy,
+    dataset: Dataset,
+    base: TrainingConfig,
+    config: SearchConfig,
+    labelled: Dataset | None,
+    columns: ColumnSelection,
 ) -> None:
     trial, started_s = study.propose(), time.monotonic()
     try:
@@ -74,16 +81,23 @@ def _try(
     best = best_trial(study.trials(), config)
     if best is None or best.metric is None or (metric < best.metric if config.is_minimised else metric > best.metric):
         # Before the trial is closed: whoever dies between the two repeats it and comes to the same.
-        _keep(checkpoint, settings, config)
+        _keep(checkpoint, settings, columns, config)
     study.record(trial, metric, time.monotonic() - started_s)
 
 
-def _keep(checkpoint: Checkpoint, settings: TrainingConfig, config: SearchConfig) -> None:
+def _keep(checkpoint: Checkpoint, settings: TrainingConfig, columns: ColumnSelection, config: SearchConfig) -> None:
     checkpoint.save(config.model_dir / "best.ckpt")
-    # JSON's words for numbers, strings and booleans are TOML's too; a field that is None has its default.
-    values = {name: value for name, value in msgspec.to_builtins(settings).items() if value is not None}
+    selection = {name: getattr(columns, name) for name in columns.__struct_fields__}
+    chosen = {name: value for name, value in selection.items() if value != getattr(ColumnSelection(), name)}
+    # A field that is None has its default.
+    values = {name: value for name, value in (msgspec.to_builtins(settings) | chosen).items() if value is not None}
     with whole_file(config.model_dir / "best.toml") as file:
-        file.write("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()).encode())
+        file.write("".join(f"{name} = {_toml(value)}\n" for name, value in values.items()).encode())
+
+
+def _toml(value: object) -> str:
+    """JSON's words for numbers, strings, lists and booleans are TOML's too, but for pairs of surrogates and a bare DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _identity(dataset: Dataset, base: TrainingConfig, config: SearchConfig, labelled: Dataset | None) -> RunIdentity:

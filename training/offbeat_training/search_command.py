@@ -95,7 +95,7 @@ def search(
                 if log_interval and len(trials) % log_interval == 0:
                     progress.console.print(_line(trials[-1]), markup=False, highlight=False, soft_wrap=True)
 
-            trials = run_search(dataset, settings, search_config, labelled=labelled, announce=announce)
+            trials = run_search(dataset, settings, search_config, labelled=labelled, columns=columns, announce=announce)
         best = Checkpoint.load(model_dir / "best.ckpt")
         best.save(out)
     Console().print(_table(trials, search_config), summary(best, out))
