@@ -305,6 +305,15 @@ def test_a_flipped_byte_of_a_weight_is_refused_and_names_the_member(good: Path) 
     refused(good, r"entry '\S+/data/\d+' does not match its checksum")
 
 
+def test_an_entry_marked_as_a_folder_is_refused(good: Path, tmp_path: Path) -> None:
+    marked = tmp_path / "marked.ckpt"
+    with zipfile.ZipFile(good) as old, zipfile.ZipFile(marked, "w") as new:
+        for entry in old.infolist():
+            entry.external_attr |= 0x10 * entry.filename.endswith("/data/3")
+            new.writestr(entry, old.read(entry.filename))
+    refused(marked, r"entry '\S+/data/3' is marked as a folder; expected files only")
+
+
 def test_two_entries_of_one_name_are_refused(good: Path, tmp_path: Path) -> None:
     twice = tmp_path / "twice.ckpt"
     with zipfile.ZipFile(good) as old, zipfile.ZipFile(twice, "w") as new:

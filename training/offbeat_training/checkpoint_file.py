@@ -17,6 +17,7 @@ from offbeat_training.whole_file import whole_file
 
 MAX_PICKLE_BYTES = 16 * 2**20
 MAX_ENTRIES = 10_000
+_DOS_FOLDER = 0x10
 # What a dict of plain values and float32 or int64 tensors needs, and nothing else: torch itself allows more,
 # among it `bytearray(n)`, which takes any amount of memory.
 _ITEM_SIZES = {("torch", "FloatStorage"): 4, ("torch", "LongStorage"): 8}
@@ -88,6 +89,10 @@ def _inspect(file: BinaryIO) -> None:
             raise CheckpointError(
                 f"it unpacks to {declared} bytes from {n_file_bytes}; expected stored, uncompressed entries"
             )
+        # torch reads nothing for what is marked as a folder, and takes the memory as it finds it.
+        folders = [name for name, entry in entries.items() if entry.external_attr & _DOS_FOLDER or entry.is_dir()]
+        if folders:
+            raise CheckpointError(f"entry {folders[0]!r} is marked as a folder; expected files only")
         # torch itself believes every byte of a tensor.
         damaged = archive.testzip()
         if damaged is not None:
