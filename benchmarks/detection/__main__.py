@@ -24,7 +24,7 @@ from benchmarks.detection.summary import summarise
 from benchmarks.detection.table import markdown
 from benchmarks.detection.trial import Trial
 from offbeat.errors import OffbeatError
-from tests.training.acceptance import SHARED_DATA
+from tests.training.datasets.shared import SHARED_DATA
 
 
 def main() -> None:

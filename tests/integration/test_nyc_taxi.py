@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import Run, Serve
-from tests.training.acceptance import NYC_TAXI_TRAINING_ROWS, NYC_TAXI_VUS_WINDOW, SHARED_DATA
+from tests.training.acceptance import NYC_TAXI_TRAINING_ROWS, NYC_TAXI_VUS_WINDOW
+from tests.training.datasets.shared import SHARED_DATA
 
 SERIES = "realKnownCause/nyc_taxi.csv"
 NAB = SHARED_DATA / "nab"

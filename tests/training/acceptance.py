@@ -8,9 +8,7 @@ prints what each seed reaches, and the means.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -23,9 +21,7 @@ from offbeat_training import Checkpoint, TrainingConfig
 from offbeat_training.evaluation import DetectionQuality, LabelSelection, measure, read_labels
 from offbeat_training.fit import fit
 from offbeat_training.reconstruction_error import window_errors
-
-_NEIGHBOUR = Path(__file__).parents[2].parent / "shared" / "data"
-SHARED_DATA = Path(os.environ.get("OFFBEAT_SHARED_DATA", _NEIGHBOUR))
+from tests.training.datasets.shared import SHARED_DATA
 
 # Chosen by the ROC-AUC of held-out normal beats against the labelled abnormal beats of the training part, three splits.
 ECG5000 = TrainingConfig(hidden_size=32, lr=3e-3, batch_size=16, grad_clip=1.0, epochs=300, patience=100, device="cpu")

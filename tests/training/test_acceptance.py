@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.training.acceptance import SHARED_DATA, ecg5000_roc_auc
+from tests.training.acceptance import ecg5000_roc_auc
+from tests.training.datasets.shared import SHARED_DATA
 
 REPOSITORY = Path(__file__).parents[2]
 
