@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+#include "offbeat/result.h"
+
+namespace offbeat {
+
+/// How the weights are kept in memory and multiplied. `stored` takes what the file holds.
+enum class Precision { stored, float32, float16, bfloat16, int8 };
+
+struct SessionOptions {
+    /// Instruction set by name ("baseline", "avx2", "avx512", "neon"); empty takes the best that this CPU has.
+    std::string_view isa{};
+    Precision precision = Precision::stored;
+    /// Threads that split a large batch, the caller's included.
+    std::size_t n_threads = 1;
+};
+
+/// Where outputs go, row-major, as docs/format.md names them; null is not wanted, and costs nothing.
+struct Outputs {
+    float* reconstruction_error = nullptr;  ///< [n]
+    float* anomaly_score = nullptr;         ///< [n]
+    bool* is_anomaly = nullptr;             ///< [n]
+    float* feature_error = nullptr;         ///< [n, feature]
+    float* step_error = nullptr;            ///< [n, step]
+    float* reconstruction = nullptr;        ///< [n, step, feature] or [n, feature], raw units
+    float* error_std = nullptr;             ///< [n]
+    float* class_probability = nullptr;     ///< [n, class]
+    float* forecast = nullptr;              ///< [n, step, feature], raw units
+};
+
+enum class Status {
+    ok,
+    wrong_time,           ///< a number of steps that this model does not score
+    missing_output,       ///< an output was asked for that this model does not have
+    workspace_too_small,  ///< the workspace was made for fewer steps, or for another session
+};
+
+/// What a model gives and takes, for whoever allocates.
+struct ModelShape {
+    std::size_t n_features;
+    bool has_time;
+    bool is_time_dynamic;
+    std::size_t n_steps;  ///< where time is fixed, else 0
+    std::size_t n_classes;
+    bool has_error_std;
+    bool has_forecast;
+    float threshold;
+};
+
+/// Scratch memory of one thread that scores: made once, used again for every call.
+class Workspace {
+public:
+    Workspace(Workspace&&) noexcept;
+    Workspace& operator=(Workspace&&) noexcept;
+    ~Workspace();
+
+private:
+    friend class Session;
+    struct Content;
+    explicit Workspace(std::unique_ptr<Content> content) noexcept;
+    std::unique_ptr<Content> content_;
+};
+
+/// A loaded scorer. Immutable: any number of threads may score at once, each with a workspace of its own.
+class Session {
+public:
+    /// Loads `model.safetensors`: everything in it is validated, weights are packed for the instruction set.
+    static Result<Session> load(const char* path, const SessionOptions& options = {});
+
+    Session(Session&&) noexcept;
+    Session& operator=(Session&&) noexcept;
+    ~Session();
+
+    /// Scratch memory for windows of up to `max_time` steps (any value for tables).
+    [[nodiscard]] Result<Workspace> workspace(std::size_t max_time) const;
+
+    /// Scores `n` windows [n, time, feature] in raw units (time 1 for tables). Allocates nothing, locks nothing.
+    Status score(const float* windows, std::size_t n, std::size_t time, const Outputs& outputs, Workspace& workspace) const noexcept;
+
+    [[nodiscard]] const ModelShape& shape() const noexcept;
+    /// Steps of `reconstruction` and `step_error` for windows of `time` steps.
+    [[nodiscard]] std::size_t n_output_steps(std::size_t time) const noexcept;
+    [[nodiscard]] std::string_view isa() const noexcept;
+    [[nodiscard]] Precision precision() const noexcept;
+
+private:
+    struct Content;
+    explicit Session(std::unique_ptr<Content> content) noexcept;
+    std::unique_ptr<Content> content_;
+};
+
+}  // namespace offbeat
