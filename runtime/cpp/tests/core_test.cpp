@@ -1,23 +1,16 @@
 // Exits 1 and says why where the version or the CPU features are not what this machine should report.
-#include <cstdio>
 #include <fstream>
 #include <sstream>
 #include <string>
 #include <utility>
 
+#include "expect.h"
 #include "offbeat/cpu_features.h"
 #include "offbeat/version.h"
 
+using offbeat_test::expect;
+
 namespace {
-
-int failures = 0;
-
-void expect(bool condition, const std::string& what) {
-  if (!condition) {
-    std::fprintf(stderr, "failed: %s\n", what.c_str());
-    ++failures;
-  }
-}
 
 // The words of the first "flags" line of /proc/cpuinfo, with a blank at both ends; empty where there is none.
 std::string kernel_flags() {
@@ -49,5 +42,5 @@ int main() {
 #elif defined(__aarch64__)
   expect(features.neon && !features.avx2, "NEON and nothing of x86-64 on AArch64");
 #endif
-  return failures == 0 ? 0 : 1;
+  return offbeat_test::exit_code();
 }

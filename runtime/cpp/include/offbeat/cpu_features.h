@@ -1,5 +1,7 @@
 #pragma once
 
+#include "offbeat/export.h"
+
 namespace offbeat {
 
 /// What this processor, and the operating system it runs, let a kernel use.
@@ -20,6 +22,6 @@ struct CpuFeatures {
 };
 
 /// Asks the processor. Cheap enough to call once per load, and the same answer every time.
-CpuFeatures cpu_features() noexcept;
+OFFBEAT_API CpuFeatures cpu_features() noexcept;
 
 }  // namespace offbeat

@@ -2,9 +2,11 @@
 
 #include <string_view>
 
+#include "offbeat/export.h"
+
 namespace offbeat {
 
 /// The version of this library, "major.minor.patch". It is also the version of the Python distribution.
-std::string_view version() noexcept;
+OFFBEAT_API std::string_view version() noexcept;
 
 }  // namespace offbeat
