@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property, partial
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +35,7 @@ class AsyncClient:
         self._target = target
         require(timeout_s > 0, "timeout_s", timeout_s, "a positive number of seconds")
         self._timeout_s = timeout_s
+        self._is_closed = False
 
     # Made when first used, because grpc.aio binds a channel to the running loop.
     @cached_property
@@ -55,7 +57,7 @@ class AsyncClient:
     ) -> ScoreResult:
         """Scores windows; see `Client.score`."""
         request = request_of(windows, model=model, version=version, outputs=outputs)
-        with translated(self._target):
+        with self._translated():
             call = self._stub.Score(request, timeout=self._timeout_s if timeout_s is None else timeout_s)
             response = await call
             return result_of(response, backend_of(await call.trailing_metadata()))
@@ -74,9 +76,10 @@ class AsyncClient:
         build = partial(request_of, model=model, version=version, outputs=outputs)
         backend = (await self._get_model(model, version)).model.backend
         feed, replies = AsyncRequestFeed(windows, build, max_in_flight), ReplySequence(backend, self._target)
-        call = self._stub.ScoreStream(feed.requests(), timeout=timeout_s)
+        with self._translated():
+            call = self._stub.ScoreStream(feed.requests(), timeout=timeout_s)
         try:
-            with translated(self._target):
+            with self._translated():
                 async for message in call:
                     for result in replies.accept(message):
                         yield result
@@ -88,7 +91,7 @@ class AsyncClient:
 
     async def list_models(self) -> list[ModelSummary]:
         """Every model and version being served."""
-        with translated(self._target):
+        with self._translated():
             return summaries_of(await self._stub.ListModels(ListModelsRequest(), timeout=self._timeout_s))
 
     async def get_model(self, name: str, version: int | None = None) -> Manifest:
@@ -100,12 +103,14 @@ class AsyncClient:
         stub = health_pb2_grpc.HealthStub(self._channel)
         try:
             reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=self._timeout_s)
-        except grpc.RpcError:
+        # A closed channel is grpc's UsageError.
+        except (grpc.RpcError, grpc.aio.UsageError):
             return False
         return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
     async def close(self) -> None:
-        """Ends the connection, and the calls on it."""
+        """Ends the connection, and the calls on it; they and all later ones raise RequestCancelledError."""
+        self._is_closed = True
         await self._channel.close()
 
     async def __aenter__(self) -> Self:
@@ -118,6 +123,9 @@ class AsyncClient:
 
     async def _get_model(self, name: str, version: int | None) -> GetModelResponse:
         request = GetModelRequest(name=name, version=version_number(version))
-        with translated(self._target):
+        with self._translated():
             response: GetModelResponse = await self._stub.GetModel(request, timeout=self._timeout_s)
         return response
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self._target, lambda: self._is_closed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
@@ -50,11 +51,33 @@ def error_of_number(code: int, details: str, target: str) -> OffbeatError:
 
 
 @contextmanager
-def translated(target: str) -> Iterator[None]:
-    """Lets no grpc.RpcError out: raises the OffbeatError that its status stands for."""
+def translated(target: str, is_closed: Callable[[], bool]) -> Iterator[None]:
+    """Lets no exception of grpc's out: raises the OffbeatError that its status stands for.
+
+    What fails because the client was closed, before the call or during it, is a RequestCancelledError that says so.
+    """
     try:
         yield
+    except OffbeatError:
+        raise
     except grpc.RpcError as error:
         # Every RpcError that grpc raises from a call is that call, too.
         call = cast(grpc.Call, error)
+        if call.code() is grpc.StatusCode.CANCELLED and is_closed():
+            raise _closed(target) from error
         raise error_of(call.code(), call.details(), target) from error
+    except (ValueError, grpc.aio.UsageError) as error:
+        # All that grpc itself raises for a closed channel.
+        if not is_closed():
+            raise
+        raise _closed(target) from error
+    except asyncio.CancelledError as error:
+        # grpc.aio cancels the calls of a channel that is closed, and whoever waits for them was not cancelled itself.
+        task = asyncio.current_task()
+        if not is_closed() or (task is not None and task.cancelling()):
+            raise
+        raise _closed(target) from error
+
+
+def _closed(target: str) -> RequestCancelledError:
+    return RequestCancelledError(f"{target}: this client is closed; expected an open one: make another")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
 from typing import Self
@@ -27,7 +28,8 @@ class Client:
     """Scores windows on a server at `target`, `host:port`. Connects when first used; safe to use from several threads.
 
     `timeout_s` bounds each call that sets no timeout of its own. Every method but `is_ready` raises UnavailableError
-    where nobody answers, DeadlineExceededError, and what the server refuses with, all subclasses of OffbeatError.
+    where nobody answers, DeadlineExceededError, RequestCancelledError once the client is closed, and what the server refuses with, all
+    subclasses of OffbeatError.
 
         with Client("127.0.0.1:8001") as client:
             client.score(windows, model="server-metrics").is_anomaly
@@ -37,8 +39,11 @@ class Client:
         self._target = target
         require(timeout_s > 0, "timeout_s", timeout_s, "a positive number of seconds")
         self._timeout_s = timeout_s
+        self._is_closed = False
         self._channel = grpc.insecure_channel(target, options=OPTIONS)
         self._stub = AnomalyScoringStub(self._channel)  # type: ignore[no-untyped-call]
+        # Not made when it is needed: on a channel that has been closed, grpc ends the process.
+        self._health = health_pb2_grpc.HealthStub(self._channel)
 
     def score(
         self,
@@ -54,7 +59,7 @@ class Client:
         `version` None asks for the newest. Raises InvalidWindowError, UnknownModelError, OverloadedError, BackendError.
         """
         request = request_of(windows, model=model, version=version, outputs=outputs)
-        with translated(self._target):
+        with self._translated():
             response, call = self._stub.Score.with_call(request, timeout=self._timeout(timeout_s))
         return result_of(response, backend_of(call.trailing_metadata()))
 
@@ -77,9 +82,10 @@ class Client:
         build = partial(request_of, model=model, version=version, outputs=outputs)
         backend = self._get_model(model, version).model.backend
         feed, replies = RequestFeed(windows, build, max_in_flight), ReplySequence(backend, self._target)
-        call = self._stub.ScoreStream(feed.requests(), timeout=timeout_s)
+        with self._translated():
+            call = self._stub.ScoreStream(feed.requests(), timeout=timeout_s)
         try:
-            with translated(self._target):
+            with self._translated():
                 for message in call:
                     for result in replies.accept(message):
                         yield result
@@ -92,7 +98,7 @@ class Client:
 
     def list_models(self) -> list[ModelSummary]:
         """Every model and version being served."""
-        with translated(self._target):
+        with self._translated():
             return summaries_of(self._stub.ListModels(ListModelsRequest(), timeout=self._timeout_s))
 
     def get_model(self, name: str, version: int | None = None) -> Manifest:
@@ -101,15 +107,16 @@ class Client:
 
     def is_ready(self) -> bool:
         """Whether the server answers, and has every model ready. Never raises."""
-        stub = health_pb2_grpc.HealthStub(self._channel)
         try:
-            reply = stub.Check(health_pb2.HealthCheckRequest(), timeout=self._timeout_s)
-        except grpc.RpcError:
+            reply = self._health.Check(health_pb2.HealthCheckRequest(), timeout=self._timeout_s)
+        # A closed channel is grpc's ValueError.
+        except (grpc.RpcError, ValueError):
             return False
         return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
     def close(self) -> None:
-        """Ends the connection, and the calls on it."""
+        """Ends the connection, and the calls on it; they and all later ones raise RequestCancelledError."""
+        self._is_closed = True
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -122,9 +129,12 @@ class Client:
 
     def _get_model(self, name: str, version: int | None) -> GetModelResponse:
         request = GetModelRequest(name=name, version=version_number(version))
-        with translated(self._target):
+        with self._translated():
             response: GetModelResponse = self._stub.GetModel(request, timeout=self._timeout_s)
         return response
 
     def _timeout(self, timeout_s: float | None) -> float:
         return self._timeout_s if timeout_s is None else timeout_s
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self._target, lambda: self._is_closed)
