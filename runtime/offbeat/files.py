@@ -1,12 +1,14 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and files that are read without trusting what is there."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 # What a file is called while it is being written: hidden, beside its place, and of this process.
 PARTIAL_FILES = ".*.part"
@@ -27,3 +29,21 @@ def replacing(path: Path, mode: str) -> Iterator[IO[Any]]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def open_regular(path: Path, *, follows_links: bool) -> BinaryIO:
+    """A regular file, opened for reading; never a device, or a pipe that would block until somebody writes to it.
+
+    Raises OSError, also for a symbolic link unless those are followed.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        descriptor = os.open(name, flags | os.O_NONBLOCK | (0 if follows_links else os.O_NOFOLLOW))
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(descriptor)
+            code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+            raise OSError(code, os.strerror(code) if stat.S_ISDIR(mode) else "not a regular file")
+        return descriptor
+
+    return open(path, "rb", opener=opener)

@@ -38,6 +38,7 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             raise BundleError(f"{where}: holds {sorted(arrays)}; expected {sorted(expected)}")
         for spec in (*manifest.inputs, *manifest.outputs):
             _check_array(arrays[spec.name], spec, arrays[WINDOW], where)
+        _check_length(arrays[WINDOW], manifest, where)
         _check_threshold(arrays, manifest, where)
         return cls(window=arrays.pop(WINDOW).astype(np.float32, copy=False), outputs=arrays)
 
@@ -109,6 +110,12 @@ def _check_array(array: NDArray[np.generic], spec: TensorSpec, window: NDArray[n
         )
     if array.dtype != np.bool_ and not np.isfinite(array).all():
         raise BundleError(f"{where}: {spec.name} holds NaN or infinity")
+
+
+def _check_length(window: NDArray[np.generic], manifest: Manifest, where: str) -> None:
+    """A series is cut into windows of the manifest's length: another one than was trained gives other scores."""
+    if manifest.window is not None and window.shape[1] != manifest.window.length:
+        raise BundleError(f"{where}: windows of {window.shape[1]} steps; the manifest says {manifest.window.length}")
 
 
 def _check_threshold(arrays: dict[str, NDArray[np.generic]], manifest: Manifest, where: str) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import stat
 from pathlib import Path
 
 from offbeat.bundle.golden import Golden
 from offbeat.bundle.manifest import MAX_MANIFEST_BYTES, Manifest
 from offbeat.errors import BundleError
+from offbeat.files import open_regular
 
 MANIFEST = "manifest.json"
 MODEL_ONNX = "model.onnx"
@@ -74,9 +73,9 @@ class ModelVersion:
 
 
 def _read(path: Path, max_bytes: int, expected_bytes: int | None = None) -> bytes:
-    """Reads a file of bounded, and where known of exact, size."""
+    """Reads a file of bounded, and where known of exact, size; never through a link, which may lead anywhere."""
     try:
-        with open(path, "rb", opener=_open_regular) as file:
+        with open_regular(path, follows_links=False) as file:
             n_bytes = os.fstat(file.fileno()).st_size
             if expected_bytes is not None and n_bytes != expected_bytes:
                 raise BundleError(f"{path}: {n_bytes:,} bytes; {MANIFEST} says {expected_bytes:,}")
@@ -88,12 +87,3 @@ def _read(path: Path, max_bytes: int, expected_bytes: int | None = None) -> byte
     if len(content) != n_bytes:
         raise BundleError(f"{path}: changed while it was read")
     return content
-
-
-def _open_regular(path: str, flags: int) -> int:
-    """Opens a regular file; never a link, a device, or a pipe that would block."""
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file")
-    return descriptor

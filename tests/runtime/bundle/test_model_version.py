@@ -47,6 +47,7 @@ def test_the_manifest_survives_a_round_trip() -> None:
     assert type(manifest).from_json(manifest.to_json(), "here") == manifest
 
 
+RECALIBRATION = {"from_version": 1, "source": None, "recalibrated_at": "2026-01-01", "offbeat_version": "0.1.0"}
 BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("schema_version", 2, "schema_version"),
     ("schema_version", ..., "schema_version"),
@@ -77,10 +78,13 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("window.is_time_dynamic", False, "inputs"),
     ("window.min_length", 0, "min_length"),
     ("normalisation.mean", [0.0], "normalisation.mean"),
+    ("normalisation.mean", [0.1, 0.0], "normalisation.mean"),
     ("normalisation.scale", [1.0, 0.0], "normalisation.scale"),
     ("normalisation.scale", [1.0, -1.0], "normalisation.scale"),
     ("threshold.value", 0, "threshold"),
     ("threshold.value", -1.0, "threshold"),
+    ("threshold.value", 1.1, "exactly the graph's number"),
+    ("threshold.value", 10**400, "threshold"),
     ("threshold.method", "magic", "method"),
     ("threshold.percentile", 95.0, "percentile"),
     ("threshold.n_windows", -1, "n_windows"),
@@ -99,6 +103,12 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("training.trained_at", 0, "trained_at"),
     ("training.torch_version", 2, "torch_version"),
     ("training.offbeat_version", 2, "offbeat_version"),
+    ("recalibration", 1, "recalibration"),
+    ("recalibration", {"from_version": 1}, "recalibration"),
+    ("recalibration", RECALIBRATION | {"from_version": 0}, "from_version"),
+    ("recalibration", RECALIBRATION | {"source": "a.csv"}, "source"),
+    ("recalibration", RECALIBRATION | {"recalibrated_at": None}, "recalibrated_at"),
+    ("recalibration", RECALIBRATION | {"offbeat_version": 1}, "offbeat_version"),
     ("metrics", {"auc": "high"}, "metrics"),
     ("opset", -1, "opset"),
     ("parity.bound", 0.0, "bound"),
@@ -141,12 +151,38 @@ def test_every_field_of_the_manifest_has_a_bad_value_above() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"schema_version": 1e999}']
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"schema_version": 1e999}',
+        b'{"schema_version": ' + b"9" * 5000 + b"}",
+        b'{"version": ' + b"9" * 30 + b"}",
+        b"\0" * 100,
+    ],
 )
 def test_a_manifest_that_is_no_manifest_is_refused(folder: Path, content: bytes) -> None:
     (folder / "manifest.json").write_bytes(content)
     with pytest.raises(BundleError, match=r"manifest\.json"):
         ModelVersion.open(folder)
+
+
+def test_a_key_that_is_there_twice_is_refused_since_readers_would_differ_on_it(folder: Path) -> None:
+    manifest = folder / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"threshold": {', '"threshold": {"value": 9.0,', 1))
+    with pytest.raises(BundleError, match=r"manifest\.json: key is 'value'; expected each key once"):
+        ModelVersion.open(folder)
+
+
+def test_a_window_of_another_length_than_the_golden_ones_is_refused(folder: Path) -> None:
+    edit_manifest(folder, "window.length", 7)
+    with pytest.raises(BundleError, match=r"golden\.npz: windows of 6 steps; the manifest says 7"):
+        load(folder)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "model.onnx", "golden.npz"])

@@ -1,0 +1,113 @@
+"""What a variant of lower precision is, where it comes from, and what was measured of it beside its float32 model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from offbeat.bundle.record import Record, Size
+from offbeat.errors import require
+from offbeat.provenance import Count, DataSource, Digest
+
+# How weights are stored; and in what the products of the ONNX file are computed.
+WeightPrecision = Literal["fp16", "bf16", "int8"]
+Arithmetic = Literal["float32", "int8-dynamic", "int8-static"]
+
+Figure = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Duration = Annotated[float, Meta(gt=0)]
+Correlation = Annotated[float, Meta(ge=-1, le=1)]
+
+
+class PrecisionSource(Record, frozen=True):
+    """The float32 version that a variant was made of; the digest is that of its `model.safetensors`."""
+
+    name: str
+    version: Size
+    weights_sha256: Digest
+
+
+class PrecisionSize(Record, frozen=True):
+    """Bytes of `model.onnx` and `model.safetensors` together."""
+
+    n_bytes: Size
+    fp32_n_bytes: Size
+
+
+class PrecisionLatency(Record, frozen=True):
+    """Median microseconds of one call beside float32's, taken in turns; `ratio` is the median of each turn's ratio."""
+
+    batch: Size
+    median_us: Duration
+    fp32_median_us: Duration
+    ratio: Duration
+
+
+class PrecisionError(Record, frozen=True):
+    """|error − float32's error| over what was judged, absolute and as a share of float32's."""
+
+    max_absolute: Figure
+    mean_absolute: Figure
+    max_relative: Figure
+    mean_relative: Figure
+
+
+class PrecisionQuality(Record, frozen=True):
+    """What detection loses. `data` is labelled data; None for anomalies planted in validation windows.
+
+    `n` rows, windows or samples were judged, as `unit` says. `vus_pr` is there for rows, which have an order in time.
+    `max_loss` is the largest loss of ROC-AUC that was allowed.
+    """
+
+    data: DataSource | None
+    unit: Literal["row", "window", "sample"]
+    n: Size
+    n_anomalous: Count
+    decision_agreement: Share
+    rank_correlation: Correlation
+    roc_auc: Share
+    fp32_roc_auc: Share
+    vus_pr: Share | None
+    fp32_vus_pr: Share | None
+    max_loss: Share
+
+    def __post_init__(self) -> None:
+        require(self.n_anomalous <= self.n, "n_anomalous", self.n_anomalous, f"at most n, {self.n}")
+        has_vus_pr = self.unit == "row"
+        for field in ("vus_pr", "fp32_vus_pr"):
+            value = getattr(self, field)
+            expected = "a share for rows" if has_vus_pr else f"null for {self.unit}s, which have no order in time"
+            require((value is not None) == has_vus_pr, field, value, expected)
+
+    @property
+    def roc_auc_loss(self) -> float:
+        """How much ROC-AUC is lost; negative where it grew."""
+        return self.fp32_roc_auc - self.roc_auc
+
+
+class Precision(Record, frozen=True):
+    """A variant: `weights` are stored so, and `model.onnx` multiplies so. docs/precision.md says how each figure is taken."""
+
+    weights: WeightPrecision
+    arithmetic: Arithmetic
+    source: PrecisionSource
+    size: PrecisionSize
+    latency: tuple[PrecisionLatency, ...]
+    error: PrecisionError
+    quality: PrecisionQuality
+
+    def __post_init__(self) -> None:
+        require(
+            self.arithmetic == "float32" or self.weights == "int8",
+            "precision.arithmetic",
+            self.arithmetic,
+            f"float32 for weights in {self.weights}",
+        )
+        batches = [figures.batch for figures in self.latency]
+        require(
+            bool(batches) and len(set(batches)) == len(batches),
+            "precision.latency",
+            batches,
+            "at least one batch size, each once",
+        )
