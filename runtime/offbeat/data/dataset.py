@@ -56,5 +56,5 @@ def _reject_missing(dataset: Dataset) -> None:
         row, *_, feature = (int(index) for index in np.argwhere(is_bad)[0])
         raise DataError(
             f"{dataset.name}: {int(is_bad.sum())} missing or non-finite value(s), "
-            f"the first in row {row + 1}, column {dataset.feature_names[feature]!r}; expected finite numbers"
+            f"the first in row {row}, column {dataset.feature_names[feature]!r}; expected finite numbers"
         )

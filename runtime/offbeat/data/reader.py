@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from offbeat.data.column_selection import ColumnSelection
 from offbeat.data.dataset import Dataset
-from offbeat.data.missing import MissingPolicy, fill_missing
+from offbeat.data.missing import fill_missing
 from offbeat.data.npz_archive import read_npz, read_npz_words
+from offbeat.data.place import place_of
 from offbeat.data.table import Columns, Table, is_parquet, read_csv, read_parquet, read_words
 from offbeat.errors import DataError
 from offbeat.result import BoolArray, FloatArray
@@ -30,13 +31,13 @@ def read_dataset(path: str | os.PathLike[str], selection: ColumnSelection | None
     """
     file, selection = _existing(path), selection or ColumnSelection()
     table = read_npz(file, selection) if file.suffix == ".npz" else _read_columns(file, selection)
-    values, n_filled = _filled(file, table, selection.missing)
+    values, n_filled = _filled(file, table, selection)
     return Dataset(
         name=file.name,
         values=values,
         feature_names=table.feature_names,
         timestamps=table.timestamps,
-        labels=None if table.labels is None else _is_anomalous(file, table.labels, selection.normal_label),
+        labels=None if table.labels is None else _is_anomalous(file, table.labels, selection),
         sha256=file_sha256(file),
         n_filled=n_filled,
     )
@@ -49,7 +50,7 @@ def read_labels(path: str | os.PathLike[str], selection: ColumnSelection) -> Boo
     """
     file, name = _existing(path), selection.label_column
     words = read_npz_words(file, name) if file.suffix == ".npz" else read_words(file, name, selection.delimiter)
-    return _is_anomalous(file, words, selection.normal_label)
+    return _is_anomalous(file, words, selection)
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
@@ -76,27 +77,37 @@ def _read_columns(file: Path, selection: ColumnSelection) -> Table:
     return msgspec.structs.replace(table, values=table.values[:, :, None], feature_names=_WINDOW_FEATURE)
 
 
-def _filled(file: Path, table: Table, policy: MissingPolicy) -> tuple[FloatArray, int]:
-    values, n_filled = fill_missing(table.values, policy)
-    left = np.isnan(values)
+def _filled(file: Path, table: Table, selection: ColumnSelection) -> tuple[FloatArray, int]:
+    values, n_filled = fill_missing(table.values, selection.missing)
+    left, infinite = np.isnan(values), np.isinf(values)
     if left.any():
-        *place, feature = (int(index) for index in np.argwhere(left)[0])
-        where = f"row {place[0] + 1}" if len(place) == 1 else f"window {place[0] + 1}, step {place[1] + 1}"
-        needed = "numbers, or a policy for gaps: --missing" if policy == "reject" else f"one before it, for {policy}"
-        raise DataError(
-            f"{file}: {int(left.sum()):,} missing value(s), the first in {where}, "
-            f"column {table.feature_names[feature]!r}; expected {needed}"
-        )
+        is_refused = selection.missing == "reject"
+        gaps = f"one before it, for {selection.missing}"
+        needed = "numbers, or a policy for gaps: --missing" if is_refused else gaps
+        raise DataError(f"{file}: {_first(file, table, left, 'missing', selection)}; expected {needed}")
+    if infinite.any():
+        found = _first(file, table, infinite, "infinite", selection)
+        raise DataError(f"{file}: {found}; expected finite numbers within float32")
     return values, n_filled
 
 
-def _is_anomalous(file: Path, labels: NDArray[np.str_], normal_label: str) -> BoolArray:
+def _first(file: Path, table: Table, is_bad: BoolArray, word: str, selection: ColumnSelection) -> str:
+    first, *step, feature = (int(index) for index in np.argwhere(is_bad)[0])
+    where = place_of(file, first, selection.delimiter, noun="window" if step else "row")
+    steps = "".join(f", step {each}" for each in step)
+    return (
+        f"{int(is_bad.sum()):,} {word} value(s), the first in {where}{steps}, column {table.feature_names[feature]!r}"
+    )
+
+
+def _is_anomalous(file: Path, labels: NDArray[np.str_], selection: ColumnSelection) -> BoolArray:
     """True where a label is not the normal one; numbers are compared as numbers, so that 1, 1.0 and True agree."""
     distinct, first_rows, positions = np.unique(labels, return_index=True, return_inverse=True)
     for label, row in zip(distinct.tolist(), first_rows.tolist(), strict=True):
         if label.lower() in ("", "nan", "nat", "none"):
-            raise DataError(f"{file}: row {row + 1} has no label; expected one in every row")
-    normal = _canonical(normal_label)
+            where = place_of(file, row, selection.delimiter)
+            raise DataError(f"{file}: {where} has no label; expected one in every row")
+    normal = _canonical(selection.normal_label)
     return np.array([_canonical(str(label)) != normal for label in distinct], dtype=np.bool_)[positions]
 
 

@@ -17,7 +17,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
     """Steps between the time stamps of consecutive rows; `median_step` and `largest_gap` in `unit`, `s` or none.
 
     `median_step` is over the steps forward in time. `n_gaps` counts steps longer than 1.5 times that, `largest_gap` is
-    the longest of them (0 without any) and `largest_gap_row` the row before it, from 1. `n_uneven` counts the other steps
+    the longest of them (0 without any) and `largest_gap_row` the row before it, from 0. `n_uneven` counts the other steps
     that are off the median by more than 1 %. `n_duplicates` counts rows whose time an earlier row has too,
     `n_out_of_order` rows earlier than the row before.
     """
@@ -72,7 +72,7 @@ def describe_sampling(timestamps: NDArray[np.str_]) -> Sampling:
         median_step=median,
         n_gaps=int(is_gap.sum()),
         largest_gap=float(steps.max()) if is_gap.any() else 0.0,
-        largest_gap_row=int(steps.argmax()) + 1 if is_gap.any() else None,
+        largest_gap_row=int(steps.argmax()) if is_gap.any() else None,
         n_uneven=int(is_uneven.sum()),
         n_duplicates=len(times) - len(np.unique(times)),
         n_out_of_order=int((steps < 0).sum()),

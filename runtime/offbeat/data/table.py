@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offbeat.data.csv_head import CsvHead, is_number, read_head
+from offbeat.data.place import place_of
 from offbeat.errors import DataError, MissingExtraError
 from offbeat.result import FloatArray
 
@@ -59,12 +60,17 @@ def _typed_csv(file: Path, head: CsvHead, types: dict[str, str]) -> Any:
             convert_options=csv.ConvertOptions(include_columns=list(types), column_types=types),
         )
     except _pyarrow("").ArrowException as error:
-        raise DataError(f"{file}: {_with_names(str(error), head.names)}") from error
+        raise DataError(f"{file}: {_in_words_of_the_file(str(error), file, head)}") from error
 
 
-def _with_names(message: str, names: list[str]) -> str:
-    """pyarrow counts columns; whoever reads the message knows them by name, and may leave out those of words."""
-    message = re.sub(r"CSV column #(\d+)", lambda found: f"column {names[int(found[1])]!r}", message)
+def _in_words_of_the_file(message: str, file: Path, head: CsvHead) -> str:
+    """pyarrow counts columns, and lines without the empty ones; whoever reads the message knows the columns by name, and
+    may leave out those of words.
+    """
+    message = re.sub(r"In CSV column #(\d+)", lambda found: f"column {head.names[int(found[1])]!r}", message)
+    message = re.sub(
+        r"Row #(\d+)", lambda found: place_of(file, int(found[1]) - 1 - head.has_header, head.delimiter), message
+    )
     return (
         f"{message}; expected a number, or other columns chosen by name" if "conversion error" in message else message
     )

@@ -60,10 +60,10 @@ def _one_by_one(timestamps: NDArray[np.str_]) -> NDArray[np.datetime64]:
         try:
             time = datetime.fromisoformat(text)
         except ValueError as error:
-            raise DataError(f"row {row + 1}: time stamp {text!r}; {_EXPECTED}") from error
+            raise DataError(f"row {row}: time stamp {text!r}; {_EXPECTED}") from error
         has_zone = time.tzinfo is not None
         first_zone = has_zone if row == 0 else first_zone
         if has_zone != first_zone:
-            raise DataError(f"row {row + 1}: time stamp {text!r}, the first {str(timestamps[0])!r}; {_EXPECTED}")
+            raise DataError(f"row {row}: time stamp {text!r}, the first {str(timestamps[0])!r}; {_EXPECTED}")
         times[row] = time.astimezone(UTC).replace(tzinfo=None) if has_zone else time
     return times

@@ -78,7 +78,7 @@ def test_a_csv_is_filled_as_told_and_says_how_much(tmp_path: Path) -> None:
     np.testing.assert_array_equal(dataset.values, [[1, 2], [2, 3], [3, 4], [4, 5]])
     assert dataset.n_filled == 3
     assert data_notes(dataset) == ("t.csv: 3 of 8 values were missing and filled",)
-    with pytest.raises(DataError, match="row 2, column 'a'"):
+    with pytest.raises(DataError, match=r"line 3 \(row 1\), column 'a'"):
         read_dataset(file)
 
 
@@ -91,7 +91,7 @@ def test_an_npz_array_is_filled_as_told(tmp_path: Path) -> None:
 def test_a_leading_gap_is_refused_with_its_place_and_the_policy(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n1,\n2,\n3,4\n")
     with pytest.raises(
-        DataError, match=r"t\.csv: 2 missing .* row 1, column 'b'; expected one before it, for forward-fill"
+        DataError, match=r"t\.csv: 2 missing .* line 2 \(row 0\), column 'b'; expected one before it, for forward-fill"
     ):
         read_dataset(tmp_path / "t.csv", ColumnSelection(missing="forward-fill"))
 
@@ -99,15 +99,15 @@ def test_a_leading_gap_is_refused_with_its_place_and_the_policy(tmp_path: Path) 
 def test_a_gap_at_the_start_of_a_window_is_refused_with_window_and_step(tmp_path: Path) -> None:
     np.savez(tmp_path / "t.npz", x=np.array([[1.0, 2, 3], [1, NAN, 3], [NAN, NAN, 3]]))
     selection = ColumnSelection(layout="windows", missing="interpolate")
-    with pytest.raises(DataError, match=r"2 missing .* window 3, step 1, column 'value'; expected one before it"):
+    with pytest.raises(DataError, match=r"2 missing .* window 2, step 0, column 'value'; expected one before it"):
         read_dataset(tmp_path / "t.npz", selection)
-    with pytest.raises(DataError, match=r"3 missing .* window 2, step 2, .* a policy for gaps: --missing"):
+    with pytest.raises(DataError, match=r"3 missing .* window 1, step 1, .* a policy for gaps: --missing"):
         read_dataset(tmp_path / "t.npz", ColumnSelection(layout="windows"))
 
 
 def test_infinity_is_refused_under_every_policy(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a\n1\ninf\n")
-    with pytest.raises(DataError, match="row 2, column 'a'"):
+    with pytest.raises(DataError, match=r"line 3 \(row 1\), column 'a'"):
         read_dataset(tmp_path / "t.csv", ColumnSelection(missing="forward-fill"))
 
 
@@ -121,7 +121,7 @@ def test_a_policy_nobody_knows_is_refused() -> None:
 @pytest.mark.parametrize("label", ["", "nan"])
 def test_a_row_without_a_label_is_refused_and_never_called_an_anomaly(tmp_path: Path, label: str) -> None:
     (tmp_path / "t.csv").write_text(f"a,label\n1,0\n2,{label}\n")
-    with pytest.raises(DataError, match="row 2 has no label"):
+    with pytest.raises(DataError, match=r"line 3 \(row 1\) has no label"):
         read_dataset(tmp_path / "t.csv", ColumnSelection(label_column="label"))
 
 

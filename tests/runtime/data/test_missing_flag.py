@@ -47,7 +47,7 @@ def test_what_was_filled_and_how_it_was_sampled_stand_on_stderr_in_a_line_each(t
     (tmp_path / "data.csv").write_text(GAPS)
     notes = score(tmp_path / "data.csv", model, "--missing", "interpolate").stderr.splitlines()
     assert notes[0] == "data.csv: 1 of 38 values were missing and filled"
-    assert notes[1] == "data.csv: irregular sampling: median step 60 s, 1 gap, the largest 120 s after row 12"
+    assert notes[1] == "data.csv: irregular sampling: median step 60 s, 1 gap, the largest 120 s after row 11"
 
 
 def test_regular_and_complete_data_are_scored_without_a_note(tmp_path: Path, model: Path) -> None:

@@ -73,10 +73,10 @@ def test_quotes_and_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Pat
     [
         ("a,b\n1,2\n", ColumnSelection(features=("c",)), "no column 'c'; it has a, b"),
         ("a,b\n1,2\n", ColumnSelection(label_column="anomaly"), "no column 'anomaly'"),
-        ("a,b\n1,\n", ColumnSelection(), "row 1, column 'b'"),
-        ("a\n1\n2\nnan\n", ColumnSelection(), "row 3, column 'a'"),
-        ("a\n1\ninf\n", ColumnSelection(), "row 2, column 'a'"),
-        ("a\n1\n1e300\n", ColumnSelection(), "row 2, column 'a'"),
+        ("a,b\n1,\n", ColumnSelection(), r"line 2 \(row 0\), column 'b'"),
+        ("a\n1\n2\nnan\n", ColumnSelection(), r"line 4 \(row 2\), column 'a'"),
+        ("a\n1\ninf\n", ColumnSelection(), r"line 3 \(row 1\), column 'a'"),
+        ("a\n1\n1e300\n", ColumnSelection(), r"line 3 \(row 1\), column 'a'"),
         ("a,b\n1,hello\n", ColumnSelection(), "hello"),
         ("a,b\n1,2\n3\n", ColumnSelection(), "Expected 2 columns, got 1"),
         ("a,b\n", ColumnSelection(), r"shape \(0, 2\)"),
@@ -98,7 +98,7 @@ def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, selection: Colu
         ("a,b\n1,2\n".encode("utf-16"), "UTF-8"),
         (b"\na,b\n1,2\n", "first line is blank"),
         (b",cpu\n0,1\n1,2\n", "a column without a name"),
-        (b'a,b\n"1,464.0",2\n', r"column 'a': Row #2: CSV conversion error"),
+        (b'a,b\n"1,464.0",2\n', r"column 'a': line 2 \(row 0\): CSV conversion error"),
     ],
 )
 def test_a_file_that_is_not_what_it_seems_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

@@ -23,8 +23,8 @@ def test_even_steps_are_regular() -> None:
 
 def test_gaps_are_counted_and_the_largest_is_placed() -> None:
     sampling = describe_sampling(at_seconds(0, 1, 2, 4, 5, 6, 23, 24))
-    assert (sampling.n_gaps, sampling.largest_gap, sampling.largest_gap_row) == (2, 17, 6)
-    assert "2 gaps, the largest 17 s after row 6" in sampling.summary()
+    assert (sampling.n_gaps, sampling.largest_gap, sampling.largest_gap_row) == (2, 17, 5)
+    assert "2 gaps, the largest 17 s after row 5" in sampling.summary()
 
 
 def test_duplicates_and_rows_out_of_order_are_counted() -> None:
@@ -57,7 +57,7 @@ def test_times_in_utc_are_read_like_times_without_a_zone() -> None:
 def test_plain_numbers_have_no_unit() -> None:
     sampling = describe_sampling(np.array(["0", "0.5", "1.0", "7"]))
     assert (sampling.unit, sampling.n_gaps) == ("", 1)
-    assert sampling.summary() == "median step 0.5, 1 gap, the largest 6 after row 3"
+    assert sampling.summary() == "median step 0.5, 1 gap, the largest 6 after row 2"
 
 
 @pytest.mark.parametrize("n_rows", [0, 1])
@@ -73,11 +73,11 @@ def test_one_time_for_all_rows_is_all_duplicates() -> None:
 @pytest.mark.parametrize(
     ("timestamps", "row"),
     [
-        (["2024-01-01", "yesterday"], 2),
-        (["2024-01-01", ""], 2),
-        (["1", "2", "nan"], 1),
-        (["2024-01-01T00:00", "2024-01-01T00:01Z"], 2),
-        (["2024-01-01T00:00Z", "2024-01-01T00:01"], 2),
+        (["2024-01-01", "yesterday"], 1),
+        (["2024-01-01", ""], 1),
+        (["1", "2", "nan"], 0),
+        (["2024-01-01T00:00", "2024-01-01T00:01Z"], 1),
+        (["2024-01-01T00:00Z", "2024-01-01T00:01"], 1),
     ],
 )
 def test_a_time_stamp_that_is_none_is_named(timestamps: list[str], row: int) -> None:
@@ -93,7 +93,7 @@ def test_irregular_and_unreadable_time_stamps_are_noted_and_kept(tmp_path: Path)
     assert data_notes(dataset) == ("t.csv: irregular sampling: median step 172800 s, 2 uneven steps",)
     file.write_text("time,v\nMonday,1\nTuesday,2\n")
     (note,) = data_notes(read_dataset(file))
-    assert "sampling unknown: row 1: time stamp 'Monday'" in note
+    assert "sampling unknown: row 0: time stamp 'Monday'" in note
 
 
 def test_time_stamps_of_an_npz_are_kept(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_train_refuses_gaps_until_a_policy_is_chosen(gaps: Path, tmp_path: Path)
     out = tmp_path / "model.ckpt"
     refused = run(gaps, "--out", out)
     assert isinstance(refused.exception, DataError)
-    assert "row 50, column 'cpu'; expected numbers, or a policy for gaps: --missing" in str(refused.exception)
+    assert "(row 49), column 'cpu'; expected numbers, or a policy for gaps: --missing" in str(refused.exception)
     assert not out.exists()
     filled = run(gaps, "--out", out, "--missing", "interpolate")
     assert filled.exit_code == 0, filled.output
@@ -51,7 +51,7 @@ def test_train_says_on_stderr_what_was_filled_and_how_it_was_sampled(gaps: Path,
     assert done.exit_code == 0, done.output
     assert done.stderr.splitlines()[:2] == [
         "metrics.csv: 1 of 597 values were missing and filled",
-        "metrics.csv: irregular sampling: median step 60 s, 1 gap, the largest 120 s after row 119",
+        "metrics.csv: irregular sampling: median step 60 s, 1 gap, the largest 120 s after row 118",
     ]
 
 

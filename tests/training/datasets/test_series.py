@@ -70,9 +70,9 @@ def test_skab_gives_its_sensors_and_the_labels_asked_for(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (skab_line(2, "0.5"), r"row 2, column 'anomaly' is 0\.5; expected 0 or 1"),
-        (skab_line(2, "0", "2"), "row 2, column 'changepoint' is 2"),
-        (skab_line(2, ""), "row 2, column 'anomaly'"),
+        (skab_line(2, "0.5"), r"line 3 \(row 1\), column 'anomaly' is 0\.5; expected 0 or 1"),
+        (skab_line(2, "0", "2"), r"line 3 \(row 1\), column 'changepoint' is 2"),
+        (skab_line(2, ""), r"line 3 \(row 1\), column 'anomaly'"),
         (skab_line(2, "yes"), "yes"),
         ("2024-01-01 00:00:02;1;2", "Expected 11 columns"),
     ],
@@ -107,7 +107,7 @@ def test_smd_is_the_same_from_its_text_and_from_an_npz(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": "0\n1\n2\n0\n"}, "row 3, column 'test_label' is 2; expected 0 or 1"),
+        ({"labels": "0\n1\n2\n0\n"}, r"line 3 \(row 2\), column 'test_label' is 2; expected 0 or 1"),
         ({"labels": "0\n1\n"}, r"labels have shape \(2, 1\); expected one for each of 4 rows"),
         ({"test_rows": 0}, r"test/machine-1-1\.txt: empty"),
     ],
@@ -175,8 +175,8 @@ def test_tsb_ad_learns_from_the_prefix_and_judges_the_whole_series(tmp_path: Pat
         ("toy.csv", "a,Label\n1,0\n", "expected a name of the form"),
         ("t_tr_1_1st_1.csv", "a,label\n1,0\n2,1\n", "expected values and, last, Label"),
         ("t_tr_1_1st_1.csv", "Label\n0\n1\n", "expected values and, last, Label"),
-        ("t_tr_1_1st_1.csv", "a,Label\n1,0\n2,3\n", "row 2, column 'Label' is 3"),
-        ("t_tr_1_1st_0.csv", "a,Label\n1,0\n2,1\n", "first anomaly is in row 1, counted from 0; expected 0"),
+        ("t_tr_1_1st_1.csv", "a,Label\n1,0\n2,3\n", r"line 3 \(row 1\), column 'Label' is 3"),
+        ("t_tr_1_1st_0.csv", "a,Label\n1,0\n2,1\n", "first anomaly is in row 1; expected 0"),
         ("t_tr_1_1st_0.csv", "a,Label\n1,0\n2,0\n", "first anomaly is in row None"),
         ("t_tr_2_1st_1.csv", "a,Label\n1,0\n2,1\n", "2 rows to learn from; expected 1 to 1"),
     ],

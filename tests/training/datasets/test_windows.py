@@ -109,8 +109,8 @@ def test_beats_are_windows_and_only_the_normal_class_is_no_anomaly(tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (beats("1", "0"), "beat 2, column 1 is 0; expected a class from 1 to 5"),
-        (beats("1", "1.5"), r"beat 2, column 1 is 1\.5"),
+        (beats("1", "0"), r"line 2 \(beat 1\), column 1 is 0; expected a class from 1 to 5"),
+        (beats("1", "1.5"), r"line 2 \(beat 1\), column 1 is 1\.5"),
         (beats("1", n_steps=139), "140 columns; expected a class and 140 values"),
         (beats("1") + beats("1", n_steps=100), "line 2 has 101 columns; expected 141"),
         (beats("1").replace("\n", "x\n"), "line 1, column 141 is '1.9857e.01x'; expected a finite number"),

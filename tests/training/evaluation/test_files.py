@@ -105,7 +105,7 @@ def test_labels_are_judged_by_the_words_that_train_judges_them_by(
 
 def test_a_line_without_a_label_is_an_error(tmp_path: Path) -> None:
     file = write(tmp_path / "test.csv", "cpu,label\n5,ok\n6,\n")
-    with pytest.raises(DataError, match="row 2 has no label"):
+    with pytest.raises(DataError, match=r"line 3 \(row 1\) has no label"):
         read_labels(file, LabelSelection(label_column="label", normal_label="ok"), None)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from offbeat.data import Dataset
+from offbeat.data.place import line_of
 from offbeat.data.reader import file_sha256
 from offbeat.errors import DataError
 from offbeat_training.datasets.number_file import read_numbers
@@ -31,7 +32,8 @@ def read_ecg5000(path: str | os.PathLike[str], *, normal_class: int = 1) -> Data
     classes = numbers[:, 0]
     if (strange := np.flatnonzero(~np.isin(classes, np.arange(1, N_CLASSES + 1)))).size:
         row = int(strange[0])
-        raise DataError(f"{file}: beat {row + 1}, column 1 is {classes[row]:g}; expected a class from 1 to {N_CLASSES}")
+        where = f"line {line_of(file, row)} (beat {row})"
+        raise DataError(f"{file}: {where}, column 1 is {classes[row]:g}; expected a class from 1 to {N_CLASSES}")
     return Dataset(
         name=file.name,
         values=numbers[:, 1:, None].astype(np.float32),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.data.place import place_of
 from offbeat.errors import DataError
 from offbeat.result import BoolArray
 
@@ -16,5 +17,5 @@ def zeros_and_ones(file: Path, name: str, column: NDArray[np.number]) -> BoolArr
     is_one = column == 1
     if (other := np.flatnonzero(~is_one & (column != 0))).size:
         row = int(other[0])
-        raise DataError(f"{file}: row {row + 1}, column {name!r} is {column[row]:g}; expected 0 or 1")
+        raise DataError(f"{file}: {place_of(file, row)}, column {name!r} is {column[row]:g}; expected 0 or 1")
     return np.asarray(is_one, dtype=np.bool_)

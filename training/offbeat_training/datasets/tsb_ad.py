@@ -35,9 +35,7 @@ def read_tsb_ad(path: str | os.PathLike[str]) -> TrainTest:
     series = _with_labels(file, read_dataset(file, ColumnSelection(delimiter=",")))
     first = int(np.argmax(series.labels)) if series.labels is not None and series.labels.any() else None
     if first != int(match["first"]):
-        raise DataError(
-            f"{file}: the first anomaly is in row {first}, counted from 0; expected {match['first']}, as the name says"
-        )
+        raise DataError(f"{file}: the first anomaly is in row {first}; expected {match['first']}, as the name says")
     return TrainTest(train=split_rows(series, int(match["n_train"])).train, test=series)
 
 
