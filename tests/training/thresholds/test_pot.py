@@ -48,3 +48,13 @@ def test_errors_that_are_alike_give_a_threshold_among_them(errors: np.ndarray, l
 def test_too_few_windows_or_too_large_a_rate_is_an_error(n_windows: int, rate: float) -> None:
     with pytest.raises(TrainingError, match=r"needs 20 windows and a rate of at most 0.25"):
         pot_threshold(np.random.default_rng(0).random(n_windows), rate)
+
+
+@pytest.mark.parametrize("n_windows", [40, 1000, 30_000])
+def test_a_rate_beyond_what_the_tail_can_tell_is_an_error_that_says_what_is_possible(n_windows: int) -> None:
+    errors = np.random.default_rng(0).gamma(2, size=n_windows)
+    smallest = 1 / (100 * n_windows)
+    assert np.isfinite(pot_threshold(errors, smallest).value)
+    for rate in (smallest * 0.99, 1e-30, 5e-324):
+        with pytest.raises(TrainingError, match=rf"is {rate:g}; .* can tell {smallest:.3g} from {n_windows:,} held-out"):
+            pot_threshold(errors, rate)

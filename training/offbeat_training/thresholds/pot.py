@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 _TAIL = 0.02
 _MIN_EXCESSES = 10
 _MIN_WINDOWS = 2 * _MIN_EXCESSES
+# How far beyond the largest error, which about one window in n exceeds, the fitted tail is believed.
+_MAX_EXTRAPOLATION = 100
 
 
 def pot_threshold(errors: NDArray[np.floating], false_alarm_rate: float) -> Threshold:
@@ -28,15 +30,26 @@ def pot_threshold(errors: NDArray[np.floating], false_alarm_rate: float) -> Thre
     for n `errors` [window] of held-out normal windows, n_t of which exceed the initial threshold t. The tail above t is
     the largest of 2 % (SPOT's initial quantile), 2 · q and 10 windows. γ and σ are fitted to the excesses by maximum
     likelihood, which also follows the tails of real reconstruction errors, γ about 1.
-    Raises TrainingError for fewer than 20 windows, or a tail above half of them.
+    Raises TrainingError for fewer than 20 windows, a tail above half of them, or a rate below 1 / (100 · n): the logarithm
+    of an excess has a standard error of about ln(n_t / (n · q)) / √n_t, so that by then 20 excesses leave it uncertain by
+    a factor of 5 and 200 by one of 2, and soon after the threshold says nothing of the data.
 
-    Source: Siffer, Fouque, Termier, Largouet, "Anomaly Detection in Streams with Extreme Value Theory", KDD 2017.
+    Source: Siffer, Fouque, Termier, Largouet, "Anomaly Detection in Streams with Extreme Value Theory", KDD 2017; the
+    standard error, for γ > 0 and without its factor 1 + γ: de Haan, Ferreira, "Extreme Value Theory", 2006, section 4.3.
     """
     tail = max(_TAIL, 2 * false_alarm_rate, _MIN_EXCESSES / errors.size)
     if tail > 0.5:
         raise TrainingError(
             f"{errors.size} held-out windows, false_alarm_rate {false_alarm_rate:g}; "
             f"threshold method pot needs {_MIN_WINDOWS} windows and a rate of at most 0.25"
+        )
+    smallest = 1 / (_MAX_EXTRAPOLATION * errors.size)
+    # As many windows as the rate asks for, to a rounding, are enough.
+    if false_alarm_rate < smallest * (1 - 1e-9):
+        raise TrainingError(
+            f"false_alarm_rate is {false_alarm_rate:g}; threshold method pot can tell {smallest:.3g} from "
+            f"{errors.size:,} held-out windows, 1 / ({_MAX_EXTRAPOLATION} · n), and nothing smaller: "
+            "expected a larger rate or more windows"
         )
     ordered = np.sort(errors.astype(np.float64))
     initial = float(np.quantile(ordered, 1 - tail))
