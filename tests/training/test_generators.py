@@ -61,9 +61,23 @@ def test_anomalous_regions_are_labelled_apart_and_visible(seed: int) -> None:
     assert changed[dataset.labels].mean() > 0.9
 
 
-def test_anomalies_that_do_not_fit_are_an_error() -> None:
-    with pytest.raises(ConfigurationError, match="n_anomalies is 10"):
-        server_metrics(1000, n_anomalies=10)
+@pytest.mark.parametrize(
+    ("n_anomalies", "anomaly_minutes", "words"),
+    [
+        (10, 120, "n_anomalies is 10; expected 0 to 2: regions of 120 minutes may take a third of 1000"),
+        (1, 334, "n_anomalies is 1; expected 0 to 0: regions of 334 minutes"),
+        (-1, 120, "n_anomalies is -1; expected 0 to 2"),
+        (1, 0, "anomaly_minutes is 0; expected 1 to"),
+    ],
+)
+def test_anomalies_that_do_not_fit_are_an_error_that_says_how_many_do(
+    n_anomalies: int, anomaly_minutes: int, words: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        server_metrics(1000, n_anomalies=n_anomalies, anomaly_minutes=anomaly_minutes)
+    labels = server_metrics(1000, n_anomalies=2).labels
+    assert labels is not None
+    assert labels.sum() == 240
 
 
 def test_the_csv_is_read_back_as_it_was(tmp_path: Path) -> None:

@@ -24,41 +24,43 @@ def use_config_file(context: typer.Context, path: Path | None) -> Path | None:
         flags = {str(flag.name): flag for flag in context.command.params if flag.param_type_name == "option"}
         flags.pop("config")
         context.default_map = {
-            key: _checked(context, flags, path, key, value) for key, value in read_config_file(path).items()
+            key.replace("-", "_"): _checked(context, flags, path, key, value)
+            for key, value in read_config_file(path).items()
         }
     return path
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """The file's keys, with `_` between words, and its values. Raises ConfigurationError for a file that is no TOML."""
+    """The file's keys, as they are written there, and its values.
+
+    Raises ConfigurationError for a file that is no TOML, and for a key that is there twice.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: not a TOML file: {error}") from error
-    values: dict[str, Any] = {}
-    for key, value in content.items():
-        name = key.replace("-", "_")
-        if name in values:
+    for key in content:
+        if "_" in key and key.replace("_", "-") in content:
             raise ConfigurationError(f"{path}: key {key!r} is given twice, with - and with _; expected once")
-        values[name] = value
-    return values
+    return content
 
 
 def _checked(context: typer.Context, flags: dict[str, Any], path: Path, key: str, value: object) -> object:
     """The value in the words of a command line, once the flag has agreed to it."""
-    if key not in flags:
-        raise ConfigurationError(f"{path}: unknown key {key!r}; {_hint(key, flags)}")
+    name = key.replace("-", "_")
+    if name not in flags:
+        raise ConfigurationError(f"{path}: unknown key {key!r}; {_hint(name, flags)}")
     words = _words(path, key, value)
-    if flags[key].multiple:
+    if flags[name].multiple:
         given: object = words
-    elif len(words) == 1 or key == "features":
+    elif len(words) == 1 or name == "features":
         given = ",".join(words)
     else:
         raise ConfigurationError(f"{path}: {key} is {value!r}; expected one value")
     try:
-        flags[key].process_value(context, given)
+        flags[name].process_value(context, given)
     except typer.BadParameter as error:
         raise ConfigurationError(f"{path}: {key}: {error.message}") from error
     return given
@@ -74,6 +76,6 @@ def _words(path: Path, key: str, value: object) -> list[str]:
     return [str(each).lower() if isinstance(each, bool) else str(each) for each in values]
 
 
-def _hint(key: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else "expected the name of a flag of this command"
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0].replace('_', '-')!r}?" if near else "expected the name of a flag of this command"

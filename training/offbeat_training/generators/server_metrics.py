@@ -28,8 +28,10 @@ def server_metrics(
     """
     require(1 <= n_minutes <= 10_000_000, "n_minutes", n_minutes, "1 to 10,000,000")
     require(0 <= first_minute <= 100 * MINUTES_PER_WEEK, "first_minute", first_minute, "0 up to a hundred weeks")
-    fits = n_anomalies >= 0 and anomaly_minutes >= 1 and 3 * n_anomalies * anomaly_minutes <= n_minutes
-    require(fits, "n_anomalies", n_anomalies, f"regions of {anomaly_minutes} minutes that take at most a third of all")
+    require(1 <= anomaly_minutes <= 10_000_000, "anomaly_minutes", anomaly_minutes, "1 to 10,000,000")
+    n_most = n_minutes // (3 * anomaly_minutes)
+    expected = f"0 to {n_most}: regions of {anomaly_minutes} minutes may take a third of {n_minutes}"
+    require(0 <= n_anomalies <= n_most, "n_anomalies", n_anomalies, expected)
     random = np.random.default_rng([seed, first_minute])
     minutes = first_minute + np.arange(n_minutes)
     cpu = _cpu(minutes) + random.normal(0.0, 2.0, n_minutes)
