@@ -7,7 +7,8 @@
 #include <variant>
 #include <vector>
 
-/// A layer plan as docs/format.md describes it, resolved and validated: every name is an index, every shape has been checked.
+/// A layer plan as docs/format.md describes it, resolved and validated: every name is an index, every shape has been checked,
+/// every number is finite. Sizes and steps are at most `max_size`.
 namespace offbeat {
 
 enum class DType : std::uint8_t { f32, f16, bf16, i8 };
@@ -22,6 +23,9 @@ struct Matrix {
 };
 
 using Vector = std::span<const float>;
+
+/// Of any axis: large for a model, and small enough that the product of two, in bytes, fits into 64 bits by far.
+inline constexpr std::size_t max_size = std::size_t{1} << 24;
 
 enum class Activation : std::uint8_t { linear, relu, sigmoid, tanh, softmax };
 enum class ErrorKind : std::uint8_t { mean_squared, sum_squared, sum_absolute };
@@ -125,8 +129,10 @@ using LayerKind = std::variant<LstmLayer, BidirectionalLstmLayer, LastStepLayer,
 struct ValueShape {
   bool has_draws = false;
   bool has_time = false;
-  std::optional<std::size_t> n_steps{};  ///< where the number of steps is not the window's
+  std::optional<std::size_t> n_steps{};  ///< where it is another number than the window's steps
   std::size_t size = 0;
+
+  bool operator==(const ValueShape&) const = default;
 };
 
 struct Layer {
@@ -153,8 +159,8 @@ struct Plan {
   std::vector<Head> heads;
   ErrorKind error = ErrorKind::mean_squared;
   float threshold = 0;
-  std::vector<std::size_t> state_sizes;     ///< size of h and of c, by state slot
-  std::vector<ValueShape> value_shapes;     ///< by value slot
+  std::vector<std::size_t> state_sizes;  ///< size of h and of c, by state slot
+  std::vector<ValueShape> value_shapes;  ///< by value slot
 };
 
 }  // namespace offbeat
