@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from offbeat_export.exporter import ExportReport, export_checkpoint
     from offbeat_export.parity import PARITY_BOUND
     from offbeat_export.parity_report import ParityReport
+    from offbeat_export.recalibration import recalibrate
     from offbeat_export.scoring_module import ScoringModule
 
-__all__ = ["PARITY_BOUND", "ExportReport", "ParityReport", "ScoringModule", "export_checkpoint"]
+__all__ = ["PARITY_BOUND", "ExportReport", "ParityReport", "ScoringModule", "export_checkpoint", "recalibrate"]
 
 _HOMES = {
     "PARITY_BOUND": "parity",
@@ -22,6 +23,7 @@ _HOMES = {
     "ParityReport": "parity_report",
     "ScoringModule": "scoring_module",
     "export_checkpoint": "exporter",
+    "recalibrate": "recalibration",
 }
 
 

@@ -64,6 +64,7 @@ def test_the_package_exports_these_names_and_no_others() -> None:
         "ParityReport",
         "ScoringModule",
         "export_checkpoint",
+        "recalibrate",
     ]
     assert all(getattr(offbeat_export, name) is not None for name in offbeat_export.__all__)
     with pytest.raises(AttributeError, match="no attribute 'handle'"):

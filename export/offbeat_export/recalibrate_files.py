@@ -1,0 +1,112 @@
+"""The files of a version with another threshold in them and every other number as it was, bit for bit."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import onnx
+import torch
+
+from offbeat.bundle import Golden, Manifest, ModelVersion
+from offbeat.bundle.model_version import GOLDEN, MODEL_ONNX, MODEL_SAFETENSORS, MODEL_TORCHSCRIPT
+from offbeat.errors import ExportError
+from offbeat_export.eager import one_line
+from offbeat_export.onnx_check import THRESHOLD, check_onnx
+from offbeat_export.torchscript_export import expected_deprecations
+
+# The operators that read the threshold: of the score and of the decision.
+_READERS = {"aten::div", "aten::gt"}
+
+
+def recalibrated_files(version: ModelVersion, manifest: Manifest) -> dict[str, bytes]:
+    """Every file that `version` lists, by name, with the threshold of `manifest`. Raises ExportError, BundleError."""
+    makers: Mapping[str, Callable[[bytes], bytes]] = {
+        MODEL_ONNX: lambda content: _onnx(content, manifest),
+        MODEL_TORCHSCRIPT: lambda content: _torchscript(content, version.manifest, manifest),
+        MODEL_SAFETENSORS: lambda content: _safetensors(content, manifest),
+        GOLDEN: lambda content: _golden(Golden.from_npz(content, version.manifest, GOLDEN), manifest),
+    }
+    if unknown := sorted(set(version.manifest.files) - set(makers)):
+        raise ExportError(
+            f"{version.path}: {', '.join(unknown)} may hold the threshold in a way that is not known; "
+            f"expected no other files than {', '.join(makers)}: export the checkpoint anew"
+        )
+    return {name: makers[name](version.read(name)) for name in version.manifest.files}
+
+
+def _onnx(content: bytes, manifest: Manifest) -> bytes:
+    proto = onnx.load_from_string(content)
+    for initializer in proto.graph.initializer:
+        if initializer.name == THRESHOLD:
+            initializer.CopyFrom(onnx.numpy_helper.from_array(_scalar(manifest), THRESHOLD))
+    facts = {"version": str(manifest.version), "threshold": repr(manifest.threshold.value)}
+    for prop in proto.metadata_props:
+        prop.value = facts.get(prop.key, prop.value)
+    proto.model_version = manifest.version
+    check_onnx(proto, manifest)
+    rewritten: bytes = proto.SerializeToString(deterministic=True)
+    return rewritten
+
+
+def _torchscript(content: bytes, old: Manifest, manifest: Manifest) -> bytes:
+    """Freezing made the threshold a constant of the graph: the one scalar that decision and score both read."""
+    buffer = io.BytesIO()
+    try:
+        with expected_deprecations():
+            module = torch.jit.load(io.BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
+            readers: list[str] = []
+            for constant in _threshold_constants(module, old.threshold.value):
+                readers += [use.user.kind() for use in constant.output().uses()]
+                constant.t("value").fill_(manifest.threshold.value)
+            if sorted(readers) != sorted(_READERS):
+                raise ExportError(
+                    f"{MODEL_TORCHSCRIPT}: the threshold {old.threshold.value!r} is read by {sorted(readers)}; "
+                    f"expected {sorted(_READERS)}"
+                )
+            torch.jit.save(module, buffer)
+    except RuntimeError as error:
+        raise ExportError(f"{MODEL_TORCHSCRIPT}: torch refuses it: {one_line(error)}") from error
+    return buffer.getvalue()
+
+
+def _threshold_constants(module: torch.jit.ScriptModule, value: float) -> list[torch._C.Node]:
+    """Scalar tensor constants of that value which the decision or the score reads, and nothing else."""
+    return [
+        node
+        for node in module.graph.nodes()
+        if node.kind() == "prim::Constant"
+        and node.hasAttribute("value")
+        and node.kindOf("value") == "t"
+        and node.t("value").dim() == 0
+        and float(node.t("value")) == value
+        and {use.user.kind() for use in node.output().uses()} <= _READERS
+    ]
+
+
+def _safetensors(content: bytes, manifest: Manifest) -> bytes:
+    """Puts four bytes in the place of four: header and offsets stay."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    entry = json.loads(content[8:start])[THRESHOLD]
+    begin, end = entry["data_offsets"]
+    if (entry["dtype"], entry["shape"], end - begin) != ("F32", [], 4):
+        raise ExportError(f"{MODEL_SAFETENSORS}: {THRESHOLD} is {entry}; expected one scalar of type F32")
+    return content[: start + begin] + _scalar(manifest).tobytes() + content[start + end :]
+
+
+def _golden(golden: Golden, manifest: Manifest) -> bytes:
+    """Score and decision follow from the error; in float32, as the graph computes them."""
+    error, threshold = golden.outputs["reconstruction_error"].astype(np.float32), _scalar(manifest)
+    outputs = golden.outputs | {
+        "anomaly_score": np.clip(error / threshold * np.float32(0.5), np.float32(0), np.float32(1)),
+        "is_anomaly": error > threshold,
+    }
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, window=golden.window, **outputs)
+    return buffer.getvalue()
+
+
+def _scalar(manifest: Manifest) -> np.ndarray[tuple[()], np.dtype[np.float32]]:
+    return np.array(manifest.threshold.value, "<f4")
