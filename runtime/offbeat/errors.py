@@ -9,6 +9,7 @@
     ├── ExportError               a checkpoint cannot become a model version folder
     │   └── ParityError           the exported scores differ from the eager model's
     ├── BundleError               a model version folder or repository is not what it claims
+    │   └── FormatAbsentError     the folder is good, but does not hold the format that was asked for
     ├── UnknownModelError         no such model or version is being served
     ├── InvalidWindowError        the windows or the requested outputs do not fit the model
     ├── OverloadedError           the queue is full; trying again at once makes it worse
@@ -58,6 +59,10 @@ class ParityError(ExportError):
 
 class BundleError(OffbeatError):
     """A model version folder or a model repository is not what it claims to be."""
+
+
+class FormatAbsentError(BundleError):
+    """A model version folder does not hold the file of a format that is optional."""
 
 
 class UnknownModelError(OffbeatError):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 from offbeat.bundle.golden import Golden
 from offbeat.bundle.manifest import MAX_MANIFEST_BYTES, Manifest
-from offbeat.errors import BundleError
+from offbeat.errors import BundleError, FormatAbsentError
 from offbeat.files import open_regular
 
 MANIFEST = "manifest.json"
@@ -18,6 +19,11 @@ MODEL_SAFETENSORS = "model.safetensors"
 GOLDEN = "golden.npz"
 # Protobuf cannot hold more in one message, and no scorer of this project comes near it.
 MAX_FILE_BYTES = 2**31 - 1
+
+
+def is_version(name: str) -> bool:
+    """Whether a folder's name is a version's number."""
+    return re.fullmatch(r"[1-9][0-9]{0,17}", name) is not None
 
 
 class ModelVersion:
@@ -58,7 +64,7 @@ class ModelVersion:
         """The content of a listed file, with exactly the recorded size and SHA-256. Raises BundleError."""
         record = self.manifest.files.get(name)
         if record is None:
-            raise BundleError(
+            raise FormatAbsentError(
                 f"{self.path}: {name} is not in this folder; it holds {', '.join(sorted(self.manifest.files))}"
             )
         content = _read(self.path / name, MAX_FILE_BYTES, record.n_bytes)
@@ -66,6 +72,15 @@ class ModelVersion:
         if digest != record.sha256:
             raise BundleError(f"{self.path / name}: SHA-256 is {digest}; {MANIFEST} says {record.sha256}")
         return content
+
+    def check_place(self) -> None:
+        """Raises BundleError where the folder lies in a repository as another model or version than its manifest says."""
+        number, name = self.path.absolute().name, self.path.absolute().parent.name
+        if is_version(number) and (name, int(number)) != (self.manifest.name, self.manifest.version):
+            raise BundleError(
+                f"{self.path}: {MANIFEST} says model {self.manifest.name!r} version {self.manifest.version}; "
+                f"the folder says {name!r} version {number}"
+            )
 
     def golden(self) -> Golden:
         """The golden windows and the eager model's outputs for them. Raises BundleError."""

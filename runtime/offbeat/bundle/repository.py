@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from offbeat.bundle.manifest import NAME_PATTERN
-from offbeat.bundle.model_version import MANIFEST, ModelVersion
+from offbeat.bundle.model_version import MANIFEST, ModelVersion, is_version
 from offbeat.errors import BundleError, UnknownModelError
 
 
@@ -33,9 +33,7 @@ class ModelRepository:
         folder = self.path / name
         if not _is_name(name) or not folder.is_dir():
             return ()
-        return tuple(
-            sorted(int(entry.name) for entry in folder.iterdir() if _is_version(entry.name) and entry.is_dir())
-        )
+        return tuple(int(each.name) for each in _version_folders(folder))
 
     def open(self, name: str, version: int | None = None) -> ModelVersion:
         """Opens a version, the newest where none is given. Raises UnknownModelError, BundleError."""
@@ -49,7 +47,7 @@ class ModelRepository:
             wanted = f"{name!r}" if version is None else f"{name!r} version {version}"
             raise UnknownModelError(f"{self.path}: no model {wanted}; it holds {there}")
         opened = ModelVersion.open(self.path / name / str(version or versions[-1]))
-        _check_identity(opened, name, version or versions[-1])
+        opened.check_place()
         return opened
 
 
@@ -61,9 +59,8 @@ def open_version(path: str | os.PathLike[str]) -> ModelVersion:
     folder = Path(path)
     if (folder / MANIFEST).exists() or not folder.is_dir():
         return ModelVersion.open(folder)
-    versions = sorted(int(entry.name) for entry in folder.iterdir() if _is_version(entry.name) and entry.is_dir())
-    if versions:
-        return ModelVersion.open(folder / str(versions[-1]))
+    if versions := _version_folders(folder):
+        return ModelVersion.open(versions[-1])
     repository = ModelRepository(folder)
     names = repository.names()
     if len(names) == 1:
@@ -74,17 +71,27 @@ def open_version(path: str | os.PathLike[str]) -> ModelVersion:
     )
 
 
+def find_versions(path: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """Every version folder there, oldest first: one, those of a model, or those of all models of a repository.
+
+    Raises BundleError where there is none. What is in the folders is not looked at.
+    """
+    folder = Path(path)
+    if (folder / MANIFEST).exists() or not folder.is_dir():
+        return (folder,)
+    found = _version_folders(folder)
+    if not found:
+        repository = ModelRepository(folder)
+        found = tuple(each for name in repository.names() for each in _version_folders(folder / name))
+    if not found:
+        raise BundleError(f"{folder}: expected a model version folder, a model, or a repository; found none of these")
+    return found
+
+
+def _version_folders(model: Path) -> tuple[Path, ...]:
+    numbers = sorted(int(entry.name) for entry in model.iterdir() if is_version(entry.name) and entry.is_dir())
+    return tuple(model / str(number) for number in numbers)
+
+
 def _is_name(name: str) -> bool:
     return re.fullmatch(NAME_PATTERN, name) is not None
-
-
-def _is_version(name: str) -> bool:
-    return re.fullmatch(r"[1-9][0-9]{0,17}", name) is not None
-
-
-def _check_identity(version: ModelVersion, name: str, number: int) -> None:
-    manifest = version.manifest
-    if (manifest.name, manifest.version) != (name, number):
-        raise BundleError(
-            f"{version.path}: {MANIFEST} says model {manifest.name!r} version {manifest.version}; the folder says {name!r} version {number}"
-        )

@@ -13,12 +13,25 @@ from rich.console import Console
 from offbeat.cli.inspect import inspect
 from offbeat.cli.score import score
 from offbeat.cli.serve import serve
+from offbeat.cli.verify import verify
 from offbeat.cli.version import version
 from offbeat.errors import MissingExtraError, OffbeatError
 
 ENTRY_POINT_GROUP = "offbeat.commands"
 # In the order of the work; commands of other packages that are not named here follow.
-_ORDER = ("train", "search", "evaluate", "export", "inspect", "serve", "score", "version")
+_ORDER = (
+    "train",
+    "search",
+    "evaluate",
+    "export",
+    "inspect",
+    "verify",
+    "recalibrate",
+    "diff",
+    "serve",
+    "score",
+    "version",
+)
 
 
 def main() -> None:
@@ -48,7 +61,13 @@ def _build() -> typer.Typer:
 
 
 def _commands() -> dict[str, Callable[..., None]]:
-    built_in: dict[str, Callable[..., None]] = {"inspect": inspect, "serve": serve, "score": score, "version": version}
+    built_in: dict[str, Callable[..., None]] = {
+        "inspect": inspect,
+        "verify": verify,
+        "serve": serve,
+        "score": score,
+        "version": version,
+    }
     return {point.name: _load(point) for point in entry_points(group=ENTRY_POINT_GROUP)} | built_in
 
 
