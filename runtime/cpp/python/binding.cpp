@@ -3,6 +3,7 @@
 
 #include "offbeat/cpu_features.h"
 #include "offbeat/version.h"
+#include "session_binding.h"
 
 namespace nb = nanobind;
 
@@ -26,4 +27,5 @@ NB_MODULE(_offbeat_ext, module) {
         return by_name;
       },
       "Which vector extensions the processor and the system let a kernel use, by name.");
+  offbeat_python::bind_session(module);
 }

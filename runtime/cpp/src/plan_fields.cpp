@@ -22,7 +22,7 @@ const json::Value* Fields::take(std::string_view key) {
 }
 
 const json::Value* Fields::take_optional(std::string_view key) {
-  taken_.push_back(key);
+  taken_.emplace_back(key);
   return value_.find(key);
 }
 

@@ -55,7 +55,7 @@ class Fields {
   const json::Value& value_;
   std::string where_;
   Problem& problem_;
-  std::vector<std::string_view> taken_;
+  std::vector<std::string> taken_;
 };
 
 }  // namespace offbeat

@@ -43,13 +43,14 @@ Error refusal(std::string_view name, std::string_view why) {
   return Error{std::move(message)};
 }
 
-ModelShape shape_of(const Plan& plan) {
+ModelShape shape_of(const Plan& plan, const SafetensorsFile& file) {
   ModelShape shape{};
   shape.n_features = plan.n_features;
   shape.has_time = plan.has_time;
   shape.is_time_dynamic = plan.has_time && !plan.n_steps;
   shape.n_steps = plan.n_steps.value_or(0);
   shape.threshold = plan.threshold;
+  for (const Tensor& tensor : file.tensors()) shape.n_parameters += tensor.data.size() / dtype_bytes(tensor.dtype);
   const auto has_draws = [](const Layer& layer) { return layer.output.has_draws; };
   shape.has_error_std = !plan.layers.empty() && has_draws(plan.layers.back());
   for (const Head& head : plan.heads) {
@@ -131,7 +132,7 @@ Result<Session> Session::load(std::span<const std::byte> content, std::string_vi
   Result<std::unique_ptr<const Engine>> engine = Engine::compile(plan.value(), options);
   if (!engine) return refusal(name, engine.error().message);
   const ValueShape decoded = plan.value().layers.empty() ? ValueShape{} : plan.value().layers.back().output;
-  return Session(std::make_unique<Content>(Content{next_id(), std::move(engine).value(), shape_of(plan.value()), decoded.n_steps}));
+  return Session(std::make_unique<Content>(Content{next_id(), std::move(engine).value(), shape_of(plan.value(), file.value()), decoded.n_steps}));
 } catch (const std::bad_alloc&) {
   // The standard library's containers have no other way to say it.
   return refusal(name, "no memory to load it");

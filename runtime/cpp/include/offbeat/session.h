@@ -55,6 +55,7 @@ struct ModelShape {
   std::size_t n_classes;
   bool has_error_std;
   bool has_forecast;
+  std::size_t n_parameters;  ///< numbers in the file: a scale for the work of one step
   float threshold;
 };
 
