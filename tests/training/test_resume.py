@@ -31,6 +31,7 @@ DYING_RUN = """
 import io, os, signal, sys
 from pathlib import Path
 import msgspec, torch
+from offbeat_training import run_folder
 from offbeat_training.fit import fit
 from offbeat_training.reconstruction_task import ReconstructionTask
 from offbeat_training.run_config import RunConfig
@@ -38,6 +39,7 @@ from tests.training.examples import waves
 from tests.training.test_resume import CONFIG
 
 folder, moment = Path(sys.argv[1]), sys.argv[2]
+run_folder.WRITE_INTERVAL_S = float(sys.argv[3])
 save, step, n_saved = torch.save, ReconstructionTask.training_step, 0
 
 def die():
@@ -102,10 +104,18 @@ def test_the_folder_changes_nothing_about_the_model(tmp_path: Path) -> None:
     assert kept.threshold == plain.threshold
 
 
-@pytest.mark.parametrize("moment", ["batch", "resume.pt"])
-def test_a_run_that_was_killed_resumes_as_if_nothing_had_happened(moment: str, tmp_path: Path) -> None:
-    killed = subprocess.run([sys.executable, "-c", DYING_RUN, tmp_path / "killed", moment], check=False)
+@pytest.mark.parametrize(
+    ("moment", "interval_s", "n_written"), [("batch", 0, 2), ("resume.pt", 0, 2), ("batch", 3600, 1)]
+)
+def test_a_run_that_was_killed_resumes_as_if_nothing_had_happened(
+    moment: str, interval_s: float, n_written: int, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", DYING_RUN, tmp_path / "killed", moment, str(interval_s)]
+    killed = subprocess.run(command, check=False)
     assert killed.returncode == -9
+    left = torch.load(tmp_path / "killed" / "resume.pt", weights_only=True)
+    assert len(left["history"]) == n_written
+    assert len(losses(tmp_path / "killed")) == 1 + (3 if moment == "resume.pt" else 2)
     resumed = fit(waves(), CONFIG, run=RunConfig(model_dir=tmp_path / "killed", resume=True))
     whole = fit(waves(), CONFIG, run=RunConfig(model_dir=tmp_path / "whole"))
     assert_same_run(resumed, whole, tmp_path / "killed", tmp_path / "whole")

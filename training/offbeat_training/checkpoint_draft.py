@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,9 +15,10 @@ import torch
 from offbeat.data import Dataset
 from offbeat.result import FloatArray, Threshold
 from offbeat_training.architectures import Architecture
-from offbeat_training.best_weights import BestWeights, cpu_copy
+from offbeat_training.best_weights import cpu_copy
 from offbeat_training.checkpoint import MAX_VALIDATION_WINDOWS, Checkpoint
 from offbeat_training.config import TrainingConfig
+from offbeat_training.history import Epoch, best_of
 from offbeat_training.split import Indices
 from offbeat_training.thresholds import choose_threshold
 from offbeat_training.training_data import Batches, TrainingData
@@ -30,12 +32,10 @@ class CheckpointDraft:
     data: TrainingData
     config: TrainingConfig
 
-    def checkpoint(self, model: Architecture, best: BestWeights, n_epochs: int, seconds: float) -> Checkpoint:
-        """A checkpoint of the weights that `model` has now; no random number is used up, and its mode stays."""
-        was_training = model.training
+    def checkpoint(self, model: Architecture, history: Sequence[Epoch]) -> Checkpoint:
+        """A checkpoint of the weights that `model` has now, after the epochs of `history`; no random number is used up."""
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             threshold = self._threshold(model)
-        model.train(was_training)
         return Checkpoint(
             architecture_kind=model.kind,
             architecture_settings=model.settings(),
@@ -44,8 +44,8 @@ class CheckpointDraft:
             normalisation=self.data.normalisation,
             window=self.data.window,
             threshold=threshold,
-            training=self._provenance() | _outcome(best, n_epochs),
-            metrics={"training_seconds": seconds},
+            training=self._provenance() | _outcome(history),
+            metrics={"training_seconds": sum(each.seconds for each in history)},
             validation_windows=self.data.raw_validation_windows(MAX_VALIDATION_WINDOWS),
             training_config=msgspec.to_builtins(self.config),
         )
@@ -85,5 +85,6 @@ def errors_of(model: Architecture, windows: FloatArray, positions: Indices, batc
     return np.concatenate(errors)
 
 
-def _outcome(best: BestWeights, n_epochs: int) -> dict[str, Any]:
-    return {"n_epochs": n_epochs, "best_epoch": best.epoch, "best_validation_loss": best.loss}
+def _outcome(history: Sequence[Epoch]) -> dict[str, Any]:
+    best = best_of(history)
+    return {"n_epochs": len(history), "best_epoch": best.epoch, "best_validation_loss": best.validation_loss}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from offbeat.errors import CheckpointError
 from offbeat_training.whole_file import whole_file
 
 
@@ -29,9 +30,20 @@ def best_of(history: Sequence[Epoch]) -> Epoch:
 
 def write_history(path: Path, history: Sequence[Epoch]) -> None:
     """A csv file with a heading and a line per epoch, replaced whole; every digit of the losses is kept."""
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(Epoch.__struct_fields__)
-    rows.writerows(msgspec.structs.astuple(each) for each in history)
     with whole_file(path) as file:
-        file.write(text.getvalue().encode())
+        file.write(_lines(Epoch.__struct_fields__, *map(msgspec.structs.astuple, history)))
+
+
+def append_epoch(path: Path, epoch: Epoch) -> None:
+    """Adds a line to the file that `write_history` began. Raises CheckpointError where it cannot be written."""
+    try:
+        with path.open("ab") as file:
+            file.write(_lines(msgspec.structs.astuple(epoch)))
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _lines(*rows: Sequence[object]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

@@ -45,7 +45,7 @@ def optimise(
             trainer = _trainer(run, console, log_interval)
             # As in Lightning's own checkpoints: the epochs that lie behind.
             trainer.fit_loop.epoch_progress.current.processed = run.n_epochs
-            with _interruptions_as_usual():
+            with _interruptions_as_usual(), _kept(run):
                 trainer.fit(
                     ReconstructionTask(model, config),
                     _with_classes(Batches(data.windows, data.training, config.batch_size, run.order), data),
@@ -72,6 +72,15 @@ def _trainer(run: TrainingRun, console: Console | None, log_interval: int) -> li
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
+
+
+@contextlib.contextmanager
+def _kept(run: TrainingRun) -> Iterator[None]:
+    """However training ends, the last epoch that has ended is in the run's folder."""
+    try:
+        yield
+    finally:
+        run.keep()
 
 
 def _with_classes(batches: Batches, data: TrainingData) -> Batches | ClassifiedBatches:

@@ -19,7 +19,7 @@ from offbeat.errors import CheckpointError
 from offbeat.provenance import Digest
 from offbeat_training import checkpoint_file
 from offbeat_training.config import TrainingConfig
-from offbeat_training.history import Epoch, best_of
+from offbeat_training.history import Epoch
 from offbeat_training.split import Indices
 from offbeat_training.tensor_checks import check_tensor, check_tensors, expect, kind_of
 
@@ -96,11 +96,6 @@ class ResumeState:
         for each in self.history:
             losses = (each.training_loss, each.validation_loss)
             expect(all(map(math.isfinite, losses)), f"the losses of epoch {each.epoch}", losses, "finite numbers")
-
-    @property
-    def is_best(self) -> bool:
-        """Whether the epoch that has just ended is the best so far."""
-        return best_of(self.history) is self.history[-1]
 
     def save(self, path: Path) -> None:
         """Writes the file, whole or not at all. Raises CheckpointError where it cannot be written."""

@@ -13,7 +13,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What a run writes and says beside its checkpoint. Raises ConfigurationError for values that contradict each other.
 
     `model_dir` is a folder that gets the checkpoints of the best and of the last epoch, the history, and what resuming
-    needs, after every epoch; None writes nothing. `resume` continues the run that the folder holds, or begins one where
+    needs, every few seconds and at the end; None writes nothing. `resume` continues the run that the folder holds, or begins one where
     it holds none; without it such a folder is refused. `log_interval` is the number of epochs from one printed line to
     the next, 0 for none.
     """

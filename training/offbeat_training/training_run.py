@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import time
+from collections.abc import Mapping
 from functools import cached_property
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Checkpoint as CheckpointCallback
+from torch import Tensor
 
 from offbeat_training.architectures import Architecture
 from offbeat_training.best_weights import BestWeights, cpu_copy
@@ -19,7 +22,7 @@ from offbeat_training.run_folder import RunFolder
 
 
 class TrainingRun(CheckpointCallback):  # type: ignore[misc]
-    """Keeps the history, writes every epoch to the run's folder, where there is one, and restores what that holds.
+    """Keeps the history, has the run's folder, where there is one, keep up with it, and restores what that holds.
 
     Restored are the weights, the best ones, the optimiser, the `order` of the windows and the random numbers of dropout, so
     that on a CPU no bit tells a resumed run from one that was never interrupted. As one of Lightning's checkpoint callbacks
@@ -33,6 +36,9 @@ class TrainingRun(CheckpointCallback):  # type: ignore[misc]
         self.best = BestWeights()
         self.order = torch.Generator().manual_seed(draft.config.seed)
         self.history: tuple[Epoch, ...] = ()
+        # The last epoch that has ended, where the folder does not hold it yet.
+        self._unwritten: ResumeState | None = None
+        self._best_written = 0
         self._restored: ResumeState | None = None
         self._started_s = 0.0
 
@@ -61,11 +67,31 @@ class TrainingRun(CheckpointCallback):  # type: ignore[misc]
             self.best.restore(best.epoch, best.validation_loss, state.best_weights)
             self.order.set_state(state.order_state.to(torch.uint8))
             self.history = state.history
+        if self.folder is not None:
+            self.folder.begin(self.history)
 
     def checkpoint(self) -> Checkpoint:
         """The model with the weights that it has now."""
-        seconds = sum(each.seconds for each in self.history)
-        return self.draft.checkpoint(self.model, self.best, self.n_epochs, seconds)
+        return self.draft.checkpoint(self.model, self.history)
+
+    def keep(self) -> None:
+        """Brings the folder up to date with the last epoch that has ended, whatever has become of the model since."""
+        state = self._unwritten
+        if self.folder is None or state is None:
+            return
+        last, best_epoch = self._checkpoint_of(state, state.weights), best_of(state.history).epoch
+        best = None
+        if best_epoch == len(state.history):
+            best = last
+        elif best_epoch != self._best_written:
+            best = self._checkpoint_of(state, state.best_weights)
+        self.folder.write(state, last, best)
+        self._unwritten, self._best_written = None, best_epoch
+
+    def _checkpoint_of(self, state: ResumeState, weights: Mapping[str, Tensor]) -> Checkpoint:
+        model = copy.deepcopy(self.model)
+        model.load_state_dict(weights)
+        return self.draft.checkpoint(model, state.history)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Restores what had to wait for the optimiser; nothing draws random numbers from here to the first batch."""
@@ -90,7 +116,10 @@ class TrainingRun(CheckpointCallback):  # type: ignore[misc]
         )
         self.history = (*self.history, epoch)
         if self.folder is not None:
-            self.folder.write(self._state(optimiser), self.checkpoint())
+            self._unwritten = self._state(optimiser)
+            self.folder.note(epoch)
+            if self.folder.is_due:
+                self.keep()
 
     def _state(self, optimiser: torch.optim.Optimizer) -> ResumeState:
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
