@@ -10,7 +10,8 @@ import torch
 from offbeat.errors import ExportError
 from offbeat_export.eager import evaluate
 from offbeat_export.onnx_check import check_onnx
-from offbeat_export.onnx_export import OPSET, export_onnx
+from offbeat_export.onnx_export import export_onnx
+from offbeat_export.onnx_tracing import OPSETS
 from offbeat_training.checkpoint import Checkpoint
 from tests.export.checkpoints import CHECKPOINTS, LENGTH, lstm_checkpoint, table_checkpoint
 from tests.export.scorers import SERIES_OUTPUTS, run_onnx, scorer_of
@@ -119,15 +120,18 @@ def test_the_four_layers_of_the_stacked_design_are_four_nodes() -> None:
 @pytest.mark.parametrize(
     ("case", "time", "extra"),
     [
-        ("repeat-classifier", "time", {"class_probability": ["batch", 3]}),
-        ("repeat-forecast", "time", {"forecast": ["batch", "time", 3]}),
+        ("repeat-classifier", LENGTH, {"class_probability": ["batch", 3]}),
+        ("repeat-forecast", LENGTH, {"forecast": ["batch", LENGTH, 3]}),
+        ("stacked", LENGTH, {"step_error": ["batch", LENGTH]}),
         ("flexible", "time", {"step_error": ["batch", "time"]}),
         ("flexible, fewer repeats", LENGTH, {"step_error": ["batch", LENGTH - 5]}),
         ("flexible, fewer repeats", LENGTH, {"reconstruction": ["batch", LENGTH - 5, 2]}),
         ("flexible, more repeats", LENGTH, {"step_error": ["batch", LENGTH]}),
     ],
 )
-def test_time_is_dynamic_unless_the_number_of_repeats_is_fixed(case: str, time: object, extra: dict) -> None:
+def test_time_is_dynamic_unless_the_number_of_repeats_is_fixed_or_the_error_is_a_sum(
+    case: str, time: object, extra: dict
+) -> None:
     _, manifest = scorer_of(CHECKPOINTS[case]())
     assert manifest.window is not None
     assert manifest.window.is_time_dynamic == (time == "time")
@@ -223,7 +227,7 @@ def test_the_file_explains_itself() -> None:
     assert np.float32(properties["threshold"]) == np.float32(0.8)
     assert json.loads(properties["feature_names"]) == ["sensor 0", "sensor 1"]
     assert (model.producer_name, model.model_version, model.doc_string) == ("offbeat", 3, "for the tests")
-    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", OPSET)]
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", OPSETS["classic"])]
 
 
 def test_the_same_checkpoint_gives_the_same_bytes() -> None:

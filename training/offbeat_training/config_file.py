@@ -41,8 +41,9 @@ def read_config_file(path: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: not a TOML file: {error}") from error
-    for key in content:
-        if "_" in key and key.replace("_", "-") in content:
+    names = [key.replace("-", "_") for key in content]
+    for key in reversed(content):
+        if names.count(key.replace("-", "_")) > 1:
             raise ConfigurationError(f"{path}: key {key!r} is given twice, with - and with _; expected once")
     return content
 

@@ -64,11 +64,17 @@ def _check_shape(manifest: Manifest, array: NDArray[np.generic]) -> None:
     words = f"[{', '.join(str(axis) for axis in expected)}]"
     if array.ndim != len(expected):
         raise InvalidWindowError(f"windows have shape {list(array.shape)}; expected {words}")
+    window = manifest.window
+    if window is not None and not window.is_time_dynamic and array.shape[1] != window.length:
+        raise InvalidWindowError(
+            f"windows have {array.shape[1]} steps; expected {window.length}: model {manifest.name!r} scores windows of the "
+            "trained length alone"
+        )
     for seen, axis in zip(array.shape, expected, strict=True):
         if (seen == 0) if isinstance(axis, str) else (seen != axis):
             raise InvalidWindowError(f"windows have shape {list(array.shape)}; expected {words}, with at least one row")
-    if manifest.window is not None and array.shape[1] < manifest.window.min_length:
-        raise InvalidWindowError(f"windows have {array.shape[1]} steps; expected at least {manifest.window.min_length}")
+    if window is not None and array.shape[1] < window.min_length:
+        raise InvalidWindowError(f"windows have {array.shape[1]} steps; expected at least {window.min_length}")
 
 
 def _describe_non_finite(windows: FloatArray) -> str:

@@ -46,7 +46,8 @@ class LSTMAutoencoder(Architecture):
         self.hidden_size, self.bidirectional = given.hidden_size, given.bidirectional
         self.bridge, self.n_repeats, self.error = given.bridge, given.n_repeats, given.error
         self.recurrent_dropout = given.recurrent_dropout
-        self.is_time_dynamic = given.n_repeats == 0
+        # A sum grows with the length, so that a threshold holds for windows of the trained length alone.
+        self.is_time_dynamic = given.n_repeats == 0 and given.error == "mean_squared"
         self.encoder = _lstm(given.n_features, given.hidden_size, given.n_layers, given.dropout, given.bidirectional)
         n_decoder_layers = given.n_decoder_layers or given.n_layers
         self.decoder = _lstm(given.decoder_input_width, given.hidden_size, n_decoder_layers, given.dropout)
