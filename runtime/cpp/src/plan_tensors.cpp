@@ -42,7 +42,12 @@ bool is_finite(const Tensor& tensor) {
   return true;
 }
 
-std::string in_quotes(std::string_view name) { return "'" + std::string(name) + "'"; }
+std::string in_quotes(std::string_view name) {
+  std::string text(1, '\'');
+  text += name;
+  text += '\'';
+  return text;
+}
 
 }  // namespace
 
