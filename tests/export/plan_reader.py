@@ -21,10 +21,12 @@ def read(content: bytes) -> tuple[dict[str, Any], dict[str, Floats]]:
     data = content[8 + n_header :]
     tensors = {}
     for name, entry in header.items():
-        assert entry["dtype"] == "F32"
         start, end = entry["data_offsets"]
-        tensors[name] = np.frombuffer(data[start:end], "<f4").reshape(entry["shape"])
-    return plan, tensors
+        tensors[name] = _WIDENED[entry["dtype"]](data[start:end]).reshape(entry["shape"])
+    scales = {f"{name}.scale" for name, entry in header.items() if entry["dtype"] == "I8"}
+    for name in scales:
+        tensors[name.removesuffix(".scale")] *= tensors[name][:, None]
+    return plan, {name: tensor for name, tensor in tensors.items() if name not in scales}
 
 
 def score(content: bytes, window: Floats) -> dict[str, NDArray[Any]]:
@@ -172,6 +174,14 @@ class PlanReader:
         assert noise.shape == (layer["n_draws"], layer["output_size"])
         spread = np.exp(np.clip(log_variance, -layer["limit"], layer["limit"]) / 2)
         return mean + spread * noise[:, None]
+
+
+_WIDENED = {
+    "F32": lambda data: np.frombuffer(data, "<f4"),
+    "F16": lambda data: np.frombuffer(data, "<f2").astype(np.float32),
+    "BF16": lambda data: (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32),
+    "I8": lambda data: np.frombuffer(data, "i1").astype(np.float32),
+}
 
 
 def _sigmoid(x: Floats) -> Floats:

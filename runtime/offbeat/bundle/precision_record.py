@@ -20,7 +20,7 @@ Duration = Annotated[float, Meta(gt=0)]
 Correlation = Annotated[float, Meta(ge=-1, le=1)]
 
 
-class PrecisionSource(Record, frozen=True):
+class PrecisionSource(Record, frozen=True, kw_only=True):
     """The float32 version that a variant was made of; the digest is that of its `model.safetensors`."""
 
     name: str
@@ -28,14 +28,14 @@ class PrecisionSource(Record, frozen=True):
     weights_sha256: Digest
 
 
-class PrecisionSize(Record, frozen=True):
+class PrecisionSize(Record, frozen=True, kw_only=True):
     """Bytes of `model.onnx` and `model.safetensors` together."""
 
     n_bytes: Size
     fp32_n_bytes: Size
 
 
-class PrecisionLatency(Record, frozen=True):
+class PrecisionLatency(Record, frozen=True, kw_only=True):
     """Median microseconds of one call beside float32's, taken in turns; `ratio` is the median of each turn's ratio."""
 
     batch: Size
@@ -44,7 +44,7 @@ class PrecisionLatency(Record, frozen=True):
     ratio: Duration
 
 
-class PrecisionError(Record, frozen=True):
+class PrecisionError(Record, frozen=True, kw_only=True):
     """|error − float32's error| over what was judged, absolute and as a share of float32's."""
 
     max_absolute: Figure
@@ -53,7 +53,7 @@ class PrecisionError(Record, frozen=True):
     mean_relative: Figure
 
 
-class PrecisionQuality(Record, frozen=True):
+class PrecisionQuality(Record, frozen=True, kw_only=True):
     """What detection loses. `data` is labelled data; None for anomalies planted in validation windows.
 
     `n` rows, windows or samples were judged, as `unit` says. `vus_pr` is there for rows, which have an order in time.
@@ -86,7 +86,7 @@ class PrecisionQuality(Record, frozen=True):
         return self.fp32_roc_auc - self.roc_auc
 
 
-class Precision(Record, frozen=True):
+class PrecisionRecord(Record, frozen=True, kw_only=True):
     """A variant: `weights` are stored so, and `model.onnx` multiplies so. docs/precision.md says how each figure is taken."""
 
     weights: WeightPrecision
