@@ -20,7 +20,7 @@ from offbeat.bundle.manifest import (
 from offbeat.errors import require
 from offbeat.provenance import TrainingRecord
 from offbeat.result import Threshold
-from offbeat_export.onnx_export import OPSET
+from offbeat_export.onnx_tracing import OPSETS
 from offbeat_export.parity import PARITY_BOUND
 from offbeat_export.scoring_module import ScoringModule
 from offbeat_training.architectures import Architecture as TrainedArchitecture
@@ -40,7 +40,7 @@ def check_identity(name: str, version: int | None) -> None:
 
 
 def draft_manifest(
-    checkpoint: Checkpoint, module: ScoringModule, *, name: str, version: int, description: str
+    checkpoint: Checkpoint, module: ScoringModule, *, name: str, version: int, description: str, licence: str = ""
 ) -> Manifest:
     """The manifest with no files and no parity figures yet. Raises ConfigurationError where the pieces contradict each other."""
     window = _window(checkpoint, module.model.is_time_dynamic)
@@ -50,6 +50,7 @@ def draft_manifest(
         name=name,
         version=version,
         description=description,
+        licence=licence,
         architecture=_architecture(checkpoint, module),
         inputs=(_tensor("window", shapes),),
         outputs=tuple(_tensor(output, shapes) for output in module.output_names),
@@ -59,7 +60,7 @@ def draft_manifest(
         threshold=_threshold(checkpoint),
         training=msgspec.convert(checkpoint.training, TrainingRecord),
         metrics=dict(checkpoint.metrics),
-        opset=OPSET,
+        opset=OPSETS["classic"],
         parity=Parity(bound=PARITY_BOUND, formats={}),
         files={},
     )

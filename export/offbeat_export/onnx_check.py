@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import onnx
 
 from offbeat.bundle.manifest import Manifest
@@ -12,20 +14,23 @@ THRESHOLD = "threshold"
 _THRESHOLD_USERS = ("Div", "Greater")
 
 
-def check_onnx(proto: onnx.ModelProto, manifest: Manifest) -> None:
-    """Raises ExportError, saying what was seen, unless the graph is self-contained, standard and has one threshold."""
+def check_onnx(proto: onnx.ModelProto, manifest: Manifest, domains: Collection[str] = ()) -> None:
+    """Raises ExportError, saying what was seen, unless the graph is self-contained, standard and has one threshold.
+
+    `domains` are those whose operators are allowed beside the standard ones.
+    """
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ExportError(f"model.onnx does not pass the ONNX checker: {error}") from error
-    _check_operators(proto)
+    _check_operators(proto, domains)
     _check_storage(proto)
     _check_threshold(proto, manifest.threshold.value)
 
 
-def _check_operators(proto: onnx.ModelProto) -> None:
-    domains = {opset.domain for opset in proto.opset_import} | {node.domain for node in proto.graph.node}
-    if foreign := sorted(domains - {"", "ai.onnx"}):
+def _check_operators(proto: onnx.ModelProto, domains: Collection[str]) -> None:
+    used = {opset.domain for opset in proto.opset_import} | {node.domain for node in proto.graph.node}
+    if foreign := sorted(used - {"", "ai.onnx", *domains}):
         raise ExportError(f"model.onnx uses operators of {', '.join(foreign)}; expected standard ones only")
     if proto.functions:
         raise ExportError(f"model.onnx holds {len(proto.functions)} functions; expected plain nodes")

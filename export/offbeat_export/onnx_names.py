@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import onnx
 import onnx_ir as ir
 
@@ -9,18 +11,18 @@ import onnx_ir as ir
 _MODEL_SCOPE = "model"
 
 
-def rename(model: ir.Model) -> None:
+def rename(model: ir.Model, own_names: Container[str]) -> None:
     """Names nodes by where they stand in the module (`encoder/LSTM`) and initializers by the input they feed.
 
-    Buffers and weights keep the module's own names without the scorer's prefix (`threshold`, `mean`, `output.bias`);
-    the others read `encoder/LSTM.W`. Names of the graph's inputs and outputs are left as they are.
+    Buffers and weights, whose names in the module are `own_names`, keep them without the scorer's prefix (`threshold`,
+    `mean`, `output.bias`); the others read `encoder/LSTM.W`. Names of the graph's inputs and outputs are left as they are.
     """
     graph, taken = model.graph, {value.name for value in (*model.graph.inputs, *model.graph.outputs)}
     node_names: set[str | None] = set()
     for node in graph:
         node.name = _free(_node_name(node), node_names)
     for value in list(graph.initializers.values()):
-        value.name = _free(_initializer_name(value), taken)
+        value.name = _free(_initializer_name(value, own_names), taken)
     for node in graph:
         for index, output in enumerate(node.outputs):
             if not output.is_graph_output():
@@ -40,10 +42,9 @@ def _node_name(node: ir.Node) -> str:
     return "/".join(parts[1:] if parts[0] == _MODEL_SCOPE and len(parts) > 2 else parts)
 
 
-def _initializer_name(value: ir.Value) -> str:
+def _initializer_name(value: ir.Value, own_names: Container[str]) -> str:
     name = value.name or ""
-    is_own_name = "/" not in name and "::" not in name
-    if is_own_name:
+    if name in own_names:
         return name.removeprefix(f"{_MODEL_SCOPE}.")
     node, index = next(iter(value.uses()))
     return f"{node.name}.{_formal_name(node, index, is_input=True)}"

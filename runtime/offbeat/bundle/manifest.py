@@ -11,7 +11,9 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from offbeat.bundle.graph_record import GraphCandidate, GraphRecord
 from offbeat.bundle.parity_record import MAX_PARITY_BOUND, FormatParity, OutputParity, Parity
+from offbeat.bundle.precision_record import PrecisionRecord
 from offbeat.bundle.record import Record, Size
 from offbeat.bundle.tensor_spec import Axis, TensorSpec, WindowSpec, check_tensors, window_shape
 from offbeat.errors import BundleError, ConfigurationError, require
@@ -28,10 +30,13 @@ __all__ = [
     "Axis",
     "FileRecord",
     "FormatParity",
+    "GraphCandidate",
+    "GraphRecord",
     "Manifest",
     "Normalisation",
     "OutputParity",
     "Parity",
+    "PrecisionRecord",
     "Recalibration",
     "TensorSpec",
     "WindowSpec",
@@ -91,6 +96,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern=f"^{NAME_PATTERN}$")]
     version: Annotated[int, Meta(ge=1, le=MAX_VERSION)]
     description: str
+    licence: str = ""
     architecture: Architecture
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -102,6 +108,8 @@ class Manifest(Record, frozen=True, kw_only=True):
     recalibration: Recalibration | None = None
     metrics: dict[str, float]
     opset: Annotated[int, Meta(ge=1, le=1000)]
+    graph: GraphRecord | None = None
+    precision: PrecisionRecord | None = None
     parity: Parity
     files: dict[str, FileRecord]
 

@@ -48,6 +48,17 @@ def test_the_manifest_survives_a_round_trip() -> None:
 
 
 RECALIBRATION = {"from_version": 1, "source": None, "recalibrated_at": "2026-01-01", "offbeat_version": "0.1.0"}
+GRAPH_CANDIDATE = {"opset": 17, "n_nodes": 29, "n_lstm_nodes": 2, "findings": []}
+GRAPH = {"exporter": "classic", "reason": "fewest nodes", "candidates": {"classic": GRAPH_CANDIDATE}}
+
+
+def conformal(**changes: Any) -> dict[str, Any]:
+    """A conformal threshold whose calibration has these fields changed."""
+    calibration = {"errors": [0.5, 1.5, 2.0], "ranks": [1, 2, 3]} | changes
+    facts = {"value": 1.5, "method": "conformal", "n_windows": 3, "false_alarm_rate": 0.5}
+    return facts | {"calibration": calibration}
+
+
 BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("schema_version", 2, "schema_version"),
     ("schema_version", ..., "schema_version"),
@@ -91,6 +102,19 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("threshold.false_alarm_rate", 0.0, "false_alarm_rate"),
     ("threshold.initial_percentile", 98.0, "initial_percentile"),
     ("threshold.f1", 2.0, "f1"),
+    ("threshold.calibration", conformal()["calibration"], "expected one of as many, with 'conformal' alone"),
+    ("threshold", conformal(errors=[]), "calibration.errors"),
+    ("threshold", conformal(errors=[0.5, 2.0, 1.5]), "calibration.errors"),
+    ("threshold", conformal(errors=[-0.5, 1.5, 2.0]), "calibration.errors"),
+    ("threshold", conformal(errors=[0.1, 1.5, 2.0]), "calibration.errors is 0.1; expected ascending float32"),
+    ("threshold", conformal(errors=[0.5, 1.5, 1e300]), "calibration.errors"),
+    ("threshold", conformal(errors=["a", 1.5, 2.0]), "calibration.errors"),
+    ("threshold", conformal(errors=[0.5] * 1001, ranks=list(range(1, 1002))), "1001 numbers.*1 to 1,000"),
+    ("threshold", conformal(ranks=[1, 2]), "calibration.ranks"),
+    ("threshold", conformal(ranks=[0, 1, 3]), "calibration.ranks"),
+    ("threshold", conformal(ranks=[1, 3, 3]), "calibration.ranks"),
+    ("threshold", conformal(ranks=[1, 2, 4]), "a calibration of 4; expected one of as many"),
+    ("threshold", conformal(surprise=1), "surprise"),
     ("training.source.sha256", "abc", "sha256"),
     ("training.source.n_rows", -1, "n_rows"),
     ("training.source.name", 1, "name"),
@@ -111,6 +135,16 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("recalibration", RECALIBRATION | {"offbeat_version": 1}, "offbeat_version"),
     ("metrics", {"auc": "high"}, "metrics"),
     ("opset", -1, "opset"),
+    ("graph", "classic", "graph"),
+    ("graph", GRAPH | {"exporter": "magic"}, "one of the candidates"),
+    ("graph", GRAPH | {"reason": 1}, "reason"),
+    ("graph", GRAPH | {"candidates": {}}, "one of the candidates"),
+    ("graph", GRAPH | {"candidates": {"classic": {"opset": 17}}}, "n_nodes"),
+    ("graph", GRAPH | {"candidates": {"classic": GRAPH_CANDIDATE | {"opset": -1}}}, "opset"),
+    ("graph", GRAPH | {"candidates": {"classic": GRAPH_CANDIDATE | {"n_nodes": -1}}}, "n_nodes"),
+    ("graph", GRAPH | {"candidates": {"classic": GRAPH_CANDIDATE | {"n_lstm_nodes": -1}}}, "n_lstm_nodes"),
+    ("graph", GRAPH | {"candidates": {"classic": GRAPH_CANDIDATE | {"findings": [1]}}}, "findings"),
+    ("licence", 1, "licence"),
     ("parity.bound", 0.0, "bound"),
     ("parity.bound", 5.0, "bound"),
     ("parity.formats", [], "formats"),
@@ -118,6 +152,19 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("parity.formats.onnx.n_cases", -1, "n_cases"),
     ("parity.formats.onnx.n_windows", -1, "n_windows"),
     ("parity.formats.onnx.worst_case", 1, "worst_case"),
+    ("parity.formats.onnx.batch_sizes", [0], "batch_sizes"),
+    ("parity.formats.onnx.lengths", [0], "lengths"),
+    ("parity.formats.onnx.row_spread", -1.0, "row_spread"),
+    (
+        "parity.formats.onnx.outputs",
+        {"x": {"max_absolute": 0, "max_relative": 0, "mean_absolute": -1}},
+        "mean_absolute",
+    ),
+    (
+        "parity.formats.onnx.outputs",
+        {"x": {"max_absolute": 0, "max_relative": 0, "mean_relative": ""}},
+        "mean_relative",
+    ),
     ("parity.formats.onnx.outputs", {"x": {"max_absolute": 0}}, "max_relative"),
     ("files", {}, "model.onnx"),
     ("files", {"../../etc/passwd": {"n_bytes": 1, "sha256": "0" * 64}}, "plain file name"),
