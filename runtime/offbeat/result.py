@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.conformal import Calibration
 from offbeat.errors import ConfigurationError
 
 FloatArray = NDArray[np.float32]
@@ -33,8 +34,9 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     `value` is in units of `reconstruction_error` (the loss on normalised values), chosen over `n_windows` held-out
     windows. `percentile`: the percentile taken, in percent. `best-f1`: the `f1` reached on labelled windows. `pot` (peaks
     over threshold): the target `false_alarm_rate`, and the `initial_percentile` above which the tail was fitted.
-    `conformal`: the guaranteed `false_alarm_rate`. Raises ConfigurationError for a value that is not a positive, finite
-    float32, and for parameters that are not exactly the method's own.
+    `conformal`: the guaranteed `false_alarm_rate`, and the `calibration` that p-values follow from, which may be absent.
+    Raises ConfigurationError for a value that is not a positive, finite float32, and for parameters that are not the
+    method's own.
     """
 
     value: float
@@ -44,6 +46,7 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     false_alarm_rate: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
     initial_percentile: Annotated[float, msgspec.Meta(ge=0, lt=100)] | None = None
     f1: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         with np.errstate(over="ignore", under="ignore"):
@@ -56,6 +59,14 @@ class Threshold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             if (given is not None) != (name in expected):
                 words = " and ".join(expected) or "none of them"
                 raise ConfigurationError(f"threshold method {self.method!r} has {name} {given!r}; expected {words}")
+
+        if self.calibration is not None:
+            n_windows = self.calibration.n_windows if self.method == "conformal" else None
+            if n_windows != self.n_windows:
+                raise ConfigurationError(
+                    f"threshold method {self.method!r} over {self.n_windows} windows has a calibration of "
+                    f"{self.calibration.n_windows}; expected one of as many, with 'conformal' alone"
+                )
 
     @property
     def how(self) -> str:
@@ -76,7 +87,8 @@ class ScoreResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     `step_error` [batch, time] are shares of the error, each summing to it; `reconstruction` has the shape and raw
     units of the windows. Where the model decodes fewer steps than a window has, both have that many. Some models give more:
     `error_std` [batch], the error's spread over a variational model's draws; `class_probability` [batch, class];
-    `forecast` [batch, time, feature], at each step the prediction of the next one, in raw units. `model`, `version` and `backend` say who answered.
+    `forecast` [batch, time, feature], at each step the prediction of the next one, in raw units. `p_value` [batch] follows
+    from the error where the threshold is conformal: the chance of one as large where the window is normal. `model`, `version` and `backend` say who answered.
     """
 
     model: str
@@ -91,13 +103,17 @@ class ScoreResult(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     error_std: FloatArray | None = None
     class_probability: FloatArray | None = None
     forecast: FloatArray | None = None
+    p_value: FloatArray | None = None
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """The outputs that are present, by name."""
-        present = {name: getattr(self, name) for name in OUTPUT_NAMES}
+        present = {name: getattr(self, name) for name in RESULT_NAMES}
         return {name: array for name, array in present.items() if array is not None}
 
 
-OUTPUT_NAMES: tuple[str, ...] = tuple(
+RESULT_NAMES: tuple[str, ...] = tuple(
     name for name in ScoreResult.__struct_fields__ if name not in ("model", "version", "backend")
 )
+# No graph gives it: it is a matter of the calibration in the manifest.
+P_VALUE = "p_value"
+OUTPUT_NAMES: tuple[str, ...] = tuple(name for name in RESULT_NAMES if name != P_VALUE)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
 
 from offbeat.errors import BackendError, InvalidWindowError, UnknownModelError
-from offbeat.result import OUTPUT_NAMES, FloatArray, ScoreResult
+from offbeat.result import RESULT_NAMES, FloatArray, ScoreResult
 from offbeat.scorer import as_float32, real_array
 from offbeat.v1.scoring_pb2 import (
     DATA_TYPE_BOOL,
@@ -73,7 +73,7 @@ def as_windows(windows: ArrayLike) -> FloatArray:
 def result_of(response: ScoreResponse, backend: str) -> ScoreResult:
     """The scores in a response; `backend` is told beside it. Raises BackendError for a response that is not whole."""
     arrays = {tensor.name: _array(tensor) for tensor in response.outputs}
-    unknown = set(arrays).difference(OUTPUT_NAMES)
+    unknown = set(arrays).difference(RESULT_NAMES)
     if unknown:
         raise BackendError(f"the server answered with outputs {sorted(unknown)}, which this client does not know")
     return ScoreResult(model=response.model, version=response.version, backend=backend, **arrays)  # type: ignore[arg-type]

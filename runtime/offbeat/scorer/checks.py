@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from offbeat.bundle import Manifest
+from offbeat.conformal import Calibration
 from offbeat.errors import InvalidWindowError
-from offbeat.result import DEFAULT_OUTPUTS, FloatArray
+from offbeat.result import DEFAULT_OUTPUTS, P_VALUE, FloatArray
 
 
 def check_windows(manifest: Manifest, windows: ArrayLike) -> FloatArray:
@@ -26,16 +27,32 @@ def check_windows(manifest: Manifest, windows: ArrayLike) -> FloatArray:
 
 
 def check_outputs(manifest: Manifest, outputs: Sequence[str]) -> tuple[str, ...]:
-    """The names asked for, or the default outputs where none are. Raises InvalidWindowError for an unknown or repeated name."""
+    """The names asked for, or the default outputs where none are.
+
+    Raises InvalidWindowError for an unknown or repeated name, and for a p-value where the threshold has no calibration.
+    """
     if isinstance(outputs, str) or not isinstance(outputs, Sequence):
         raise InvalidWindowError(f"outputs are {outputs!r}; expected a sequence of names")
     names = tuple(outputs) or DEFAULT_OUTPUTS
     for name in names:
-        if name not in manifest.output_names:
+        if name == P_VALUE:
+            check_calibration(manifest)
+        elif name not in manifest.output_names:
             raise InvalidWindowError(f"output {name!r}; model {manifest.name!r} has {', '.join(manifest.output_names)}")
     if len(set(names)) != len(names):
         raise InvalidWindowError(f"outputs {', '.join(names)}; expected each at most once")
     return names
+
+
+def check_calibration(manifest: Manifest) -> Calibration:
+    """What p-values follow from. Raises InvalidWindowError where the manifest holds none."""
+    calibration = manifest.threshold.calibration
+    if calibration is None:
+        raise InvalidWindowError(
+            f"output {P_VALUE!r}; the threshold of model {manifest.name!r} was chosen by {manifest.threshold.method!r} and "
+            "has no calibration errors: expected threshold method conformal"
+        )
+    return calibration
 
 
 def as_float32(array: NDArray[np.generic]) -> FloatArray:

@@ -14,11 +14,12 @@ from offbeat.backends import Backend, create_backend
 from offbeat.bundle import Manifest, ModelVersion, open_version
 from offbeat.config import BackendConfig
 from offbeat.errors import BackendError
-from offbeat.result import DEFAULT_OUTPUTS, FloatArray, ScoreResult
+from offbeat.result import DEFAULT_OUTPUTS, P_VALUE, FloatArray, ScoreResult
 from offbeat.scorer.checks import check_outputs, check_windows
 
 # Rows given to the engine at once: enough to be fast, few enough that a large call needs little memory.
 _MAX_ROWS_AT_ONCE = 512
+_ERROR = "reconstruction_error"
 
 
 class Scorer:
@@ -66,7 +67,14 @@ class Scorer:
 
     def run(self, windows: FloatArray, outputs: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """Computes outputs of windows that `check_windows` has passed, in one call of the backend. Raises BackendError."""
-        return self.backend.run(windows, outputs)
+        calibration = self.manifest.threshold.calibration
+        if P_VALUE not in outputs or calibration is None:
+            return self.backend.run(windows, outputs)
+        of_graph = dict.fromkeys((*outputs, _ERROR))
+        del of_graph[P_VALUE]
+        results = dict(self.backend.run(windows, tuple(of_graph)))
+        results[P_VALUE] = calibration.p_values(results[_ERROR].astype(np.float32)).astype(np.float32)
+        return {name: results[name] for name in outputs}
 
     def score(self, windows: ArrayLike, outputs: Sequence[str] = DEFAULT_OUTPUTS) -> ScoreResult:
         """Scores windows in raw units, [batch, time, feature], or [batch, feature] for a tabular model.

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from offbeat.conformal import conformal_p_values
 from offbeat.errors import TrainingError
-from offbeat_training.thresholds import conformal_p_values, conformal_threshold
+from offbeat_training.thresholds import conformal_threshold
 
 
 def test_p_values_worked_by_hand() -> None:
@@ -31,6 +32,18 @@ def test_an_error_exceeds_the_threshold_exactly_where_its_p_value_is_at_most_the
     held_out, new = 1 + np.array(calibration), 1 + np.array(errors)
     exceeds = new > conformal_threshold(held_out, rate).value
     assert (exceeds == (conformal_p_values(held_out, new) <= rate + 1e-12)).all()
+
+
+@pytest.mark.parametrize(("n_windows", "rate"), [(199, 0.05), (1500, 0.01), (20_000, 0.05), (20_000, 0.2)])
+def test_the_calibration_kept_agrees_with_the_threshold_for_every_error(n_windows: int, rate: float) -> None:
+    random = np.random.default_rng(0)
+    errors = random.gamma(2, size=n_windows).astype(np.float32)
+    threshold = conformal_threshold(errors, rate)
+    assert threshold.calibration is not None
+    new = np.append(random.gamma(2, size=20_000).astype(np.float32), np.float32(threshold.value))
+    exceeds = new > np.float32(threshold.value)
+    assert (exceeds == (threshold.calibration.p_values(new) <= rate + 1e-12)).all()
+    assert 0 < exceeds.mean() < 2 * rate
 
 
 def test_p_values_of_normal_windows_are_at_most_each_rate_no_more_often_than_that() -> None:

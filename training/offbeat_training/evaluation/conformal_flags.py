@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.conformal import conformal_p_values
 from offbeat.errors import DataError
 from offbeat.result import BoolArray
 from offbeat_training.evaluation.confusion import Confusion
-from offbeat_training.thresholds import conformal_p_values
 
 RATES = (0.01, 0.05)
 

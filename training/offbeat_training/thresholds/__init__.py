@@ -2,7 +2,7 @@
 
 from offbeat_training.thresholds.best_f1 import BestF1, best_f1
 from offbeat_training.thresholds.choice import choose_threshold, require_enough_windows
-from offbeat_training.thresholds.conformal import conformal_p_values, conformal_threshold
+from offbeat_training.thresholds.conformal import conformal_threshold
 from offbeat_training.thresholds.percentile import percentile_threshold
 from offbeat_training.thresholds.pot import pot_threshold
 
@@ -10,7 +10,6 @@ __all__ = [
     "BestF1",
     "best_f1",
     "choose_threshold",
-    "conformal_p_values",
     "conformal_threshold",
     "percentile_threshold",
     "pot_threshold",

@@ -1,4 +1,4 @@
-"""Split conformal prediction: a p-value for each error, and a threshold whose false-alarm rate is guaranteed."""
+"""Split conformal prediction: a threshold whose false-alarm rate is guaranteed."""
 
 from __future__ import annotations
 
@@ -7,31 +7,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.conformal import Calibration
 from offbeat.errors import TrainingError
 from offbeat.result import Threshold
 from offbeat_training.thresholds.positive import positive
 
 
-def conformal_p_values(calibration: NDArray[np.floating], errors: NDArray[np.floating]) -> NDArray[np.float64]:
-    """For each of `errors` [...], the chance of an error as large where the window is as normal as the calibration.
-
-    p = (1 + #{calibration errors ≥ error}) / (n + 1), for n errors `calibration` [window] of held-out normal windows; so
-    it is never below 1 / (n + 1). Of windows exchangeable with those, at most a share α has p ≤ α, for every α.
-    Raises TrainingError without a calibration error, and for NaN.
-
-    Source: Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005; split form: Laxhammar, Falkman,
-    "Inductive conformal anomaly detection for sequential detection of anomalous sub-trajectories", 2015.
-    """
-    if not calibration.size or np.isnan(calibration).any() or np.isnan(errors).any():
-        raise TrainingError(f"{calibration.size} calibration errors; expected at least one, and no NaN anywhere")
-    n_below = np.searchsorted(np.sort(calibration, axis=None), errors, side="left")
-    return np.asarray((1 + calibration.size - n_below) / (calibration.size + 1))
-
-
 def conformal_threshold(errors: NDArray[np.floating], false_alarm_rate: float) -> Threshold:
     """The ⌈(n + 1)(1 − α)⌉-th smallest of n `errors` [window] of held-out normal windows, α being `false_alarm_rate`.
 
-    An error exceeds it exactly where its p-value is at most α; so at most a share α of windows exchangeable with these
+    An error exceeds it exactly where its p-value, of offbeat.conformal, is at most α; so at most a share α of windows exchangeable with these
     does, on average over calibrations. Raises TrainingError for fewer than 1/α − 1 windows, which cannot show so small a
     rate.
     """
@@ -42,7 +27,11 @@ def conformal_threshold(errors: NDArray[np.floating], false_alarm_rate: float) -
         raise TrainingError(
             f"{errors.size} held-out windows; a conformal false_alarm_rate of {false_alarm_rate:g} needs {n_needed}"
         )
-    value = float(np.partition(errors, errors.size - n_above)[errors.size - n_above])
+    rank = errors.size - n_above + 1
     return Threshold(
-        value=positive(value), method="conformal", n_windows=errors.size, false_alarm_rate=false_alarm_rate
+        value=positive(float(np.partition(errors, rank - 1)[rank - 1])),
+        method="conformal",
+        n_windows=errors.size,
+        false_alarm_rate=false_alarm_rate,
+        calibration=Calibration.of(errors, rank),
     )
