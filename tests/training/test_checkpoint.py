@@ -264,6 +264,29 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     refused(tmp_path, "Is a directory")
 
 
+def test_a_pipe_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.ckpt")
+    refused(tmp_path / "pipe.ckpt", "not a regular file")
+
+
+def test_a_file_that_changes_while_it_is_loaded_is_loaded_as_it_was_inspected(
+    good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = torch.load
+
+    def swap_first(file: Any, **options: Any) -> Any:
+        good.write_bytes(pickle.dumps(Code()))
+        return load(file, **options)
+
+    monkeypatch.setattr(torch, "load", swap_first)
+    same(Checkpoint.load(good), series_checkpoint())
+
+
+def test_a_file_of_absurd_size_is_refused(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint_file, "MAX_FILE_BYTES", 100)
+    refused(good, "more than 100 bytes")
+
+
 @pytest.mark.parametrize("part", [0, 0.01, 0.3, 0.7, 0.99])
 def test_a_truncated_file_is_refused(part: float, good: Path) -> None:
     content = good.read_bytes()

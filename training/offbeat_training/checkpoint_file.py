@@ -13,8 +13,11 @@ from typing import Any, BinaryIO
 import torch
 
 from offbeat.errors import CheckpointError
+from offbeat.files import open_regular
 from offbeat_training.whole_file import whole_file
 
+# Twice what an ONNX file can hold.
+MAX_FILE_BYTES = 2**32
 MAX_PICKLE_BYTES = 16 * 2**20
 MAX_ENTRIES = 10_000
 _DOS_FOLDER = 0x10
@@ -114,12 +117,16 @@ def read(path: Path) -> dict[Any, Any]:
     Raises CheckpointError, naming the file and what is wrong with it.
     """
     try:
-        with path.open("rb") as file:
-            if not zipfile.is_zipfile(file):
-                raise CheckpointError("not a whole checkpoint file; expected torch's zip format (truncated?)")
-            _inspect(file)
-            file.seek(0)
-            content = torch.load(file, map_location="cpu", weights_only=True)
+        with open_regular(path, follows_links=True) as file:
+            # In memory, so that what is loaded is what was inspected, whatever becomes of the file meanwhile.
+            bytes_read = io.BytesIO(file.read(MAX_FILE_BYTES + 1))
+        if bytes_read.getbuffer().nbytes > MAX_FILE_BYTES:
+            raise CheckpointError(f"more than {MAX_FILE_BYTES:,} bytes, which no model that can be exported has")
+        if not zipfile.is_zipfile(bytes_read):
+            raise CheckpointError("not a whole checkpoint file; expected torch's zip format (truncated?)")
+        _inspect(bytes_read)
+        bytes_read.seek(0)
+        content = torch.load(bytes_read, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
     except CheckpointError as error:
