@@ -14,6 +14,7 @@ import msgspec
 from offbeat.errors import require
 
 Device = Literal["auto", "cpu", "cuda"]
+_ISAS = ("auto", "baseline", "avx2", "avx512", "neon")
 
 
 class BackendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,17 +22,20 @@ class BackendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `backend` is `auto` or a registered name (`offbeat.backends.names()`); `auto` takes the fastest that works here.
     `device` `auto` takes CUDA where a GPU is usable and the CPU elsewhere; `cuda` refuses to fall back.
-    `n_threads` is the number of threads one call may use.
+    `n_threads` is the number of threads one call may use. `isa` is the instruction set of the native core: `auto` takes the
+    best that this CPU has, `baseline`, `avx2`, `avx512` and `neon` are for comparison.
     """
 
     backend: str = "auto"
     device: Device = "auto"
     n_threads: int = 1
+    isa: str = "auto"
 
     def __post_init__(self) -> None:
         require(bool(self.backend), "backend", self.backend, "a name")
         require(self.device in ("auto", "cpu", "cuda"), "device", self.device, "'auto', 'cpu' or 'cuda'")
         require(1 <= self.n_threads <= 1024, "n_threads", self.n_threads, "1 to 1024")
+        require(self.isa in _ISAS, "isa", self.isa, ", ".join(_ISAS))
 
 
 class BatchingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -44,6 +44,11 @@ class OnnxRuntimeBackend:
         self._run_options.only_execute_path_to_fetches = True
         _check_signature(session, version)
 
+    @property
+    def is_on_cuda(self) -> bool:
+        """Whether the session computes on a GPU."""
+        return self.provider == _CUDA
+
     def run(self, window: FloatArray, outputs: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """Computes the outputs asked for. `window` is C-contiguous float32. Raises BackendError."""
         session = self._session
@@ -58,6 +63,14 @@ class OnnxRuntimeBackend:
     def close(self) -> None:
         """Frees the session; a second call does nothing, and `run` raises BackendError from then on."""
         self._session = None
+
+
+def may_use_cuda() -> bool:
+    """Whether an onnxruntime with a CUDA provider is installed; a session tells whether there is a GPU for it."""
+    try:
+        return _CUDA in _import().get_available_providers()
+    except MissingExtraError:
+        return False
 
 
 def _import() -> Any:

@@ -1,7 +1,41 @@
-"""The native core: version and CPU features. Its kernels come with the native backend."""
+"""The native core: sessions on `model.safetensors`, and what this processor can do. It may be missing.
+
+pip builds it with a C++ compiler and installs offbeat without it where there is none: `why_missing` says so, and the
+other names then raise ImportError when they are asked for.
+"""
 
 from __future__ import annotations
 
-from offbeat.native._offbeat_ext import cpu_features, version
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["cpu_features", "version"]
+if TYPE_CHECKING:
+    # Of the package, not from the extension: that is no Python file, and import-linter would take it for `offbeat` itself.
+    from offbeat.native import _offbeat_ext
+
+    Session = _offbeat_ext.Session
+    cpu_features, version = _offbeat_ext.cpu_features, _offbeat_ext.version
+
+__all__ = ["Session", "cpu_features", "version", "why_missing"]
+
+
+def why_missing() -> str | None:
+    """None where the core is there; else why not, and what to do about it."""
+    try:
+        from offbeat.native import _offbeat_ext  # noqa: F401
+    except ImportError as error:
+        return (
+            f"this installation has no native core ({error}); install a C++20 compiler, then "
+            "pip install --force-reinstall --no-deps --no-cache-dir offbeat"
+        )
+    return None
+
+
+def __getattr__(name: str) -> Any:
+    """Names of the core, imported when they are first asked for: without it the package still works."""
+    if name not in __all__:
+        raise AttributeError(f"module 'offbeat.native' has no attribute {name!r}")
+    if reason := why_missing():
+        raise ImportError(reason)
+    from offbeat.native import _offbeat_ext
+
+    return getattr(_offbeat_ext, name)
