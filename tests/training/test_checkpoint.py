@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from offbeat.errors import CheckpointError, ConfigurationError
 from offbeat.result import Threshold
-from offbeat_training import Checkpoint
+from offbeat_training import Checkpoint, checkpoint_file
 from offbeat_training.preprocessing import Normalisation
 from offbeat_training.record import WindowSpec
 from tests.training.examples import TRAINING, series_checkpoint, tabular_checkpoint
