@@ -64,13 +64,15 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """One gRPC server.
 
     `model_repository` is a folder of models in Triton's layout. `port` 0 takes a free port. `n_workers` is the number of
-    batches computed at the same time. `grace_s` is how long a drain may take. `max_message_bytes` bounds one message either way.
+    batches computed at the same time. Requests that are expected to take `max_inline_us` at most are scored where they are
+    received, without a change of thread (0: none are). `grace_s` is how long a drain may take. `max_message_bytes` bounds one message either way.
     """
 
     model_repository: Path
     host: str = "127.0.0.1"
     port: int = 8001
     n_workers: int = 1
+    max_inline_us: int = 200
     grace_s: float = 30.0
     max_message_bytes: int = 64 * 2**20
     backend: BackendConfig = BackendConfig()
@@ -80,6 +82,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         require(bool(self.host), "host", self.host, "a host name or an address")
         require(0 <= self.port <= 65535, "port", self.port, "0 to 65535")
         require(1 <= self.n_workers <= 256, "n_workers", self.n_workers, "1 to 256")
+        require(0 <= self.max_inline_us <= 1_000_000, "max_inline_us", self.max_inline_us, "0 to 1,000,000 µs")
         require(0 <= self.grace_s <= 3600, "grace_s", self.grace_s, "0 to 3600 seconds")
         require(
             1024 <= self.max_message_bytes <= 2**31 - 1,

@@ -61,6 +61,10 @@ class DynamicBatcher(Generic[Completion]):
         self._waiting[request] = queue
         self._deadlines.add(request)
 
+    def takes_at_once(self, n_rows: int) -> bool:
+        """Whether a request of so many rows would not wait for company, were a worker idle; False also where it is refused."""
+        return self._delay_s == 0 and n_rows <= self._config.max_batch_size
+
     def cancel(self, request: PendingRequest[Completion]) -> bool:
         """Takes a request out; False where it had left already."""
         if request not in self._waiting:

@@ -30,6 +30,14 @@ def serve(
     n_workers: Annotated[
         int, typer.Option(envvar="OFFBEAT_N_WORKERS", min=1, help="Batches computed at the same time.")
     ] = 1,
+    max_inline_us: Annotated[
+        int,
+        typer.Option(
+            envvar="OFFBEAT_MAX_INLINE_US",
+            min=0,
+            help="Requests expected to take no longer are scored where they are received.",
+        ),
+    ] = 200,
     max_batch_size: Annotated[
         int, typer.Option(envvar="OFFBEAT_MAX_BATCH_SIZE", min=1, help="Rows in one batch, and in one request.")
     ] = 512,
@@ -58,6 +66,7 @@ def serve(
         host=host,
         port=port,
         n_workers=n_workers,
+        max_inline_us=max_inline_us,
         grace_s=grace_s,
         max_message_bytes=max_message_bytes,
         backend=BackendConfig(backend=backend, device=device, n_threads=n_threads),

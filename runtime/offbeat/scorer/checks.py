@@ -19,11 +19,16 @@ def check_windows(manifest: Manifest, windows: ArrayLike) -> FloatArray:
     Any real number type is taken and converted. Raises InvalidWindowError, saying what was seen and what is expected.
     """
     array = real_array(windows)
-    _check_shape(manifest, array)
+    check_shape(manifest, array.shape)
     checked = as_float32(array)
-    if not np.isfinite(checked).all():
-        raise InvalidWindowError(_describe_non_finite(checked))
+    check_finite(checked)
     return checked
+
+
+def check_finite(windows: FloatArray) -> None:
+    """Raises InvalidWindowError for NaN and infinity, naming how many there are and where the first is."""
+    if not np.isfinite(windows).all():
+        raise InvalidWindowError(_describe_non_finite(windows))
 
 
 def check_outputs(manifest: Manifest, outputs: Sequence[str]) -> tuple[str, ...]:
@@ -76,22 +81,23 @@ def real_array(windows: ArrayLike) -> NDArray[np.generic]:
     return array
 
 
-def _check_shape(manifest: Manifest, array: NDArray[np.generic]) -> None:
+def check_shape(manifest: Manifest, shape: tuple[int, ...]) -> None:
+    """Raises InvalidWindowError for a shape that the model's windows cannot have."""
     expected = manifest.window_shape
     words = f"[{', '.join(str(axis) for axis in expected)}]"
-    if array.ndim != len(expected):
-        raise InvalidWindowError(f"windows have shape {list(array.shape)}; expected {words}")
+    if len(shape) != len(expected):
+        raise InvalidWindowError(f"windows have shape {list(shape)}; expected {words}")
     window = manifest.window
-    if window is not None and not window.is_time_dynamic and array.shape[1] != window.length:
+    if window is not None and not window.is_time_dynamic and shape[1] != window.length:
         raise InvalidWindowError(
-            f"windows have {array.shape[1]} steps; expected {window.length}: model {manifest.name!r} scores windows of the "
+            f"windows have {shape[1]} steps; expected {window.length}: model {manifest.name!r} scores windows of the "
             "trained length alone"
         )
-    for seen, axis in zip(array.shape, expected, strict=True):
+    for seen, axis in zip(shape, expected, strict=True):
         if (seen == 0) if isinstance(axis, str) else (seen != axis):
-            raise InvalidWindowError(f"windows have shape {list(array.shape)}; expected {words}, with at least one row")
-    if window is not None and array.shape[1] < window.min_length:
-        raise InvalidWindowError(f"windows have {array.shape[1]} steps; expected at least {window.min_length}")
+            raise InvalidWindowError(f"windows have shape {list(shape)}; expected {words}, with at least one row")
+    if window is not None and shape[1] < window.min_length:
+        raise InvalidWindowError(f"windows have {shape[1]} steps; expected at least {window.min_length}")
 
 
 def _describe_non_finite(windows: FloatArray) -> str:

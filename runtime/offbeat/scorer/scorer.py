@@ -15,7 +15,7 @@ from offbeat.bundle import Manifest, ModelVersion, open_version
 from offbeat.config import BackendConfig
 from offbeat.errors import BackendError
 from offbeat.result import DEFAULT_OUTPUTS, P_VALUE, FloatArray, ScoreResult
-from offbeat.scorer.checks import check_outputs, check_windows
+from offbeat.scorer.checks import check_outputs, check_shape, check_windows
 
 # Rows given to the engine at once: enough to be fast, few enough that a large call needs little memory.
 _MAX_ROWS_AT_ONCE = 512
@@ -60,6 +60,10 @@ class Scorer:
     def check_windows(self, windows: ArrayLike) -> FloatArray:
         """The windows as C-contiguous float32, [batch, time, feature] or [batch, feature]. Raises InvalidWindowError."""
         return check_windows(self.manifest, windows)
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raises InvalidWindowError for a shape that `check_windows` would not pass."""
+        check_shape(self.manifest, shape)
 
     def check_outputs(self, outputs: Sequence[str]) -> tuple[str, ...]:
         """The outputs to compute; none given stands for the default ones. Raises InvalidWindowError."""

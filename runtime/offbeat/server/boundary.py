@@ -59,12 +59,15 @@ class Boundary:
     async def score(self, query: Query, context: Context) -> Scored:
         """The scores of a unary call, whose trailing metadata it sets. A caller who goes away takes the request along."""
         self.count(context)
-        ticket = self.engine.submit(query, context.time_remaining())
-        try:
-            scored = await ticket.reply
-        except asyncio.CancelledError:
-            ticket.cancel()
-            raise
+        taken = self.engine.submit(query, context.time_remaining())
+        if isinstance(taken, Scored):
+            scored = taken
+        else:
+            try:
+                scored = await taken.reply
+            except asyncio.CancelledError:
+                taken.cancel()
+                raise
         context.set_trailing_metadata(_metadata(scored))
         return scored
 

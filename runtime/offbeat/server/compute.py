@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from time import monotonic
 
 import numpy as np
@@ -10,9 +12,11 @@ from numpy.typing import NDArray
 
 from offbeat.batching import Batch
 from offbeat.errors import BackendError
+from offbeat.result import FloatArray
 from offbeat.scorer import Scorer
+from offbeat.server.form import RequestForm
 from offbeat.server.incident import incident
-from offbeat.server.served import Reply, ServedModel
+from offbeat.server.served import Awaited, ServedModel
 
 Outputs = dict[str, NDArray[np.generic]]
 
@@ -28,18 +32,27 @@ class Computed(Struct, frozen=True, kw_only=True, eq=False):
     ended: float
 
 
-def compute(model: ServedModel, batch: Batch[Reply]) -> Computed:
+def compute(model: ServedModel, batch: Batch[Awaited]) -> Computed:
     """Runs the batch. Never raises: whatever goes wrong is an incident of this batch alone."""
+    return _computed(model, partial(run_batch, model.scorer, batch))
+
+
+def compute_one(model: ServedModel, form: RequestForm, windows: FloatArray) -> Computed:
+    """Runs the windows of one request, as `compute` does a batch."""
+    return _computed(model, lambda: [_run(model.scorer, windows, form.outputs)])
+
+
+def _computed(model: ServedModel, run: Callable[[], list[Outputs]]) -> Computed:
     started = monotonic()
     outcome: list[Outputs] | BackendError
     try:
-        outcome = run_batch(model.scorer, batch)
+        outcome = run()
     except BaseException as error:  # noqa: BLE001 - a SystemExit of an engine must not lose the replies either
         outcome = incident(str(model), error)
     return Computed(outcome=outcome, started=started, ended=monotonic())
 
 
-def run_batch(scorer: Scorer, batch: Batch[Reply]) -> list[Outputs]:
+def run_batch(scorer: Scorer, batch: Batch[Awaited]) -> list[Outputs]:
     """Scores the requests in one call, and gives each its own rows as views. Raises BackendError."""
     if len(batch.requests) == 1:
         return [_run(scorer, batch.requests[0].windows, batch.outputs)]

@@ -10,20 +10,23 @@ from time import monotonic
 from offbeat.batching import Batch, PendingRequest
 from offbeat.errors import BackendError, DeadlineExceededError
 from offbeat.result import FloatArray
-from offbeat.server.compute import Computed, compute
+from offbeat.server.compute import Computed, Outputs, compute, compute_one
+from offbeat.server.form import RequestForm
 from offbeat.server.query import Scored
-from offbeat.server.served import Reply, ServedModel
+from offbeat.server.served import Awaited, ServedModel
 from offbeat.server.workers import WorkerPool
 
 
 class Dispatcher:
     """Runs the batching policy of every model on one event loop and one pool of workers.
 
-    Idle workers go to the models in turn. Deadlines are seconds of time.monotonic.
+    Idle workers go to the models in turn. Deadlines are seconds of time.monotonic. Batches of one request that are
+    expected to take `max_inline_us` at most are run on the loop itself: two changes of thread would cost more than they do.
     """
 
-    def __init__(self, workers: WorkerPool) -> None:
+    def __init__(self, workers: WorkerPool, max_inline_us: int) -> None:
         self._workers = workers
+        self._max_inline_s = max_inline_us * 1e-6
         self._n_idle = workers.n_workers
         # The models with waiting requests; whoever gets a worker goes to the end.
         self._waiting: OrderedDict[ServedModel, None] = OrderedDict()
@@ -35,26 +38,41 @@ class Dispatcher:
         """Whether no batch is being computed."""
         return self._n_idle == self._workers.n_workers
 
+    def is_quick(self, model: ServedModel, n_rows: int) -> bool:
+        """Whether a request that came now should be run at once, and on the loop."""
+        return (
+            not model.queue and model.queue.takes_at_once(n_rows) and model.cost.estimate(n_rows) <= self._max_inline_s
+        )
+
+    def run(self, model: ServedModel, form: RequestForm, windows: FloatArray) -> Scored:
+        """Runs checked windows at once. Raises BackendError."""
+        computed = compute_one(model, form, windows)
+        if isinstance(computed.outcome, BackendError):
+            raise computed.outcome
+        compute_s = computed.ended - computed.started
+        model.cost.record(len(windows), compute_s)
+        return _scored(model, form, computed.outcome[0], 0, _microseconds(compute_s), len(windows))
+
     def submit(
-        self, model: ServedModel, windows: FloatArray, outputs: tuple[str, ...], deadline: float | None
-    ) -> PendingRequest[Reply]:
-        """Queues checked windows; `completion` of what is returned is the future of their scores.
+        self, model: ServedModel, form: RequestForm, windows: FloatArray, deadline: float | None
+    ) -> PendingRequest[Awaited]:
+        """Queues checked windows; what is returned has the future of their scores in its `completion`.
 
         The future raises DeadlineExceededError or BackendError. Raises OverloadedError, and InvalidWindowError for too
         many rows.
         """
-        reply: Reply = asyncio.get_running_loop().create_future()
+        awaited = Awaited(reply=asyncio.get_running_loop().create_future(), form=form)
         request = PendingRequest(
-            windows=windows, outputs=outputs, arrival=monotonic(), deadline=deadline, completion=reply
+            windows=windows, outputs=form.outputs, arrival=monotonic(), deadline=deadline, completion=awaited
         )
         model.queue.submit(request)
         self._waiting[model] = None
         self._dispatch()
         return request
 
-    def cancel(self, model: ServedModel, request: PendingRequest[Reply]) -> None:
+    def cancel(self, model: ServedModel, request: PendingRequest[Awaited]) -> None:
         """Takes a request out of the queue if it is still there; a batch that runs is not stopped."""
-        request.completion.cancel()
+        request.completion.reply.cancel()
         if model.queue.cancel(request) and not model.queue:
             self._waiting.pop(model, None)
 
@@ -73,9 +91,10 @@ class Dispatcher:
 
     def _refuse_expired(self, model: ServedModel, now: float) -> None:
         for request in model.queue.purge(now):
-            if not request.completion.done():
+            reply = request.completion.reply
+            if not reply.done():
                 waited_ms = (now - request.arrival) * 1e3
-                request.completion.set_exception(
+                reply.set_exception(
                     DeadlineExceededError(f"the deadline passed after {waited_ms:.1f} ms in the queue; nothing was run")
                 )
         if not model.queue:
@@ -95,29 +114,24 @@ class Dispatcher:
             return True
         return False
 
-    def _finish(self, model: ServedModel, batch: Batch[Reply], computed: Computed) -> None:
+    def _finish(self, model: ServedModel, batch: Batch[Awaited], computed: Computed) -> None:
+        compute_s = computed.ended - computed.started
+        if not isinstance(computed.outcome, BackendError):
+            model.cost.record(batch.n_rows, compute_s)
         # First the worker, then the replies: it computes while they are written.
         self._n_idle += 1
         self._dispatch()
         if isinstance(computed.outcome, BackendError):
             for request in batch.requests:
-                if not request.completion.done():
-                    request.completion.set_exception(BackendError(str(computed.outcome)))
+                if not request.completion.reply.done():
+                    request.completion.reply.set_exception(BackendError(str(computed.outcome)))
             return
-        compute_us = _microseconds(computed.ended - computed.started)
+        compute_us = _microseconds(compute_s)
         for request, outputs in zip(batch.requests, computed.outcome, strict=True):
-            if not request.completion.done():
-                request.completion.set_result(
-                    Scored(
-                        model=model.name,
-                        version=model.version,
-                        backend=model.backend,
-                        outputs=outputs,
-                        queue_us=_microseconds(computed.started - request.arrival),
-                        compute_us=compute_us,
-                        batch_size=batch.n_rows,
-                    )
-                )
+            awaited = request.completion
+            if not awaited.reply.done():
+                queue_us = _microseconds(computed.started - request.arrival)
+                awaited.reply.set_result(_scored(model, awaited.form, outputs, queue_us, compute_us, batch.n_rows))
 
     def _arm(self, now: float) -> None:
         """Sets the one timer to the earliest moment at which a queue has something to do by itself."""
@@ -133,6 +147,21 @@ class Dispatcher:
     def _wake(self) -> None:
         self._wakeup = None
         self._dispatch()
+
+
+def _scored(
+    model: ServedModel, form: RequestForm, outputs: Outputs, queue_us: int, compute_us: int, batch_size: int
+) -> Scored:
+    return Scored(
+        model=model.name,
+        version=model.version,
+        backend=model.backend,
+        form=form,
+        outputs=outputs,
+        queue_us=queue_us,
+        compute_us=compute_us,
+        batch_size=batch_size,
+    )
 
 
 def _microseconds(seconds: float) -> int:

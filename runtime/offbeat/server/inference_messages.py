@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from offbeat.errors import InvalidWindowError, UnknownModelError
 from offbeat.inference.open_inference_pb2 import InferParameter, ModelInferRequest, ModelInferResponse
 from offbeat.result import FloatArray
+from offbeat.server.form import INPUT
 from offbeat.server.query import Query, Scored
-from offbeat.server.tensors import INPUT, windows_from_bytes, windows_from_values
 
 DATATYPES = {"float32": "FP32", "bool": "BOOL"}
 # These would change what the answer means or where it goes, so that ignoring them would be a lie. All others are hints.
@@ -33,30 +35,42 @@ def query_of(request: ModelInferRequest) -> Query:
     _check_parameters("the request", request.parameters)
     for output in request.outputs:
         _check_parameters(f"output {output.name!r}", output.parameters)
+    tensor = _input(request)
     return Query(
         model=request.model_name,
         version=version_of(request.model_version),
         id=request.id,
-        windows=_windows(request),
+        shape=tuple(tensor.shape),
+        data=_data(request, tensor),
         outputs=tuple(output.name for output in request.outputs),
     )
 
 
 def response_of(scored: Scored, request_id: str) -> ModelInferResponse:
     """The answer to the request of that id, as raw contents."""
+    template = scored.form.templates.get(ModelInferResponse)
+    if template is None:
+        template = scored.form.templates[ModelInferResponse] = _template(scored).SerializeToString()
+    response = ModelInferResponse.FromString(template)
+    response.id = request_id
+    response.raw_output_contents.extend([array.tobytes() for array in scored.outputs.values()])
+    return response
+
+
+def _template(scored: Scored) -> ModelInferResponse:
+    """What all answers to requests of that form have in common."""
     return ModelInferResponse(
         model_name=scored.model,
         model_version=str(scored.version),
-        id=request_id,
         outputs=[
             ModelInferResponse.InferOutputTensor(name=name, datatype=DATATYPES[array.dtype.name], shape=array.shape)
             for name, array in scored.outputs.items()
         ],
-        raw_output_contents=[array.tobytes() for array in scored.outputs.values()],
     )
 
 
-def _windows(request: ModelInferRequest) -> FloatArray:
+def _input(request: ModelInferRequest) -> ModelInferRequest.InferInputTensor:
+    """The one input tensor, whose contents are not looked at yet."""
     if len(request.inputs) != 1:
         raise InvalidWindowError(f"{len(request.inputs)} input tensors; expected one, {INPUT!r}")
     tensor = request.inputs[0]
@@ -65,22 +79,26 @@ def _windows(request: ModelInferRequest) -> FloatArray:
         raise InvalidWindowError(f"the input is named {tensor.name!r}; expected {INPUT!r}")
     if tensor.datatype != "FP32":
         raise InvalidWindowError(f"{INPUT!r} has datatype {tensor.datatype!r}; expected 'FP32'")
-    if not request.raw_input_contents:
-        return _from_typed_contents(tensor)
-    if len(request.raw_input_contents) != 1:
-        raise InvalidWindowError(
-            f"{len(request.raw_input_contents)} raw_input_contents; expected one for each input, 1"
-        )
+    return tensor
+
+
+def _data(request: ModelInferRequest, tensor: ModelInferRequest.InferInputTensor) -> bytes | FloatArray:
+    raw = request.raw_input_contents
+    if not raw:
+        return _typed_contents(tensor)
+    if len(raw) != 1:
+        raise InvalidWindowError(f"{len(raw)} raw_input_contents; expected one for each input, 1")
     if tensor.contents.ListFields():
         raise InvalidWindowError(f"{INPUT!r} has contents and raw_input_contents; expected one of them")
-    return windows_from_bytes(request.raw_input_contents[0], tensor.shape)
+    return raw[0]
 
 
-def _from_typed_contents(tensor: ModelInferRequest.InferInputTensor) -> FloatArray:
+def _typed_contents(tensor: ModelInferRequest.InferInputTensor) -> FloatArray:
     fields = [field.name for field, _ in tensor.contents.ListFields()]
     if fields not in ([], ["fp32_contents"]):
         raise InvalidWindowError(f"{INPUT!r} has {', '.join(fields)}; expected fp32_contents or raw_input_contents")
-    return windows_from_values(tensor.contents.fp32_contents, tensor.shape)
+    values = tensor.contents.fp32_contents
+    return np.fromiter(values, np.float32, len(values))
 
 
 def _check_parameters(where: str, parameters: Mapping[str, InferParameter]) -> None:

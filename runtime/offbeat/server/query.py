@@ -7,31 +7,35 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from offbeat.result import FloatArray
+from offbeat.server.form import RequestForm
 
 
 class Query(Struct, frozen=True, kw_only=True, eq=False):
-    """Windows to score, as they came: the bytes fit the shape, nothing else is checked yet.
+    """Windows to score, as they came: nothing is checked yet.
 
-    `version` None asks for the newest. `outputs` () asks for the default ones. `id` is the caller's and goes back to it.
+    `data` is the windows' little-endian float32 bytes, row-major, or as many values. `version` None asks for the newest.
+    `outputs` () asks for the default ones. `id` is the caller's and goes back to it.
     """
 
     model: str
     version: int | None
     id: str
-    windows: FloatArray
+    shape: tuple[int, ...]
+    data: bytes | FloatArray
     outputs: tuple[str, ...]
 
 
 class Scored(Struct, frozen=True, kw_only=True, eq=False):
     """The outputs of one request, in the order they were asked for, each with a row for each window.
 
-    `backend` says who computed them. `queue_us` is the wait before a worker took the batch, `compute_us` the time of the
-    batch, `batch_size` its rows.
+    `form` is the request's. `backend` says who computed them. `queue_us` is the wait before the batch was taken up, `compute_us`
+    the time of the batch, `batch_size` its rows.
     """
 
     model: str
     version: int
     backend: str
+    form: RequestForm
     outputs: dict[str, NDArray[np.generic]]
     queue_us: int
     compute_us: int

@@ -90,6 +90,9 @@ class ScoreStream:
             refusal = self._boundary.refusal(error)
             self._answers.put_nowait(_Answer(request_id, len(data), refusal))
             return
+        if isinstance(ticket, Scored):
+            self._answers.put_nowait(_Answer(request_id, len(data), ticket))
+            return
         self._tickets.add(ticket)
         ticket.reply.add_done_callback(partial(self._answer, ticket, request_id, len(data)))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from offbeat.errors import InvalidWindowError
+from offbeat.server.form import INPUT
 from offbeat.server.query import Query, Scored
-from offbeat.server.tensors import INPUT, windows_from_bytes
 from offbeat.v1.scoring_pb2 import (
     DATA_TYPE_BOOL,
     DATA_TYPE_FLOAT32,
@@ -32,19 +32,31 @@ def query_of(request: ScoreRequest) -> Query:
         model=request.model,
         version=request.version or None,
         id=request.id,
-        windows=windows_from_bytes(window.data, window.shape),
+        shape=tuple(window.shape),
+        data=window.data,
         outputs=tuple(request.outputs),
     )
 
 
 def response_of(scored: Scored, request_id: str) -> ScoreResponse:
     """The answer to the request of that id."""
+    template = scored.form.templates.get(ScoreResponse)
+    if template is None:
+        template = scored.form.templates[ScoreResponse] = _template(scored).SerializeToString()
+    response = ScoreResponse.FromString(template)
+    response.id = request_id
+    for tensor, array in zip(response.outputs, scored.outputs.values(), strict=True):
+        tensor.data = array.tobytes()
+    return response
+
+
+def _template(scored: Scored) -> ScoreResponse:
+    """What all answers to requests of that form have in common."""
     return ScoreResponse(
-        id=request_id,
         model=scored.model,
         version=scored.version,
         outputs=[
-            Tensor(name=name, data_type=_DATA_TYPES[array.dtype], shape=array.shape, data=array.tobytes())
+            Tensor(name=name, data_type=_DATA_TYPES[array.dtype], shape=array.shape)
             for name, array in scored.outputs.items()
         ],
     )

@@ -6,14 +6,23 @@ import asyncio
 from enum import StrEnum
 from typing import TypeAlias
 
-from offbeat.batching import DynamicBatcher
+from msgspec import Struct
+
+from offbeat.batching import BatchCost, DynamicBatcher
 from offbeat.config import BatchingConfig
 from offbeat.errors import UnavailableError, UnknownModelError
 from offbeat.scorer import Scorer
+from offbeat.server.form import RequestForm, RequestForms
 from offbeat.server.query import Scored
 
-# What a queued request waits for.
 Reply: TypeAlias = asyncio.Future[Scored]
+
+
+class Awaited(Struct, frozen=True, kw_only=True, eq=False):
+    """What a queued request waits for, and the form in which it came."""
+
+    reply: Reply
+    form: RequestForm
 
 
 class ModelState(StrEnum):
@@ -24,7 +33,7 @@ class ModelState(StrEnum):
 
 
 class ServedModel:
-    """One version that takes requests: its scorer and its queue."""
+    """One version that takes requests: its scorer, its queue, and what its batches cost."""
 
     def __init__(self, scorer: Scorer, batching: BatchingConfig) -> None:
         self.scorer = scorer
@@ -32,7 +41,9 @@ class ServedModel:
         self.version = scorer.manifest.version
         self.backend = scorer.backend.description
         self.max_batch_size = batching.max_batch_size
-        self.queue: DynamicBatcher[Reply] = DynamicBatcher(batching)
+        self.forms = RequestForms(scorer)
+        self.cost = BatchCost()
+        self.queue: DynamicBatcher[Awaited] = DynamicBatcher(batching)
 
     def __str__(self) -> str:
         return f"model {self.name!r} version {self.version} on {self.backend}"

@@ -13,7 +13,7 @@ from typing import Self
 import grpc
 
 from offbeat.bundle import ModelRepository
-from offbeat.config import BackendConfig, ServerConfig
+from offbeat.config import ServerConfig
 from offbeat.errors import BundleError
 from offbeat.scorer import Scorer
 from offbeat.server.boundary import Boundary
@@ -25,6 +25,7 @@ from offbeat.server.inference_service import InferenceService
 from offbeat.server.scoring_service import ScoringService
 from offbeat.server.served import ServedModel, ServedModels
 from offbeat.server.transport import listen
+from offbeat.server.warm_up import warm_up
 from offbeat.server.workers import WorkerPool
 
 _logger = logging.getLogger("offbeat.server")
@@ -43,7 +44,7 @@ class Server:
         self._config = config
         self._scorers = None if scorers is None else tuple(scorers)
         self._workers = WorkerPool(config.n_workers)
-        self._dispatcher = Dispatcher(self._workers)
+        self._dispatcher = Dispatcher(self._workers, config.max_inline_us)
         self._models = ServedModels()
         self._drain = Drain()
         boundary = Boundary(Engine(self._models, self._dispatcher), self._drain, config.max_message_bytes)
@@ -103,7 +104,7 @@ class Server:
     async def _load(self) -> None:
         if self._scorers is not None:
             for scorer in self._scorers:
-                self._add(scorer)
+                self._add(ServedModel(scorer, self._config.batching))
             return
         repository = ModelRepository(self._config.model_repository)
         newest = [(name, repository.versions(name)[-1]) for name in repository.names()]
@@ -112,10 +113,9 @@ class Server:
         for name, version in newest:
             self._models.announce(name, version)
         for name, version in newest:
-            self._add(await self._workers.call(partial(_open, repository, name, version, self._config.backend)))
+            self._add(await self._workers.call(partial(_open, repository, name, version, self._config)))
 
-    def _add(self, scorer: Scorer) -> None:
-        model = ServedModel(scorer, self._config.batching)
+    def _add(self, model: ServedModel) -> None:
         self._models.add(model)
         _logger.info("serving %s", model)
 
@@ -147,5 +147,8 @@ class Server:
         await self.stop()
 
 
-def _open(repository: ModelRepository, name: str, version: int, config: BackendConfig) -> Scorer:
-    return Scorer.open(repository.open(name, version), config)
+def _open(repository: ModelRepository, name: str, version: int, config: ServerConfig) -> ServedModel:
+    """The version, replayed and warm."""
+    model = ServedModel(Scorer.open(repository.open(name, version), config.backend), config.batching)
+    warm_up(model)
+    return model

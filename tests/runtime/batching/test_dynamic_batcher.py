@@ -46,7 +46,7 @@ def labels(queue: DynamicBatcher[object], now: float = 0.0) -> list[object] | No
 
 
 def test_the_room_exports_the_policy_and_what_passes_through_it() -> None:
-    assert offbeat.batching.__all__ == ["Batch", "DynamicBatcher", "PendingRequest"]
+    assert offbeat.batching.__all__ == ["Batch", "BatchCost", "DynamicBatcher", "PendingRequest"]
 
 
 def test_an_empty_queue_has_no_batch_and_nothing_to_wake_up_for() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from offbeat.errors import InvalidWindowError, OffbeatError
 from offbeat.inference.open_inference_pb2 import ModelInferRequest
 from offbeat.server import inference_messages, scoring_messages
+from offbeat.server.form import RequestForms
 from offbeat.server.parsing import parse
 from offbeat.server.query import Query
 from offbeat.v1.scoring_pb2 import ScoreRequest
@@ -41,8 +42,7 @@ def check(decode: Any, kind: Any, data: bytes) -> None:
     try:
         query = decode(parse(kind, data))
         assert isinstance(query, Query)
-        windows = SCORER.check_windows(query.windows)
-        SCORER.check_outputs(query.outputs)
+        windows = RequestForms(SCORER).find(query.shape, query.outputs).windows(query.data)
     except OffbeatError:
         return
     assert windows.dtype == np.float32
@@ -103,12 +103,22 @@ def test_inference_requests_of_any_shape(
 def test_a_shape_of_a_million_dimensions_is_refused_without_multiplying_it() -> None:
     request = score_request(random_windows(1))
     request.window.shape.extend([2**62] * 1_000_000)
+    query = scoring_messages.query_of(request)
     with pytest.raises(InvalidWindowError, match="rank 1000003") as caught:
-        scoring_messages.query_of(request)
+        RequestForms(SCORER).find(query.shape, query.outputs)
     assert len(str(caught.value)) < 200
 
 
 def test_windows_are_seen_in_the_message_and_not_copied() -> None:
-    windows = scoring_messages.query_of(score_request(random_windows(2))).windows
+    query = scoring_messages.query_of(score_request(random_windows(2)))
+    windows = RequestForms(SCORER).find(query.shape, query.outputs).windows(query.data)
     assert not windows.flags.owndata
-    assert SCORER.check_windows(windows) is windows
+    np.testing.assert_array_equal(windows, random_windows(2))
+
+
+def test_forms_do_not_fill_the_memory_whatever_callers_ask_for() -> None:
+    forms = RequestForms(SCORER)
+    for n_rows in range(1, 2000):
+        forms.find((n_rows, 6, 2), ())
+    assert len(forms._forms) == 256
+    assert forms.find((1999, 6, 2), ()) is forms.find((1999, 6, 2), ())

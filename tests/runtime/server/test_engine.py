@@ -7,13 +7,14 @@ from collections.abc import Coroutine
 from time import monotonic
 from typing import Any
 
+import numpy as np
 import pytest
 
 from offbeat.config import BatchingConfig
 from offbeat.errors import BackendError, DeadlineExceededError
 from offbeat.server.dispatcher import Dispatcher
-from offbeat.server.engine import Engine
-from offbeat.server.query import Query
+from offbeat.server.engine import Engine, Ticket
+from offbeat.server.query import Query, Scored
 from offbeat.server.served import ServedModel, ServedModels
 from offbeat.server.workers import WorkerPool
 from tests.runtime.folders import random_windows
@@ -24,14 +25,14 @@ from .fakes import FailingBackend, GatedBackend, NumpyBackend, make_scorer
 class Parts:
     """An engine over one model, its workers started."""
 
-    def __init__(self, backend: NumpyBackend, **batching: int) -> None:
+    def __init__(self, backend: NumpyBackend, max_inline_us: int = 0, **batching: int) -> None:
         self.backend = backend
         self.model = ServedModel(make_scorer(backend), BatchingConfig(**batching))
         models = ServedModels()
         models.add(self.model)
         self.workers = WorkerPool(1)
         self.workers.start()
-        self.dispatcher = Dispatcher(self.workers)
+        self.dispatcher = Dispatcher(self.workers, max_inline_us)
         self.engine = Engine(models, self.dispatcher)
 
     def close(self) -> None:
@@ -39,8 +40,15 @@ class Parts:
         self.workers.stop()
 
 
+def queued(parts: Parts, n_rows: int, remaining_s: float | None) -> Ticket:
+    ticket = parts.engine.submit(query(n_rows), remaining_s)
+    assert isinstance(ticket, Ticket)
+    return ticket
+
+
 def query(n_rows: int = 1) -> Query:
-    return Query(model="level", version=None, id="", windows=random_windows(n_rows), outputs=())
+    windows = random_windows(n_rows)
+    return Query(model="level", version=None, id="", shape=windows.shape, data=windows.tobytes(), outputs=())
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
@@ -51,7 +59,7 @@ def test_a_request_that_arrives_too_late_is_refused_and_not_queued() -> None:
     async def test() -> None:
         parts = Parts(NumpyBackend())
         with pytest.raises(DeadlineExceededError, match="when the request arrived"):
-            parts.engine.submit(query(), remaining_s=0.0)
+            queued(parts, 1, 0.0)
         assert (len(parts.model.queue), parts.backend.batches) == (0, [])
         parts.close()
 
@@ -62,9 +70,9 @@ def test_a_deadline_is_told_when_it_passes_though_every_worker_is_busy() -> None
     async def test() -> None:
         backend = GatedBackend()
         parts = Parts(backend)
-        running = parts.engine.submit(query(1), None)
-        late = parts.engine.submit(query(2), remaining_s=0.05)
-        later = parts.engine.submit(query(3), remaining_s=0.1)
+        running = queued(parts, 1, None)
+        late = queued(parts, 2, 0.05)
+        later = queued(parts, 3, 0.1)
         for ticket in (late, later):
             with pytest.raises(DeadlineExceededError, match="ms in the queue; nothing was run"):
                 await ticket.reply
@@ -80,9 +88,9 @@ def test_the_earlier_of_two_deadlines_is_told_first_though_it_was_queued_last() 
     async def test() -> None:
         backend = GatedBackend()
         parts = Parts(backend)
-        running = parts.engine.submit(query(1), None)
-        patient = parts.engine.submit(query(2), remaining_s=15)
-        hurried = parts.engine.submit(query(3), remaining_s=0.05)
+        running = queued(parts, 1, None)
+        patient = queued(parts, 2, 15)
+        hurried = queued(parts, 3, 0.05)
         start = monotonic()
         with pytest.raises(DeadlineExceededError):
             await hurried.reply
@@ -98,11 +106,11 @@ def test_a_cancelled_ticket_frees_its_place_at_once() -> None:
     async def test() -> None:
         backend = GatedBackend()
         parts = Parts(backend, max_queue_size=1)
-        running = parts.engine.submit(query(1), None)
-        cancelled = parts.engine.submit(query(2), None)
+        running = queued(parts, 1, None)
+        cancelled = queued(parts, 2, None)
         cancelled.cancel()
         assert len(parts.model.queue) == 0
-        kept = parts.engine.submit(query(3), None)
+        kept = queued(parts, 3, None)
         running.cancel()
         backend.gate.set()
         assert (await kept.reply).batch_size == 3
@@ -117,11 +125,59 @@ def test_a_batch_that_fails_tells_each_of_its_requests() -> None:
         windows = random_windows(1)
         backend = FailingBackend(float(windows[0, 0, 0]), RuntimeError("broken"))
         parts = Parts(backend, max_queue_delay_us=20_000)
-        tickets = [parts.engine.submit(query(1), None) for _ in range(3)]
+        tickets = [queued(parts, 1, None) for _ in range(3)]
         failures = await asyncio.gather(*(ticket.reply for ticket in tickets), return_exceptions=True)
         assert [type(failure) for failure in failures] == [BackendError] * 3
         assert len({str(failure) for failure in failures}) == 1, "one incident"
         assert len({id(failure) for failure in failures}) == 3, "an exception shared by tasks gathers their traces"
+        parts.close()
+
+    run(test())
+
+
+def test_a_quick_model_scores_on_the_loop_once_its_cost_is_known_and_never_with_a_limit_of_0() -> None:
+    async def test() -> None:
+        for max_inline_us, expected in ((1_000_000, Scored), (0, Ticket)):
+            parts = Parts(NumpyBackend(), max_inline_us=max_inline_us)
+            first = parts.engine.submit(query(3), None)
+            assert isinstance(first, Ticket), "nothing is known of the cost yet"
+            slow = await first.reply
+            second = parts.engine.submit(query(3), None)
+            assert type(second) is expected
+            quick = second if isinstance(second, Scored) else await second.reply
+            for name, values in slow.outputs.items():
+                np.testing.assert_array_equal(quick.outputs[name], values)
+            assert (quick.queue_us, quick.batch_size) == (0, 3) or expected is Ticket
+            parts.close()
+
+    run(test())
+
+
+def test_a_failure_on_the_loop_is_an_incident_as_anywhere() -> None:
+    async def test() -> None:
+        bad = np.full((1, 6, 2), 666.0, np.float32)
+        parts = Parts(FailingBackend(666.0, RuntimeError("broken")), max_inline_us=1_000_000)
+        parts.model.cost.record(1, 1e-6)
+        with pytest.raises(BackendError, match="incident"):
+            parts.engine.submit(
+                Query(model="level", version=None, id="", shape=bad.shape, data=bad.tobytes(), outputs=()), None
+            )
+        assert isinstance(parts.engine.submit(query(), None), Scored)
+        parts.close()
+
+    run(test())
+
+
+def test_nobody_overtakes_the_queue_of_a_model() -> None:
+    async def test() -> None:
+        backend = GatedBackend()
+        parts = Parts(backend, max_inline_us=1_000_000)
+        running, waiting = parts.engine.submit(query(1), None), parts.engine.submit(query(2), None)
+        parts.model.cost.record(1, 1e-6)
+        late = parts.engine.submit(query(1), None)
+        assert isinstance(late, Ticket)
+        backend.gate.set()
+        await asyncio.gather(*(each.reply for each in (running, waiting, late) if isinstance(each, Ticket)))
         parts.close()
 
     run(test())

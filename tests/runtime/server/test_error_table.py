@@ -101,8 +101,8 @@ WRONG: dict[str, tuple[Any, Any, grpc.StatusCode, str]] = {
         r"\[-3, -6, 2\].*at least 1",
     ),
     "sizes whose product overflows 64 bits to the right number": (
-        v1_tensor(shape=[2**62, 2**62, 36]),
-        oip_tensor(shape=[2**62, 2**62, 36]),
+        v1_tensor(shape=[3 + 2**61, 6, 2]),
+        oip_tensor(shape=[3 + 2**61, 6, 2]),
         Code.INVALID_ARGUMENT,
         "144 bytes; expected",
     ),
