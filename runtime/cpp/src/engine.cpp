@@ -1,0 +1,105 @@
+#include "engine.h"
+
+#include <algorithm>
+#include <atomic>
+#include <new>
+#include <optional>
+#include <string>
+#include <system_error>
+
+#include "engine_compile.h"
+#include "engine_run.h"
+#include "engine_threads.h"
+#include "offbeat/cpu_features.h"
+
+namespace offbeat {
+namespace {
+
+using kernels::Kernels;
+
+/// The kernels of an instruction set by name, the best where the name is empty; null where this processor does not have it.
+const Kernels* find_kernels(std::string_view isa) {
+  const CpuFeatures cpu = cpu_features();
+#if defined(__x86_64__)
+  const bool has_avx2 = cpu.avx2 && cpu.fma && cpu.f16c;
+  const bool has_avx512 = has_avx2 && cpu.avx512f && cpu.avx512bw && cpu.avx512dq && cpu.avx512vl;
+  if (has_avx512 && (isa.empty() || isa == "avx512")) return cpu.avx512_vnni ? &kernels::avx512_vnni_kernels : &kernels::avx512_kernels;
+  if (has_avx2 && (isa.empty() || isa == "avx2")) return &kernels::avx2_kernels;
+  return isa.empty() || isa == "baseline" ? &kernels::baseline_kernels : nullptr;
+#elif defined(__aarch64__)
+  return cpu.neon && (isa.empty() || isa == "neon") ? &kernels::neon_kernels : nullptr;
+#else
+  return isa.empty() || isa == "baseline" ? &kernels::baseline_kernels : nullptr;
+#endif
+}
+
+class CompiledEngine final : public Engine {
+ public:
+  CompiledEngine(std::unique_ptr<const Program> program, const Kernels& kernels, const SessionOptions& options)
+      : program_(std::move(program)), kernels_(kernels), precision_(options.precision) {
+    if (options.n_threads > 1) pool_.emplace(options.n_threads);
+  }
+
+  std::size_t n_workspace_bytes(std::size_t time) const noexcept override {
+    return n_scratch_bytes(*program_, time) * (pool_ ? pool_->n_threads() : 1);
+  }
+
+  void score(const float* windows, std::size_t n, std::size_t time, const Outputs& outputs, std::byte* workspace) const noexcept override {
+    Batch batch{*this, windows, n, time, outputs, workspace, 0, 0};
+    const std::size_t largest = tile_size(*program_, time);
+    const std::size_t n_threads = pool_ ? pool_->n_threads() : 1;
+    // Tiles of one size, so that the last is not a small one, and at least one for each thread.
+    const std::size_t n_tiles = std::max((n + largest - 1) / largest, std::min(n_threads, (n + 5) / 6));
+    batch.tile = n == 0 ? 0 : std::min(largest, (n + n_tiles * 6 - 1) / (n_tiles * 6) * 6);
+    const auto job = [](const void* context, std::size_t thread) noexcept { static_cast<const Batch*>(context)->score_tiles(thread); };
+    if (pool_ && n > batch.tile && pool_->run(job, &batch)) return;
+    batch.score_tiles(0);
+  }
+
+  std::string_view isa() const noexcept override { return kernels_.isa; }
+  Precision precision() const noexcept override { return precision_; }
+
+ private:
+  /// One call of score, shared by its threads, each of which takes the next tile until there is none.
+  struct Batch {
+    const CompiledEngine& engine;
+    const float* windows;
+    std::size_t n;
+    std::size_t time;
+    const Outputs& outputs;
+    std::byte* workspace;
+    std::size_t tile;
+    mutable std::atomic<std::size_t> next;
+
+    void score_tiles(std::size_t thread) const noexcept {
+      std::byte* scratch = workspace + thread * n_scratch_bytes(*engine.program_, time);
+      for (;;) {
+        const std::size_t first = next.fetch_add(tile, std::memory_order_relaxed);
+        if (first >= n) return;
+        score_tile(*engine.program_, engine.kernels_, windows, first, std::min(tile, n - first), time, outputs, scratch);
+      }
+    }
+  };
+
+  std::unique_ptr<const Program> program_;
+  const Kernels& kernels_;
+  Precision precision_;
+  mutable std::optional<ThreadPool> pool_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<const Engine>> Engine::compile(const Plan& plan, const SessionOptions& options) {
+  const Kernels* kernels = find_kernels(options.isa);
+  if (kernels == nullptr) return Error{"this processor has no instruction set \"" + std::string(options.isa) + "\""};
+  try {
+    auto program = compile_program(plan, *kernels, options.precision);
+    return std::unique_ptr<const Engine>(std::make_unique<CompiledEngine>(std::move(program), *kernels, options));
+  } catch (const std::bad_alloc&) {
+    return Error{"there is not enough memory for the weights"};
+  } catch (const std::system_error& error) {
+    return Error{std::string("the threads could not be started: ") + error.what()};
+  }
+}
+
+}  // namespace offbeat

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+
+#include "engine_program.h"
+#include "offbeat/session.h"
+
+namespace offbeat {
+
+/// The scratch of one tile of n sequences while it is scored.
+struct Frame {
+  const Program& program;
+  const kernels::Kernels& kernels;
+  const float* windows;  ///< of this tile, [sequence, step, feature]
+  std::size_t n;
+  std::size_t time;
+  float* const* slots;
+  float* gates;
+  std::byte* quantised;
+
+  [[nodiscard]] float* buffer(std::size_t index) const noexcept { return slots[program.slot_of_buffer[index]]; }
+  [[nodiscard]] float* data(const Value& value) const noexcept { return buffer(value.buffer); }
+
+  [[nodiscard]] std::size_t n_rows(const Value& value) const noexcept { return value.n_draws * value.n_kept_steps(time) * n; }
+
+  /// The numbers of one sequence at one step of one draw; a value without draws or time is the same at all.
+  [[nodiscard]] float* row(const Value& value, std::size_t draw, std::size_t step, std::size_t sequence) const noexcept {
+    const std::size_t n_kept = value.n_kept_steps(time);
+    const std::size_t outer = (value.n_draws == 1 ? 0 : draw) * n_kept + (n_kept == 1 ? 0 : step);
+    return data(value) + (outer * n + sequence) * value.stride;
+  }
+};
+
+/// Rows are whole vectors: what is behind their numbers must be finite, since it is multiplied by zero.
+inline void end_row(float* row, std::size_t size, std::size_t stride) noexcept {
+  for (std::size_t i = size; i < stride; ++i) row[i] = 0;
+}
+
+void run_lstm(const Frame& frame, const LstmOp& op) noexcept;
+
+/// Errors, scores, decisions and reconstruction of a tile, into rows [first, first + n) of the outputs.
+void judge(const Frame& frame, std::size_t first, const Outputs& outputs) noexcept;
+
+/// A head's output, likewise.
+void write_head(const Frame& frame, const HeadValue& head, std::size_t first, const Outputs& outputs) noexcept;
+
+}  // namespace offbeat

@@ -1,0 +1,166 @@
+#include <algorithm>
+#include <cmath>
+
+#include "engine_frame.h"
+
+namespace offbeat {
+namespace {
+
+/// The sums of a tile's errors: where they lie, and what they are divided by.
+struct Sums {
+  float* data;
+  std::size_t stride;
+  std::size_t n_steps;
+  std::size_t n_draws;
+  float divisor;
+};
+
+/// e, element by element, summed over the steps of one draw.
+void sum_steps(const Frame& frame, const Sums& sums, std::size_t draw) noexcept {
+  const Program& program = frame.program;
+  const Value& n = program.normalised;
+  const Value& r = program.reconstruction;
+  kernels::ErrorArgs args{};
+  args.n_step = frame.n * n.stride;
+  args.r_step = r.n_kept_steps(frame.time) == 1 ? 0 : frame.n * r.stride;
+  args.n_steps = sums.n_steps;
+  args.is_absolute = program.error == ErrorKind::sum_absolute;
+  std::fill_n(sums.data, frame.n * sums.stride, 0.0f);
+  if (n.stride == r.stride) {
+    args.n = frame.data(n);
+    args.r = frame.row(r, draw, 0, 0);
+    args.n_elements = frame.n * n.stride;
+    args.sums = sums.data;
+    frame.kernels.error(args);
+    return;
+  }
+  for (std::size_t sequence = 0; sequence < frame.n; ++sequence) {
+    args.n = frame.row(n, 0, 0, sequence);
+    args.r = frame.row(r, draw, 0, sequence);
+    args.n_elements = program.n_features;
+    args.sums = sums.data + sequence * sums.stride;
+    frame.kernels.error(args);
+  }
+}
+
+float sum_features(const Frame& frame, const Sums& sums, std::size_t sequence) noexcept {
+  float total = 0;
+  for (std::size_t feature = 0; feature < frame.program.n_features; ++feature) total += sums.data[sequence * sums.stride + feature];
+  return total / sums.divisor;
+}
+
+void write_error(const Frame& frame, float error, std::size_t row, const Outputs& outputs) noexcept {
+  const float threshold = frame.program.threshold;
+  if (outputs.reconstruction_error != nullptr) outputs.reconstruction_error[row] = error;
+  if (outputs.anomaly_score != nullptr) {
+    const float score = error / threshold * 0.5f;
+    outputs.anomaly_score[row] = score < 0 ? 0 : score > 1 ? 1 : score;  // not a number stays what it is
+  }
+  if (outputs.is_anomaly != nullptr) outputs.is_anomaly[row] = error > threshold;
+}
+
+void add_feature_errors(const Frame& frame, const Sums& sums, std::size_t draw, std::size_t first, float* out) noexcept {
+  const std::size_t n_features = frame.program.n_features;
+  const float divisor = sums.divisor * static_cast<float>(sums.n_draws);
+  for (std::size_t sequence = 0; sequence < frame.n; ++sequence) {
+    for (std::size_t feature = 0; feature < n_features; ++feature) {
+      float& total = out[(first + sequence) * n_features + feature];
+      total = (draw == 0 ? 0.0f : total) + sums.data[sequence * sums.stride + feature] / divisor;
+    }
+  }
+}
+
+void judge_draws(const Frame& frame, const Sums& sums, std::size_t first, const Outputs& outputs) noexcept {
+  float* draw_errors = frame.buffer(frame.program.draw_errors);
+  for (std::size_t draw = 0; draw < sums.n_draws; ++draw) {
+    sum_steps(frame, sums, draw);
+    for (std::size_t sequence = 0; sequence < frame.n; ++sequence) draw_errors[sequence * sums.n_draws + draw] = sum_features(frame, sums, sequence);
+    if (outputs.feature_error != nullptr) add_feature_errors(frame, sums, draw, first, outputs.feature_error);
+  }
+  const auto n_draws = static_cast<float>(sums.n_draws);
+  for (std::size_t sequence = 0; sequence < frame.n; ++sequence) {
+    const float* errors = draw_errors + sequence * sums.n_draws;
+    float mean = 0;
+    for (std::size_t draw = 0; draw < sums.n_draws; ++draw) mean += errors[draw];
+    mean /= n_draws;
+    write_error(frame, mean, first + sequence, outputs);
+    if (outputs.error_std == nullptr) continue;
+    float variance = 0;
+    for (std::size_t draw = 0; draw < sums.n_draws; ++draw) variance += (errors[draw] - mean) * (errors[draw] - mean);
+    outputs.error_std[first + sequence] = std::sqrt(variance / n_draws);
+  }
+}
+
+void judge_errors(const Frame& frame, const Sums& sums, std::size_t first, const Outputs& outputs) noexcept {
+  if (frame.program.has_draws) return judge_draws(frame, sums, first, outputs);
+  sum_steps(frame, sums, 0);
+  for (std::size_t sequence = 0; sequence < frame.n; ++sequence) {
+    write_error(frame, sum_features(frame, sums, sequence), first + sequence, outputs);
+  }
+  if (outputs.feature_error != nullptr) add_feature_errors(frame, sums, 0, first, outputs.feature_error);
+}
+
+float step_error(const Frame& frame, const Sums& sums, std::size_t step, std::size_t sequence) noexcept {
+  const Program& program = frame.program;
+  const float* n = frame.row(program.normalised, 0, step, sequence);
+  float total = 0;
+  for (std::size_t draw = 0; draw < sums.n_draws; ++draw) {
+    const float* r = frame.row(program.reconstruction, draw, step, sequence);
+    for (std::size_t feature = 0; feature < program.n_features; ++feature) {
+      const float difference = n[feature] - r[feature];
+      total += program.error == ErrorKind::sum_absolute ? std::fabs(difference) : difference * difference;
+    }
+  }
+  return total / (sums.divisor * static_cast<float>(sums.n_draws));
+}
+
+void write_reconstruction(const Frame& frame, const Sums& sums, std::size_t step, std::size_t sequence, float* out) noexcept {
+  const Program& program = frame.program;
+  for (std::size_t feature = 0; feature < program.n_features; ++feature) {
+    float total = 0;
+    for (std::size_t draw = 0; draw < sums.n_draws; ++draw) total += frame.row(program.reconstruction, draw, step, sequence)[feature];
+    out[feature] = total / static_cast<float>(sums.n_draws) * program.scale[feature] + program.mean[feature];
+  }
+}
+
+}  // namespace
+
+void judge(const Frame& frame, std::size_t first, const Outputs& outputs) noexcept {
+  const Program& program = frame.program;
+  const Value& r = program.reconstruction;
+  Sums sums{};
+  sums.data = frame.buffer(program.sums);
+  // The fast way sums rows as they lie; wide rows and the slow way have a row of whole vectors each.
+  sums.stride = program.normalised.stride == r.stride ? r.stride : (program.n_features + kernels::row_alignment - 1) / kernels::row_alignment * kernels::row_alignment;
+  sums.n_steps = std::min(program.normalised.steps.count(frame.time), r.steps.count(frame.time));
+  sums.n_draws = r.n_draws;
+  sums.divisor = program.error == ErrorKind::mean_squared ? static_cast<float>(sums.n_steps * program.n_features) : 1.0f;
+  if (outputs.reconstruction_error != nullptr || outputs.anomaly_score != nullptr || outputs.is_anomaly != nullptr ||
+      outputs.feature_error != nullptr || outputs.error_std != nullptr) {
+    judge_errors(frame, sums, first, outputs);
+  }
+  if (outputs.step_error == nullptr && outputs.reconstruction == nullptr) return;
+  for (std::size_t sequence = 0; sequence < frame.n; ++sequence) {
+    for (std::size_t step = 0; step < sums.n_steps; ++step) {
+      const std::size_t row = (first + sequence) * sums.n_steps + step;
+      if (outputs.step_error != nullptr) outputs.step_error[row] = step_error(frame, sums, step, sequence);
+      if (outputs.reconstruction != nullptr) write_reconstruction(frame, sums, step, sequence, outputs.reconstruction + row * program.n_features);
+    }
+  }
+}
+
+void write_head(const Frame& frame, const HeadValue& head, std::size_t first, const Outputs& outputs) noexcept {
+  const bool is_forecast = head.output == HeadOutput::forecast;
+  float* out = is_forecast ? outputs.forecast : outputs.class_probability;
+  const std::size_t n_steps = head.value.steps.count(frame.time);
+  const std::size_t size = head.value.size;
+  for (std::size_t sequence = 0; sequence < frame.n; ++sequence) {
+    for (std::size_t step = 0; step < n_steps; ++step) {
+      const float* from = frame.row(head.value, 0, step, sequence);
+      float* to = out + ((first + sequence) * n_steps + step) * size;
+      for (std::size_t i = 0; i < size; ++i) to[i] = is_forecast ? from[i] * frame.program.scale[i] + frame.program.mean[i] : from[i];
+    }
+  }
+}
+
+}  // namespace offbeat

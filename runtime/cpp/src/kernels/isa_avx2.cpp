@@ -1,0 +1,3 @@
+#define OFFBEAT_ISA "avx2"
+#define OFFBEAT_TABLE avx2_kernels
+#include "kernels/isa.inc"

@@ -1,0 +1,3 @@
+#define OFFBEAT_ISA "baseline"
+#define OFFBEAT_TABLE baseline_kernels
+#include "kernels/isa.inc"
