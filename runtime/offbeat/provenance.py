@@ -19,8 +19,11 @@ class DataSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     n_rows: Count
 
 
-class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a training run was given and how it ended; losses are in normalised units, `trained_at` is ISO 8601."""
+class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a training run was given and how it ended; losses are in normalised units, `trained_at` is ISO 8601.
+
+    `class_names` are the words for the classes 0, 1, … in the data, of a model that learnt classes that had any.
+    """
 
     source: DataSource
     n_training_windows: Count
@@ -32,3 +35,4 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     trained_at: str
     torch_version: str
     offbeat_version: str
+    class_names: tuple[str, ...] = ()

@@ -70,8 +70,18 @@ def score(
     ] = "reject",
     outputs: Annotated[
         Path | None,
-        typer.Option(envvar="OFFBEAT_OUTPUTS", help="npz file for each line's feature_error and reconstruction."),
+        typer.Option(
+            envvar="OFFBEAT_OUTPUTS",
+            help="npz file for each line's feature_error, reconstruction and what else there is.",
+        ),
     ] = None,
+    columns: Annotated[
+        str,
+        typer.Option(
+            envvar="OFFBEAT_COLUMNS",
+            help="Adds columns, with commas between: p_value, error_std, class_probability, forecast.",
+        ),
+    ] = "",
     timeout_s: Annotated[
         float, typer.Option(envvar="OFFBEAT_TIMEOUT_S", min=0.001, help="For each call of the server.")
     ] = 30.0,
@@ -97,7 +107,7 @@ def score(
     console = Console(stderr=True)
     config = BackendConfig(backend=backend, device=device, n_threads=n_threads)
     with open_source(model, server, model_version, config, timeout_s) as source:
-        columns = ColumnSelection(
+        selection = ColumnSelection(
             features=source.manifest.feature_names,
             timestamp_column=timestamp_column,
             delimiter=delimiter,
@@ -105,7 +115,7 @@ def score(
             layout=layout,
             missing=missing,
         )
-        dataset = read_dataset(data, columns)
+        dataset = read_dataset(data, selection)
         if missing == "interpolate" and row_score == "newest":
             console.print(
                 "--missing interpolate looks ahead, which newest does not: prefer forward-fill", style="yellow"
@@ -121,6 +131,7 @@ def score(
             batch_size=batch_size,
             console=console,
             outputs=outputs,
+            columns=tuple(dict.fromkeys(name.strip() for name in columns.split(",") if name.strip())),
         )
     if rule is not None:
         scores = msgspec.structs.replace(scores, alarm=rule.alarms(scores.is_anomaly))

@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from offbeat.cli.score_outputs import FURTHER_OUTPUTS, LineOutputs
+from offbeat.cli.score_outputs import LineOutputs, arrays_of, check_columns, write_arrays
 from offbeat.cli.score_source import ScoreSource
 from offbeat.cli.score_table import Scores, Unit
 from offbeat.data import Dataset, row_means, row_newest, sliding_windows, window_starts
 from offbeat.errors import DataError, require
-from offbeat.result import FloatArray
+from offbeat.result import P_VALUE, FloatArray
 
 Per = Literal["row", "window"]
 RowScore = Literal["mean", "newest"]
@@ -34,22 +35,44 @@ def score_dataset(
     batch_size: int,
     console: Console,
     outputs: Path | None = None,
+    columns: tuple[str, ...] = (),
 ) -> Scores:
     """Scores rows of a table, ready-made windows, or the sliding windows of a series, with a progress bar on `console`.
 
     Samples of a table and ready-made windows get a line each; a series gets one for each row or each window, as `per` says.
     A row's error is the mean over the windows that cover it or that of the newest window, as `row_score` says. `outputs`,
-    where given, is the npz file that takes each line's `feature_error` and `reconstruction`.
+    where given, is the npz file that takes each line's `feature_error`, `reconstruction` and whatever else the model gives;
+    `columns` are outputs to add to the scores, as `LineOutputs` brings them to lines.
     """
+    check_columns(source.manifest, columns)
     windows, starts = _windows(source, dataset, stride)
     is_series = source.manifest.window is not None and dataset.values.ndim == 2
     row_length = _row_length(source, stride) if is_series and per == "row" else None
     is_line_of_data = not is_series or per == "row"
     require(outputs is None or is_line_of_data, "outputs", str(outputs), "none with --per window, for a series")
-    collected = None if outputs is None else LineOutputs(dataset, starts, row_length)
+    arrays = () if outputs is None else arrays_of(source.manifest)
+    names = tuple(dict.fromkeys((*arrays, *(name for name in columns if name != P_VALUE))))
+    collected = LineOutputs(dataset, starts, row_length, names)
     errors = _errors(source, windows, starts, batch_size, console, collected)
-    if collected is not None and outputs is not None:
-        collected.write(outputs)
+    scores = _line_scores(source, dataset, errors, starts, per, row_score)
+    calibration = source.manifest.threshold.calibration
+    p_value = {} if calibration is None else {P_VALUE: calibration.p_values(scores.reconstruction_error)}
+    if outputs is not None:
+        write_arrays(outputs, {name: collected.lines(name) for name in arrays} | p_value, dataset.feature_names)
+    further: dict[str, NDArray[np.float64]] = {}
+    for name in columns:
+        further |= p_value if name == P_VALUE else collected.columns(name, source.manifest.training.class_names)
+    return msgspec.structs.replace(scores, further=further)
+
+
+def _line_scores(
+    source: ScoreSource,
+    dataset: Dataset,
+    errors: NDArray[np.float64],
+    starts: NDArray[np.int64],
+    per: Per,
+    row_score: RowScore,
+) -> Scores:
     if source.manifest.window is None:
         return _scores(source, "sample", errors, dataset.timestamps)
     if dataset.values.ndim == 3:
@@ -88,22 +111,21 @@ def _errors(
     starts: NDArray[np.int64],
     batch_size: int,
     console: Console,
-    collected: LineOutputs | None,
+    collected: LineOutputs,
 ) -> NDArray[np.float64]:
     errors = np.empty(len(starts))
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("scoring", total=len(starts))
         n_done = 0
-        names = ERROR_ONLY if collected is None else (*ERROR_ONLY, *FURTHER_OUTPUTS)
+        names = (*ERROR_ONLY, *collected.names)
         for result in source.score_all(_batches(windows, starts, min(batch_size, source.max_batch_size)), names):
             batch_errors = result.reconstruction_error
             if batch_errors is None:
                 raise DataError("the scorer left out reconstruction_error")
             errors[n_done : n_done + len(batch_errors)] = batch_errors
             n_done += len(batch_errors)
-            if collected is not None:
-                collected.add(result)
+            collected.add(result)
             progress.update(task, completed=n_done)
     return errors
 

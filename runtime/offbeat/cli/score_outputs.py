@@ -1,4 +1,4 @@
-"""`feature_error` and `reconstruction` for each line of the scores, for whoever wants to know why."""
+"""The further outputs of a model for each line of the scores, for whoever wants to know more than how odd it is."""
 
 from __future__ import annotations
 
@@ -8,41 +8,75 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.bundle import Manifest
 from offbeat.cli.target import write_target
 from offbeat.data import Dataset, row_means
-from offbeat.result import ScoreResult
+from offbeat.errors import ConfigurationError
+from offbeat.result import P_VALUE, ScoreResult
+from offbeat.scorer import check_calibration
 
-FURTHER_OUTPUTS = ("feature_error", "reconstruction")
+ALWAYS = ("feature_error", "reconstruction")
+# Of some models.
+HEADS = ("error_std", "class_probability", "forecast")
+COLUMNS = (P_VALUE, *HEADS)
 
 Floats = NDArray[np.float64]
 
 
-class LineOutputs:
-    """Collects the outputs of windows, batch by batch, and gives them line by line.
+def arrays_of(manifest: Manifest) -> tuple[str, ...]:
+    """What a file of arrays holds of a model: all that there is by line."""
+    return (*ALWAYS, *(name for name in HEADS if name in manifest.output_names))
 
-    A line is a window or a sample, or, with `length`, a row of a series: then both outputs are means over the windows that
-    cover it. `starts` [window] are their first rows.
+
+def check_columns(manifest: Manifest, columns: tuple[str, ...]) -> None:
+    """Raises ConfigurationError, or InvalidWindowError for a p-value, for a column that the model cannot fill."""
+    for name in columns:
+        if name not in COLUMNS:
+            raise ConfigurationError(f"columns hold {name!r}; expected some of {', '.join(COLUMNS)}")
+        if name == P_VALUE:
+            check_calibration(manifest)
+        elif name not in manifest.output_names:
+            raise ConfigurationError(
+                f"columns hold {name!r}, which model {manifest.name!r} does not give; it gives "
+                f"{', '.join(each for each in HEADS if each in manifest.output_names) or 'none of ' + ', '.join(HEADS)}"
+            )
+
+
+class LineOutputs:
+    """Collects outputs `names` of windows, batch by batch, and gives them line by line.
+
+    A line is a window or a sample, or, with `length`, a row of a series: then `feature_error`, `reconstruction` and
+    `error_std` are means over the windows that cover it, `class_probability` is that of the window that ends with it, and
+    `forecast` that of the window that ended before it; NaN where there is none. `starts` [window] are the windows' first rows.
     """
 
-    def __init__(self, dataset: Dataset, starts: NDArray[np.int64], length: int | None) -> None:
+    def __init__(self, dataset: Dataset, starts: NDArray[np.int64], length: int | None, names: tuple[str, ...]) -> None:
+        self.names = names
         self._dataset = dataset
         self._starts = starts
         self._length = length
         self._n_added = 0
-        self._feature_error = np.zeros((len(starts), dataset.values.shape[-1]))
+        self._by_window: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
         self._reconstruction = (
             np.full(dataset.values.shape, np.nan) if length is None else np.zeros(dataset.values.shape)
         )
         self._n_covering = np.zeros(dataset.n_rows, dtype=np.int64)
 
     def add(self, result: ScoreResult) -> None:
-        """Takes the next batch; its outputs must hold `feature_error` and `reconstruction`."""
-        feature_error, reconstruction = result.feature_error, result.reconstruction
-        if feature_error is None or reconstruction is None:
-            return
-        batch = slice(self._n_added, self._n_added + len(feature_error))
+        """Takes the next batch; its outputs must hold all `names`, and `reconstruction_error`."""
+        arrays: dict[str, Any] = result.arrays()
+        n_windows = len(arrays["reconstruction_error"])
+        batch = slice(self._n_added, self._n_added + n_windows)
         self._n_added = batch.stop
-        self._feature_error[batch] = feature_error
+        for name in self.names:
+            if name == "reconstruction":
+                self._add_reconstruction(batch, arrays[name])
+            else:
+                # Of a row only the last step's forecast is wanted, which has seen the whole window.
+                is_last_step = name == "forecast" and self._length is not None
+                self._by_window[name].append(arrays[name][:, -1] if is_last_step else arrays[name])
+
+    def _add_reconstruction(self, batch: slice, reconstruction: NDArray[np.float32]) -> None:
         if self._length is None:
             # A reconstruction may have fewer steps than its window.
             place = (batch,) if reconstruction.ndim == 2 else (batch, slice(reconstruction.shape[1]))
@@ -54,23 +88,45 @@ class LineOutputs:
             self._reconstruction[rows] += reconstruction[:, step]
             self._n_covering[rows] += 1
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """`feature_error` [line, feature], `reconstruction` in the shape of the data, NaN where there is none, and names."""
-        feature_error, reconstruction = self._feature_error, self._reconstruction
-        if self._length is not None:
-            per_row = [
-                row_means(column, self._starts, self._length, self._dataset.n_rows) for column in feature_error.T
-            ]
-            feature_error = np.stack(per_row, axis=1)
-            covering = np.where(self._n_covering > 0, self._n_covering, np.nan)
-            reconstruction = reconstruction / covering[:, None]
-        return {
-            "feature_error": feature_error.astype(np.float32),
-            "reconstruction": reconstruction.astype(np.float32),
-            "feature_names": np.asarray(self._dataset.feature_names),
-        }
+    def lines(self, name: str) -> Floats:
+        """An output [line, ...]; of ready-made windows `reconstruction` and `forecast` are [window, time, feature]."""
+        if name == "reconstruction":
+            if self._length is None:
+                return self._reconstruction
+            return self._reconstruction / np.where(self._n_covering > 0, self._n_covering, np.nan)[:, None]
+        values = np.concatenate(self._by_window[name]).astype(np.float64)
+        if self._length is None:
+            return values
+        if name == "class_probability":
+            return self._at_rows(values, self._starts + self._length - 1)
+        if name == "forecast":
+            return self._at_rows(values, self._starts + self._length)
+        means = [self._row_means(column) for column in values.reshape(len(values), -1).T]
+        return np.stack(means, axis=1).reshape(-1, *values.shape[1:])
 
-    def write(self, path: Path) -> None:
-        """Writes the arrays as an npz file, whole or not at all. Raises DataError."""
-        arrays: dict[str, Any] = self.arrays()
-        write_target(path, "wb", lambda file: np.savez_compressed(file, **arrays))
+    def columns(self, name: str, class_names: tuple[str, ...] = ()) -> dict[str, Floats]:
+        """An output as columns [line] of a csv file: the last step's forecast by feature, probabilities by class."""
+        lines = self.lines(name)
+        values = lines[:, -1] if lines.ndim == 3 else lines
+        if values.ndim == 1:
+            return {name: values}
+        numbers = tuple(map(str, range(values.shape[1])))
+        words = (class_names or numbers) if name == "class_probability" else self._dataset.feature_names
+        return {f"{name}_{word}": values[:, index] for index, word in enumerate(words)}
+
+    def _row_means(self, values: Floats) -> Floats:
+        return row_means(values, self._starts, self._length or 1, self._dataset.n_rows)
+
+    def _at_rows(self, values: Floats, rows: NDArray[np.int64]) -> Floats:
+        """`values` [window, ...] at one row each; the last window's forecast is of a row that is not there."""
+        lines = np.full((self._dataset.n_rows, *values.shape[1:]), np.nan)
+        is_there = rows < self._dataset.n_rows
+        lines[rows[is_there]] = values[is_there]
+        return lines
+
+
+def write_arrays(path: Path, arrays: dict[str, Floats], feature_names: tuple[str, ...]) -> None:
+    """Writes the arrays, as float32, and the names as an npz file, whole or not at all. Raises DataError."""
+    content: dict[str, Any] = {name: array.astype(np.float32) for name, array in arrays.items()}
+    content["feature_names"] = np.asarray(feature_names)
+    write_target(path, "wb", lambda file: np.savez_compressed(file, **content))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Literal, TextIO
 
@@ -21,6 +23,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One line for each row or window, in order.
 
     `timestamps` are the input's own words, or None where it had none; `alarm` is None without an alarm rule.
+    `further` columns [line] are numbers by their headings, NaN where a line has none.
     """
 
     unit: Unit
@@ -29,6 +32,7 @@ class Scores(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     anomaly_score: NDArray[np.float64]
     is_anomaly: BoolArray
     alarm: BoolArray | None = None
+    further: Mapping[str, NDArray[np.float64]] = {}
 
     @property
     def n_lines(self) -> int:
@@ -52,10 +56,16 @@ def write_scores(scores: Scores, path: Path | None, standard_output: TextIO) -> 
 def _write(scores: Scores, file: IO[str]) -> None:
     writer = csv.writer(file, lineterminator="\n")
     with_alarm = [] if scores.alarm is None else ["alarm"]
-    writer.writerow([scores.unit, "timestamp", "reconstruction_error", "anomaly_score", "is_anomaly", *with_alarm])
+    heading = [scores.unit, "timestamp", "reconstruction_error", "anomaly_score", "is_anomaly", *with_alarm]
+    writer.writerow([*heading, *scores.further])
     timestamps = np.full(scores.n_lines, "") if scores.timestamps is None else scores.timestamps
     flags = [scores.is_anomaly] if scores.alarm is None else [scores.is_anomaly, scores.alarm]
     decisions = np.stack(flags, axis=1).astype(np.int8).tolist()
-    columns = (timestamps, scores.reconstruction_error, scores.anomaly_score, decisions)
-    for index, (timestamp, error, score, decided) in enumerate(zip(*columns, strict=True)):
-        writer.writerow([index, timestamp, f"{error:.9g}", f"{score:.9g}", *decided])
+    further = zip(*scores.further.values(), strict=True) if scores.further else [()] * scores.n_lines
+    columns = (timestamps, scores.reconstruction_error, scores.anomaly_score, decisions, further)
+    for index, (timestamp, error, score, decided, more) in enumerate(zip(*columns, strict=True)):
+        writer.writerow([index, timestamp, f"{error:.9g}", f"{score:.9g}", *decided, *map(_cell, more)])
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.9g}"
