@@ -1,4 +1,4 @@
-"""The command line: `offbeat train | search | evaluate | export | inspect | serve | score | version`."""
+"""The command line: `offbeat` with a command: train, export, inspect, verify, serve, score and others."""
 
 from offbeat.cli.app import main
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 
 import typer
-from rich.console import Console
 
+from offbeat.cli.diff import diff
+from offbeat.cli.explanation import explain
 from offbeat.cli.inspect import inspect
 from offbeat.cli.score import score
 from offbeat.cli.serve import serve
@@ -35,11 +36,11 @@ _ORDER = (
 
 
 def main() -> None:
-    """Runs the command line. Exits with 0 for success, 1 for an error that offbeat explains, 2 for wrong usage."""
+    """Runs the command line. Exits with 0 for success, 1 for an error that offbeat explains, 2 for wrong usage; `diff` as it says."""
     try:
         _build()()
     except OffbeatError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", style="red", markup=False, highlight=False)
+        explain(error)
         sys.exit(1)
     except BrokenPipeError:
         # Whoever read our output has left. Python would complain once more when it flushes at exit.
@@ -64,6 +65,7 @@ def _commands() -> dict[str, Callable[..., None]]:
     built_in: dict[str, Callable[..., None]] = {
         "inspect": inspect,
         "verify": verify,
+        "diff": diff,
         "serve": serve,
         "score": score,
         "version": version,

@@ -10,7 +10,10 @@ import offbeat as package
 from tests.runtime import folders
 from tests.runtime.cli.conftest import Run
 
-COMMANDS = ("train", "search", "evaluate", "export", "inspect", "serve", "score", "version")
+COMMANDS = (
+    *("train", "search", "evaluate", "export", "inspect", "verify", "recalibrate", "diff"),
+    *("serve", "score", "version"),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -56,7 +59,9 @@ def test_inspect_shows_names_that_look_like_markup(offbeat: Run, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("inspect", "absent"), "error: absent: no such folder"),
+        (("inspect", "absent"), "error: absent: no such file or folder"),
+        (("recalibrate", "absent", "data.csv"), "error: absent: no such folder"),
+        (("recalibrate", "models", "data.csv"), "threshold_method fixed"),
         (("inspect", "damaged"), "SHA-256"),
         (("score", "absent.csv", "--model", "models"), "absent.csv: no such file"),
         (("score", "data.csv", "--model", "absent"), "absent: no such folder"),
