@@ -36,7 +36,7 @@ class NativeBackend:
             raise ConfigurationError("device is 'cuda', but the native core computes on the CPU; expected auto or cpu")
         session = _open_session(version, config)
         self._session: Session | None = session
-        self.description = f"{self.name} ({session.isa}, {session.precision})"
+        self.description = f"{self.name} ({session.isa})"
         _check_signature(session, version)
 
     def run(self, window: FloatArray, outputs: Sequence[str]) -> dict[str, NDArray[np.generic]]:

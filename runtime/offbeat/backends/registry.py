@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from importlib.metadata import entry_points
 
+from offbeat.backends.auto_backend import choose_backend
 from offbeat.backends.base import Backend, BackendFactory
+from offbeat.backends.native_backend import NativeBackend
 from offbeat.backends.onnxruntime_backend import OnnxRuntimeBackend
 from offbeat.bundle import ModelVersion
 from offbeat.config import BackendConfig
@@ -13,7 +15,7 @@ from offbeat.errors import ConfigurationError, MissingExtraError
 
 ENTRY_POINT_GROUP = "offbeat.backends"
 
-_BUILT_IN: dict[str, BackendFactory] = {"onnxruntime": OnnxRuntimeBackend}
+_BUILT_IN: dict[str, BackendFactory] = {"onnxruntime": OnnxRuntimeBackend, "native": NativeBackend}
 _log = logging.getLogger(__name__)
 
 
@@ -23,15 +25,21 @@ def names() -> tuple[str, ...]:
 
 
 def create_backend(version: ModelVersion, config: BackendConfig | None = None) -> Backend:
-    """Loads a model version into the engine that `config` names; `auto` is ONNX Runtime, on CUDA where a GPU is usable.
+    """Loads a model version into the engine that `config` names.
+
+    `auto` is ONNX Runtime on CUDA where a GPU is usable; else the native core where it is built and gives the version's golden
+    outputs; else ONNX Runtime on the CPU. Which it became, and why, is logged.
 
     Raises ConfigurationError for a name that is not registered or a device that is not there, MissingExtraError where
     the engine is not installed, BackendError where it refuses the model.
     """
     config = config or BackendConfig()
-    name = "onnxruntime" if config.backend == "auto" else config.backend
-    backend = _factory(name)(version, config)
-    _log.info("%s version %d runs on %s", version.manifest.name, version.manifest.version, backend.description)
+    if config.backend == "auto":
+        backend, reason = choose_backend(version, config)
+    else:
+        backend, reason = _factory(config.backend)(version, config), "asked for"
+    manifest = version.manifest
+    _log.info("%s version %d runs on %s: %s", manifest.name, manifest.version, backend.description, reason)
     return backend
 
 
