@@ -15,6 +15,7 @@ from offbeat.bundle.model_version import GOLDEN, MODEL_ONNX, MODEL_SAFETENSORS, 
 from offbeat.errors import ExportError
 from offbeat_export.eager import one_line
 from offbeat_export.onnx_check import THRESHOLD, check_onnx
+from offbeat_export.onnx_export import describe_onnx
 from offbeat_export.torchscript_export import expected_deprecations
 
 # The operators that read the threshold: of the score and of the decision.
@@ -42,11 +43,9 @@ def _onnx(content: bytes, manifest: Manifest) -> bytes:
     for initializer in proto.graph.initializer:
         if initializer.name == THRESHOLD:
             initializer.CopyFrom(onnx.numpy_helper.from_array(_scalar(manifest), THRESHOLD))
-    facts = {"version": str(manifest.version), "threshold": repr(manifest.threshold.value)}
-    for prop in proto.metadata_props:
-        prop.value = facts.get(prop.key, prop.value)
-    proto.model_version = manifest.version
-    check_onnx(proto, manifest)
+    describe_onnx(proto, manifest)
+    # Operators that the version was exported with are allowed in it.
+    check_onnx(proto, manifest, {opset.domain for opset in proto.opset_import})
     rewritten: bytes = proto.SerializeToString(deterministic=True)
     return rewritten
 
