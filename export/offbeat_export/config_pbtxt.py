@@ -7,6 +7,9 @@ from offbeat.config import BatchingConfig
 
 _TYPES = {"float32": "TYPE_FP32", "bool": "TYPE_BOOL"}
 # One thread a call and one call an instance, as in offbeat's own server: more instances, not more threads, use more cores.
+# A request that has waited for as long as its client says is refused, not run; Triton takes a client's word only where it
+# is shorter than the default, so there must be one. Memory is not kept for each shape seen, since shapes
+# come from outside. Before a model is ready, it has run the smallest and the largest batch.
 _TEMPLATE = """\
 # Written by `offbeat export`; yours to edit. All versions of this model share it.
 name: "{name}"
@@ -15,15 +18,31 @@ max_batch_size: {max_batch_size}
 {tensors}
 dynamic_batching {{
   max_queue_delay_microseconds: {max_queue_delay_us}
-  default_queue_policy {{ max_queue_size: {max_queue_size} }}
+  default_queue_policy {{
+    timeout_action: REJECT
+    default_timeout_microseconds: {max_wait_us}
+    allow_timeout_override: true
+    max_queue_size: {max_queue_size}
+  }}
 }}
 instance_group [ {{ kind: KIND_AUTO count: 1 }} ]
-parameters {{ key: "intra_op_thread_count" value {{ string_value: "1" }} }}
+{warmup}
+{parameters}
 """
+_MAX_WAIT_US = 60_000_000
+_PARAMETERS = {
+    "intra_op_thread_count": "1",
+    "inter_op_thread_count": "1",
+    "enable_mem_arena": "false",
+    "enable_mem_pattern": "false",
+}
 
 
 def config_pbtxt(manifest: Manifest, batching: BatchingConfig | None = None) -> str:
-    """The text of a ModelConfig protobuf: tensors as the manifest lists them, batching in Triton's own words."""
+    """The text of a ModelConfig protobuf: tensors as the manifest lists them, batching in Triton's own words.
+
+    Source: Triton's model_config.proto, and the parameters that its ONNX Runtime backend reads.
+    """
     batching = batching or BatchingConfig()
     tensors = [_tensor("input", spec) for spec in manifest.inputs] + [
         _tensor("output", spec) for spec in manifest.outputs
@@ -31,9 +50,14 @@ def config_pbtxt(manifest: Manifest, batching: BatchingConfig | None = None) -> 
     return _TEMPLATE.format(
         name=manifest.name,
         tensors="\n".join(tensors),
+        warmup="\n".join(_warmup(manifest, size) for size in sorted({1, batching.max_batch_size})),
+        parameters="\n".join(
+            f'parameters {{ key: "{key}" value {{ string_value: "{value}" }} }}' for key, value in _PARAMETERS.items()
+        ),
         max_batch_size=batching.max_batch_size,
         max_queue_delay_us=batching.max_queue_delay_us,
         max_queue_size=batching.max_queue_size,
+        max_wait_us=_MAX_WAIT_US,
     )
 
 
@@ -43,3 +67,15 @@ def _tensor(field: str, spec: TensorSpec) -> str:
     reshape = "" if axes else " reshape { shape: [ ] }"
     dims = ", ".join(str(axis) for axis in axes or [1])
     return f'{field} {{ name: "{spec.name}" data_type: {_TYPES[spec.dtype]} dims: [ {dims} ]{reshape} }}'
+
+
+def _warmup(manifest: Manifest, batch_size: int) -> str:
+    """A batch of zero windows of the trained length."""
+    (window,) = manifest.inputs
+    length = 1 if manifest.window is None else manifest.window.length
+    dims = ", ".join(str(length if isinstance(axis, str) else axis) for axis in window.shape[1:])
+    value = f"data_type: {_TYPES[window.dtype]} dims: [ {dims} ] zero_data: true"
+    return (
+        f'model_warmup {{ name: "batch of {batch_size}" batch_size: {batch_size} '
+        f'inputs {{ key: "{window.name}" value {{ {value} }} }} }}'
+    )
