@@ -58,7 +58,7 @@ inline void linear_panels(const LinearArgs& args) {
   switch (args.weight.n_vectors - vector) {
     case 3: return linear_rows<F, 1, 3, tile_rows * 4 / 3>(args, vector, 0);
     case 2: return linear_rows<F, 1, 2, tile_rows * 2>(args, vector, 0);
-    case 1: return linear_rows<F, 1, 1, 12>(args, vector, 0);
+    case 1: return linear_rows<F, 1, 1, one_vector_rows>(args, vector, 0);
     default: return;
   }
 }

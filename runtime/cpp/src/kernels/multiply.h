@@ -1,10 +1,18 @@
 // Register-blocked products. Included once, inside the anonymous namespace of a kernel translation unit, behind vector.h.
 
-#if defined(__AVX512F__) || defined(__ARM_NEON)
+#if defined(OFFBEAT_SMALL_KERNELS)
+inline constexpr int tile_rows = 2;  // few shapes of tiles: a fifth of the code, and batches take longer
+inline constexpr int one_vector_rows = 4;
+#elif defined(__AVX512F__) || defined(__ARM_NEON)
 inline constexpr int tile_rows = 6;  // 32 registers: 24 sums, 4 weights, one input
-inline constexpr int single_row_panels = 4;
+inline constexpr int one_vector_rows = 12;
 #else
 inline constexpr int tile_rows = 3;  // 16 registers: 12 sums, 3 inputs, one weight
+inline constexpr int one_vector_rows = 12;
+#endif
+#if defined(__AVX512F__) || defined(__ARM_NEON)
+inline constexpr int single_row_panels = 4;
+#else
 inline constexpr int single_row_panels = 2;
 #endif
 
