@@ -15,8 +15,12 @@ N_WINDOWS = 32
 
 
 def golden_npz(module: ScoringModule, source: WindowSource) -> bytes:
+    """The archive for `golden_window`."""
+    return golden_of(module, golden_window(source))
+
+
+def golden_of(module: ScoringModule, window: FloatArray) -> bytes:
     """An npz archive of `window`, float32 in raw units, and of each output of the eager float32 scorer, by name."""
-    window = golden_window(source)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, window=window, **evaluate(module, window, module.output_names))
     return buffer.getvalue()

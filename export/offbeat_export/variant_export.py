@@ -1,0 +1,122 @@
+"""From a float32 version and its checkpoint to variants of lower precision, each measured before it is written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from offbeat.backends import create_backend
+from offbeat.bundle import Manifest, ModelRepository, ModelVersion
+from offbeat.bundle.model_version import MODEL_SAFETENSORS
+from offbeat.bundle.precision_record import WeightPrecision
+from offbeat.config import BackendConfig
+from offbeat.data import Dataset
+from offbeat.errors import DataError, ExportError, require
+from offbeat.result import FloatArray
+from offbeat_export.config_pbtxt import config_pbtxt
+from offbeat_export.manifest_draft import check_identity
+from offbeat_export.precision import MAX_QUALITY_LOSS, Precision, variant_name
+from offbeat_export.quality_data import labelled_data, model_windows, planted_anomalies
+from offbeat_export.quality_measurement import line_errors
+from offbeat_export.safetensors_export import export_safetensors
+from offbeat_export.scoring_module import ScoringModule
+from offbeat_export.staging import Staging
+from offbeat_export.variant_attempt import Float32Model, VariantAttempt, VariantReport
+from offbeat_export.variant_candidate import VariantSource
+from offbeat_export.variant_folder import VariantFolder, variant_draft
+from offbeat_export.variant_weights import quantise_weights, with_weights
+from offbeat_training.checkpoint import Checkpoint
+
+_CPU = BackendConfig(backend="onnxruntime", device="cpu", n_threads=1)
+
+
+def export_variants(
+    checkpoint: Checkpoint | str | os.PathLike[str],
+    source: ModelVersion,
+    precisions: Iterable[Precision],
+    *,
+    labelled: Dataset | None = None,
+    calibration: Dataset | None = None,
+    max_quality_loss: float = MAX_QUALITY_LOSS,
+    version: int | None = None,
+    announce: Callable[[str], None] = lambda step: None,
+) -> tuple[VariantReport, ...]:
+    """Writes a checkpoint in lower precisions, each a model `<name>-<precision>` beside `source`, its float32 version.
+
+    A variant that is neither smaller nor faster, that loses more than `max_quality_loss` of ROC-AUC, or whose engine is too
+    far from its own eager run, is refused: nothing of it is written, and its report says why. Quality is judged on
+    `labelled` data, or on anomalies planted in held-out windows. With normal `calibration` data, large linear layers of int8
+    may get static scales. `version` is the source's number, or the next free one where that is larger, unless given.
+    fp32 among the precisions is passed over. Raises ExportError where the checkpoint is not the source's, DataError for data
+    that do not fit, ConfigurationError for a loss that is no share, and what writing a version raises.
+    """
+    require(0 <= max_quality_loss <= 1, "max_quality_loss", max_quality_loss, "0 to 1")
+    loaded = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.load(Path(checkpoint))
+    module, normal, manifest = ScoringModule.of_checkpoint(loaded), loaded.validation_windows.numpy(), source.manifest
+    _check_source(module, source)
+    data = planted_anomalies(normal, manifest) if labelled is None else labelled_data(labelled, manifest)
+    with closing(create_backend(source, _CPU)) as backend:
+        announce("judging float32")
+        fp32 = Float32Model(
+            version=source,
+            module=module,
+            backend=backend,
+            normal=normal,
+            data=data,
+            errors=line_errors(backend, data),
+            calibration=None if calibration is None else _calibration_windows(calibration, manifest, normal),
+            max_quality_loss=max_quality_loss,
+        )
+        return tuple(_export(fp32, each, version, announce) for each in precisions if each != "fp32")
+
+
+def _check_source(module: ScoringModule, source: ModelVersion) -> None:
+    digest = hashlib.sha256(export_safetensors(module, source.manifest)).hexdigest()
+    expected = source.manifest.files.get(MODEL_SAFETENSORS)
+    if expected is None or digest != expected.sha256:
+        raise ExportError(f"{source.path}: its weights are not the checkpoint's; expected the version exported from it")
+
+
+def _calibration_windows(calibration: Dataset, manifest: Manifest, normal: FloatArray) -> FloatArray:
+    """The calibration data and the held-out windows: the golden windows of static scales are among those."""
+    windows, _ = model_windows(calibration, manifest)
+    if windows.shape[1:] != normal.shape[1:]:
+        raise DataError(
+            f"{calibration.name}: windows of shape {list(windows.shape[1:])}; expected {list(normal.shape[1:])}, as trained"
+        )
+    return np.concatenate([windows, normal])
+
+
+def _export(
+    fp32: Float32Model, precision: WeightPrecision, version: int | None, announce: Callable[[str], None]
+) -> VariantReport:
+    manifest = fp32.version.manifest
+    repository, name = fp32.version.path.parent.parent, variant_name(manifest.name, precision)
+    check_identity(name, version)
+    try:
+        weights = quantise_weights(fp32.module, manifest, precision)
+    except ExportError as error:
+        return VariantReport(precision=precision, name=name, refusal=str(error))
+    with (
+        Staging(repository, name, version or _number(repository, name, manifest.version)) as staging,
+        ExitStack() as stack,
+    ):
+        draft = variant_draft(manifest, name, staging.version)
+        source = VariantSource(
+            module=with_weights(fp32.module, weights), manifest=draft, weights=weights, precision=precision
+        )
+        report = VariantAttempt(fp32, source, VariantFolder(staging, draft), stack).run(announce)
+        if report.manifest is None:
+            return report
+        return replace(report, folder=staging.publish(config_pbtxt(report.manifest)))
+
+
+def _number(repository: Path, name: str, version: int) -> int:
+    """The float32 version's own number, unless the variant has that or a later one: what is newer must have the greater."""
+    return max(version, *(each + 1 for each in ModelRepository(repository).versions(name)), 1)
