@@ -10,7 +10,7 @@ import typer
 from offbeat.config import Device
 
 BackendOption = Annotated[
-    str, typer.Option("--backend", envvar="OFFBEAT_BACKEND", help="auto, onnxruntime, torchscript or eager.")
+    str, typer.Option("--backend", envvar="OFFBEAT_BACKEND", help="auto, native, onnxruntime, torchscript or eager.")
 ]
 DeviceOption = Annotated[
     Device, typer.Option("--device", envvar="OFFBEAT_DEVICE", help="auto takes CUDA where a GPU is usable.")

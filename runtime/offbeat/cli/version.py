@@ -35,10 +35,11 @@ def version(as_json: JsonOption = False) -> None:
 def _facts() -> dict[str, Any]:
     from offbeat import native
 
+    reason = native.why_missing()
     facts: dict[str, Any] = {
         "offbeat": installed_version("offbeat"),
-        "native core": native.version(),
-        "cpu features": [name for name, present in native.cpu_features().items() if present],
+        "native core": reason or native.version(),
+        "cpu features": [] if reason else [name for name, present in native.cpu_features().items() if present],
         "python": platform.python_version(),
         "backends": list(names()),
     }

@@ -6,6 +6,8 @@ other names then raise ImportError when they are asked for.
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,13 +22,12 @@ __all__ = ["Session", "cpu_features", "version", "why_missing"]
 
 def why_missing() -> str | None:
     """None where the core is there; else why not, and what to do about it."""
+    if find_spec("offbeat.native._offbeat_ext") is None:
+        return "offbeat was installed without its native core; install a C++20 compiler, then offbeat again"
     try:
-        from offbeat.native import _offbeat_ext  # noqa: F401
+        import_module("offbeat.native._offbeat_ext")
     except ImportError as error:
-        return (
-            f"this installation has no native core ({error}); install a C++20 compiler, then "
-            "pip install --force-reinstall --no-deps --no-cache-dir offbeat"
-        )
+        return f"the native core cannot be loaded: {error}"
     return None
 
 
@@ -36,6 +37,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'offbeat.native' has no attribute {name!r}")
     if reason := why_missing():
         raise ImportError(reason)
-    from offbeat.native import _offbeat_ext
-
-    return getattr(_offbeat_ext, name)
+    return getattr(import_module("offbeat.native._offbeat_ext"), name)
