@@ -42,12 +42,16 @@ class BatchingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How queued requests become batches, in Triton's words.
 
     `max_batch_size` bounds the rows of one batch, and of one request. `max_queue_delay_us` is how long an idle
-    worker may wait for more rows (0: never). `max_queue_size` bounds the requests waiting for one model.
+    worker may wait for more rows (0: never). `max_queue_size` bounds the requests waiting for one model. With
+    `priority_levels`, requests of priority 1 go before those of 2, and so on; `default_priority_level` is that of a request
+    that names none, or one that is not there.
     """
 
     max_batch_size: int = 512
     max_queue_delay_us: int = 0
     max_queue_size: int = 1024
+    priority_levels: int = 0
+    default_priority_level: int = 0
 
     def __post_init__(self) -> None:
         require(1 <= self.max_batch_size <= 1_000_000, "max_batch_size", self.max_batch_size, "1 to 1,000,000 rows")
@@ -58,6 +62,19 @@ class BatchingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             "0 to 60,000,000 µs",
         )
         require(1 <= self.max_queue_size <= 1_000_000, "max_queue_size", self.max_queue_size, "1 to 1,000,000 requests")
+        require(0 <= self.priority_levels <= 1000, "priority_levels", self.priority_levels, "0 to 1,000")
+        require(
+            min(1, self.priority_levels) <= self.default_priority_level <= self.priority_levels,
+            "default_priority_level",
+            self.default_priority_level,
+            "one of the priority_levels, 1 to their number" if self.priority_levels else "0 without priority_levels",
+        )
+
+    def level(self, priority: int) -> int:
+        """The place of a priority in the order of levels, from 0."""
+        if self.priority_levels == 0:
+            return 0
+        return (priority if 1 <= priority <= self.priority_levels else self.default_priority_level) - 1
 
 
 class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Generic
 
+from offbeat.batching.cost import BatchCost
 from offbeat.batching.deadlines import Deadlines
+from offbeat.batching.key_queue import KeyQueue
 from offbeat.batching.request import Batch, Completion, Key, PendingRequest
+from offbeat.batching.selection import select
 from offbeat.config import BatchingConfig
 from offbeat.errors import InvalidWindowError, OverloadedError
-
-
-class _KeyQueue(Generic[Completion]):
-    """The waiting requests of one key, oldest first. An OrderedDict, because a dict's first key is not found in O(1)."""
-
-    __slots__ = ("key", "n_rows", "requests")
-
-    def __init__(self, key: Key) -> None:
-        self.key = key
-        self.requests: OrderedDict[PendingRequest[Completion], None] = OrderedDict()
-        self.n_rows = 0
 
 
 class DynamicBatcher(Generic[Completion]):
@@ -27,21 +19,27 @@ class DynamicBatcher(Generic[Completion]):
 
     Whoever owns it asks for `next_batch` when a worker is idle, after each `submit` and at `next_wakeup`. Each request
     leaves exactly once: in a batch, through `purge`, or through `cancel`. Batches go to the key whose first request is the
-    oldest, so that no key starves; within a key the order of arrival is kept. Every call costs O(log n) for each
-    request that it moves.
+    oldest of the lowest level, so that no key starves; within a key and a level the order of arrival is kept, but where a
+    deadline is near and `cost` tells that it would be missed. Every call costs O(log n) for each request that it moves.
     """
 
-    def __init__(self, config: BatchingConfig) -> None:
+    def __init__(self, config: BatchingConfig, cost: BatchCost | None = None) -> None:
         self._config = config
+        self._cost = cost or BatchCost()
+        self._n_levels = max(1, config.priority_levels)
         self._delay_s = config.max_queue_delay_us * 1e-6
-        self._waiting: OrderedDict[PendingRequest[Completion], _KeyQueue[Completion]] = OrderedDict()
-        self._queues: dict[Key, _KeyQueue[Completion]] = {}
-        self._full: OrderedDict[_KeyQueue[Completion], None] = OrderedDict()
+        self._n_waiting = 0
+        # By level, in the order of arrival.
+        self._levels: list[OrderedDict[PendingRequest[Completion], KeyQueue[Completion]]] = [
+            OrderedDict() for _ in range(self._n_levels)
+        ]
+        self._queues: dict[Key, KeyQueue[Completion]] = {}
+        self._full: OrderedDict[KeyQueue[Completion], None] = OrderedDict()
         self._deadlines: Deadlines[Completion] = Deadlines()
         self._expired: list[PendingRequest[Completion]] = []
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return self._n_waiting
 
     def submit(self, request: PendingRequest[Completion]) -> None:
         """Queues a request; arrivals may not go backwards.
@@ -53,13 +51,26 @@ class DynamicBatcher(Generic[Completion]):
         key = request.key
         queue = self._queues.get(key)
         if queue is None:
-            queue = self._queues[key] = _KeyQueue(key)
-        queue.requests[request] = None
-        queue.n_rows += request.n_rows
+            queue = self._queues[key] = KeyQueue(key, self._n_levels)
+        queue.add(request)
         if queue.n_rows >= self._config.max_batch_size:
             self._full[queue] = None
-        self._waiting[request] = queue
+        self._levels[request.level][request] = queue
+        self._n_waiting += 1
         self._deadlines.add(request)
+
+    def check_room(self, n_requests: int) -> None:
+        """Raises OverloadedError where so many requests more would not find room now, InvalidWindowError where they never would."""
+        size = self._config.max_queue_size
+        if n_requests > size:
+            raise InvalidWindowError(
+                f"a request that makes {n_requests} batches; expected at most max_queue_size = {size} of up to "
+                f"max_batch_size = {self._config.max_batch_size} windows each"
+            )
+        if self._n_waiting + n_requests > size:
+            raise OverloadedError(
+                f"{self._n_waiting} requests are waiting; expected fewer than max_queue_size = {size}; back off before trying again"
+            )
 
     def takes_at_once(self, n_rows: int) -> bool:
         """Whether a request of so many rows would not wait for company, were a worker idle; False also where it is refused."""
@@ -67,28 +78,31 @@ class DynamicBatcher(Generic[Completion]):
 
     def cancel(self, request: PendingRequest[Completion]) -> bool:
         """Takes a request out; False where it had left already."""
-        if request not in self._waiting:
+        if request not in self._levels[request.level]:
             return False
         self._deadlines.discard(request)
         self._remove(request)
         return True
 
     def purge(self, now: float) -> list[PendingRequest[Completion]]:
-        """Takes out the requests whose deadline has passed. They were in no batch and never will be."""
+        """Takes out the requests whose deadline has passed, or cannot be met. They were in no batch and never will be."""
         self._expire(now)
         expired, self._expired = self._expired, []
         return expired
 
     def next_batch(self, now: float) -> Batch[Completion] | None:
-        """The batch that an idle worker should run now, None to let it wait."""
+        """The batch that an idle worker should run now, None to let it wait. Ask `purge` afterwards."""
         self._expire(now)
-        queue = self._ready_queue(now)
-        return None if queue is None else self._take(queue)
+        while (queue := self._ready_queue(now)) is not None:
+            batch = self._take(queue, now)
+            if batch is not None:
+                return batch
+        return None
 
     def next_wakeup(self, *, worker_is_idle: bool) -> float | None:
         """When to ask again, should nothing arrive before: a deadline passes, or an idle worker has waited long enough."""
         deadline = self._deadlines.earliest()
-        if not worker_is_idle or not self._waiting:
+        if not worker_is_idle or not self._n_waiting:
             return deadline
         due = self._due()
         return due if deadline is None else min(due, deadline)
@@ -98,36 +112,30 @@ class DynamicBatcher(Generic[Completion]):
             raise InvalidWindowError(
                 f"{request.n_rows} windows in one request; expected at most max_batch_size = {self._config.max_batch_size}"
             )
-        if len(self._waiting) >= self._config.max_queue_size:
-            raise OverloadedError(
-                f"{len(self._waiting)} requests are waiting; expected fewer than max_queue_size = "
-                f"{self._config.max_queue_size}; back off before trying again"
-            )
+        self.check_room(1)
 
     def _due(self) -> float:
-        """When the oldest request stops waiting for company."""
-        return next(iter(self._waiting)).arrival + self._delay_s
+        """When the first request that stops waiting for company does so."""
+        return min(next(iter(level)).arrival for level in self._levels if level) + self._delay_s
 
-    def _ready_queue(self, now: float) -> _KeyQueue[Completion] | None:
-        if not self._waiting:
+    def _ready_queue(self, now: float) -> KeyQueue[Completion] | None:
+        if not self._n_waiting:
             return None
         if now >= self._due():
-            return next(iter(self._waiting.values()))
+            return next(next(iter(level.values())) for level in self._levels if level)
         return next(iter(self._full), None)
 
-    def _take(self, queue: _KeyQueue[Completion]) -> Batch[Completion]:
-        """The longest run of oldest requests that fits; never jumping over a large one keeps the order."""
-        taken: list[PendingRequest[Completion]] = []
-        n_rows = 0
-        while queue.requests:
-            request = next(iter(queue.requests))
-            if n_rows + request.n_rows > self._config.max_batch_size:
-                break
-            n_rows += request.n_rows
-            taken.append(request)
+    def _take(self, queue: KeyQueue[Completion], now: float) -> Batch[Completion] | None:
+        """A batch of the queue's first requests; None where none of them can be answered in time."""
+        first = queue.first(self._config.max_batch_size)
+        selection = select(first, self._cost, now, is_crowded=queue.n_rows > sum(request.n_rows for request in first))
+        for request in (*selection.taken, *selection.late):
             self._deadlines.discard(request)
             self._remove(request)
-        return Batch(requests=tuple(taken), n_rows=n_rows)
+        self._expired.extend(selection.late)
+        if not selection.taken:
+            return None
+        return Batch(requests=tuple(selection.taken), n_rows=sum(request.n_rows for request in selection.taken))
 
     def _expire(self, now: float) -> None:
         for request in self._deadlines.pop_passed(now):
@@ -135,10 +143,10 @@ class DynamicBatcher(Generic[Completion]):
             self._expired.append(request)
 
     def _remove(self, request: PendingRequest[Completion]) -> None:
-        queue = self._waiting.pop(request)
-        del queue.requests[request]
-        queue.n_rows -= request.n_rows
+        queue = self._levels[request.level].pop(request)
+        self._n_waiting -= 1
+        queue.remove(request)
         if queue.n_rows < self._config.max_batch_size:
             self._full.pop(queue, None)
-        if not queue.requests:
+        if not queue:
             del self._queues[queue.key]

@@ -6,6 +6,8 @@ import math
 
 # The weight of the newest measurement: a change of the machine's speed is followed within about ten batches.
 _WEIGHT = 0.2
+# Older measurements do not justify refusing anyone: the next batch must be allowed to correct them.
+_FRESH_S = 1.0
 
 
 class BatchCost:
@@ -13,12 +15,18 @@ class BatchCost:
 
     def __init__(self) -> None:
         self._seconds: dict[int, float] = {}
+        self._recorded_at = -math.inf
 
-    def record(self, n_rows: int, seconds: float) -> None:
-        """Learns from a batch that has run."""
+    def record(self, n_rows: int, seconds: float, now: float) -> None:
+        """Learns from a batch that has run until `now`."""
         size = _size(n_rows)
         known = self._seconds.get(size)
         self._seconds[size] = seconds if known is None else known + _WEIGHT * (seconds - known)
+        self._recorded_at = now
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether a batch was measured within the last second."""
+        return now - self._recorded_at <= _FRESH_S
 
     def estimate(self, n_rows: int) -> float:
         """Seconds that a batch of so many rows is expected to take; infinite where nothing is known.

@@ -16,7 +16,7 @@ class PendingRequest(msgspec.Struct, Generic[Completion], frozen=True, kw_only=T
     """Checked windows that wait for a batch.
 
     `windows` is float32 [batch, time, feature] or [batch, feature]. `arrival` and `deadline` are seconds on the clock whose
-    `now` the batcher is given; a `deadline` of None never passes. `completion` is the owner's, and the batcher never looks
+    `now` the batcher is given; a `deadline` of None never passes. `level` 0 goes before 1, and so on. `completion` is the owner's, and the batcher never looks
     at it.
     """
 
@@ -25,6 +25,7 @@ class PendingRequest(msgspec.Struct, Generic[Completion], frozen=True, kw_only=T
     arrival: float
     completion: Completion
     deadline: float | None = None
+    level: int = 0
 
     @property
     def n_rows(self) -> int:

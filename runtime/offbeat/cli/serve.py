@@ -48,6 +48,13 @@ def serve(
     max_queue_size: Annotated[
         int, typer.Option(envvar="OFFBEAT_MAX_QUEUE_SIZE", min=1, help="Requests that may wait for one model.")
     ] = 1024,
+    priority_levels: Annotated[
+        int, typer.Option(envvar="OFFBEAT_PRIORITY_LEVELS", min=0, help="Levels of priority, 1 first; 0: none.")
+    ] = 0,
+    default_priority_level: Annotated[
+        int,
+        typer.Option(envvar="OFFBEAT_DEFAULT_PRIORITY_LEVEL", min=0, help="Level of requests that name none."),
+    ] = 0,
     max_message_bytes: Annotated[
         int, typer.Option(envvar="OFFBEAT_MAX_MESSAGE_BYTES", min=1024, help="Largest message, either way.")
     ] = 64 * 2**20,
@@ -71,7 +78,11 @@ def serve(
         max_message_bytes=max_message_bytes,
         backend=BackendConfig(backend=backend, device=device, n_threads=n_threads),
         batching=BatchingConfig(
-            max_batch_size=max_batch_size, max_queue_delay_us=max_queue_delay_us, max_queue_size=max_queue_size
+            max_batch_size=max_batch_size,
+            max_queue_delay_us=max_queue_delay_us,
+            max_queue_size=max_queue_size,
+            priority_levels=priority_levels,
+            default_priority_level=default_priority_level,
         ),
     )
     # grpc would print a line of its own before ours where a port is taken.

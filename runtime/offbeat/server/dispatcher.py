@@ -50,11 +50,11 @@ class Dispatcher:
         if isinstance(computed.outcome, BackendError):
             raise computed.outcome
         compute_s = computed.ended - computed.started
-        model.cost.record(len(windows), compute_s)
+        model.cost.record(len(windows), compute_s, computed.ended)
         return _scored(model, form, computed.outcome[0], 0, _microseconds(compute_s), len(windows))
 
     def submit(
-        self, model: ServedModel, form: RequestForm, windows: FloatArray, deadline: float | None
+        self, model: ServedModel, form: RequestForm, windows: FloatArray, deadline: float | None, level: int
     ) -> PendingRequest[Awaited]:
         """Queues checked windows; what is returned has the future of their scores in its `completion`.
 
@@ -63,7 +63,12 @@ class Dispatcher:
         """
         awaited = Awaited(reply=asyncio.get_running_loop().create_future(), form=form)
         request = PendingRequest(
-            windows=windows, outputs=form.outputs, arrival=monotonic(), deadline=deadline, completion=awaited
+            windows=windows,
+            outputs=form.outputs,
+            arrival=monotonic(),
+            deadline=deadline,
+            level=level,
+            completion=awaited,
         )
         model.queue.submit(request)
         self._waiting[model] = None
@@ -87,16 +92,15 @@ class Dispatcher:
             self._refuse_expired(model, now)
         while self._n_idle and self._start_next(now):
             pass
+        # Those whom a batch could not serve in time any more.
+        for model in list(self._waiting):
+            self._refuse_expired(model, now)
         self._arm(now)
 
     def _refuse_expired(self, model: ServedModel, now: float) -> None:
         for request in model.queue.purge(now):
-            reply = request.completion.reply
-            if not reply.done():
-                waited_ms = (now - request.arrival) * 1e3
-                reply.set_exception(
-                    DeadlineExceededError(f"the deadline passed after {waited_ms:.1f} ms in the queue; nothing was run")
-                )
+            if not request.completion.reply.done():
+                request.completion.reply.set_exception(_too_late(request, now))
         if not model.queue:
             del self._waiting[model]
 
@@ -109,15 +113,14 @@ class Dispatcher:
             self._n_idle -= 1
             self._workers.submit(partial(compute, model, batch), partial(self._finish, model, batch))
             self._waiting.move_to_end(model)
-            if not model.queue:
-                del self._waiting[model]
+            self._refuse_expired(model, now)
             return True
         return False
 
     def _finish(self, model: ServedModel, batch: Batch[Awaited], computed: Computed) -> None:
         compute_s = computed.ended - computed.started
         if not isinstance(computed.outcome, BackendError):
-            model.cost.record(batch.n_rows, compute_s)
+            model.cost.record(batch.n_rows, compute_s, computed.ended)
         # First the worker, then the replies: it computes while they are written.
         self._n_idle += 1
         self._dispatch()
@@ -147,6 +150,16 @@ class Dispatcher:
     def _wake(self) -> None:
         self._wakeup = None
         self._dispatch()
+
+
+def _too_late(request: PendingRequest[Awaited], now: float) -> DeadlineExceededError:
+    waited_ms = (now - request.arrival) * 1e3
+    left_ms = 0.0 if request.deadline is None else (request.deadline - now) * 1e3
+    if left_ms <= 0:
+        return DeadlineExceededError(f"the deadline passed after {waited_ms:.1f} ms in the queue; nothing was run")
+    return DeadlineExceededError(
+        f"{left_ms:.1f} ms were left after {waited_ms:.1f} ms in the queue, less than a batch takes; nothing was run"
+    )
 
 
 def _scored(

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from time import monotonic
 
-from offbeat.batching import PendingRequest
 from offbeat.errors import DeadlineExceededError
+from offbeat.result import FloatArray
 from offbeat.server.dispatcher import Dispatcher
+from offbeat.server.form import RequestForm
 from offbeat.server.query import Query, Scored
-from offbeat.server.served import Awaited, ServedModel, ServedModels
-
-
-class Ticket:
-    """A request in a queue: `reply` is the future of its scores."""
-
-    __slots__ = ("_dispatcher", "_model", "_request", "reply")
-
-    def __init__(self, dispatcher: Dispatcher, model: ServedModel, request: PendingRequest[Awaited]) -> None:
-        self._dispatcher = dispatcher
-        self._model = model
-        self._request = request
-        self.reply = request.completion.reply
-
-    def cancel(self) -> None:
-        """Nobody waits any more: the request leaves the queue, if it is still there."""
-        self._dispatcher.cancel(self._model, self._request)
+from offbeat.server.served import ServedModel, ServedModels
+from offbeat.server.ticket import QueuedRequest, SplitRequest, Ticket
 
 
 class Engine:
@@ -42,9 +28,27 @@ class Engine:
         model = self.models.find(query.model, query.version)
         form = model.forms.find(query.shape, query.outputs)
         windows = form.windows(query.data)
+        if query.timeout_s is not None:
+            remaining_s = query.timeout_s if remaining_s is None else min(remaining_s, query.timeout_s)
         if remaining_s is not None and remaining_s <= 0:
             raise DeadlineExceededError("the deadline had passed when the request arrived; nothing was run")
         if self._dispatcher.is_quick(model, len(windows)):
             return self._dispatcher.run(model, form, windows)
         deadline = None if remaining_s is None else monotonic() + remaining_s
-        return Ticket(self._dispatcher, model, self._dispatcher.submit(model, form, windows, deadline))
+        return self._queue(model, form, windows, deadline, model.batching.level(query.priority))
+
+    def _queue(
+        self, model: ServedModel, form: RequestForm, windows: FloatArray, deadline: float | None, level: int
+    ) -> Ticket:
+        max_rows = model.batching.max_batch_size
+        starts = range(0, len(windows), max_rows)
+        model.queue.check_room(len(starts))
+        parts = [
+            QueuedRequest(
+                self._dispatcher,
+                model,
+                self._dispatcher.submit(model, form, windows[start : start + max_rows], deadline, level),
+            )
+            for start in starts
+        ]
+        return parts[0] if len(parts) == 1 else SplitRequest(parts, form)

@@ -43,6 +43,8 @@ def query_of(request: ModelInferRequest) -> Query:
         shape=tuple(tensor.shape),
         data=_data(request, tensor),
         outputs=tuple(output.name for output in request.outputs),
+        priority=_count("priority", request.parameters),
+        timeout_s=_count("timeout", request.parameters) * 1e-6 or None,
     )
 
 
@@ -99,6 +101,21 @@ def _typed_contents(tensor: ModelInferRequest.InferInputTensor) -> FloatArray:
         raise InvalidWindowError(f"{INPUT!r} has {', '.join(fields)}; expected fp32_contents or raw_input_contents")
     values = tensor.contents.fp32_contents
     return np.fromiter(values, np.float32, len(values))
+
+
+def _count(name: str, parameters: Mapping[str, InferParameter]) -> int:
+    """The parameter as a number from 0, which stands for none. Triton's clients send it in either field."""
+    # Indexing a map of messages would add the entry.
+    if not parameters or name not in parameters:
+        return 0
+    parameter = parameters[name]
+    kind = parameter.WhichOneof("parameter_choice")
+    value = parameter.uint64_param if kind == "uint64_param" else parameter.int64_param
+    if kind not in ("uint64_param", "int64_param") or value < 0:
+        raise InvalidWindowError(
+            f"parameter {name!r} is {str(parameter).strip() or 'empty'}; expected an integer from 0"
+        )
+    return value
 
 
 def _check_parameters(where: str, parameters: Mapping[str, InferParameter]) -> None:

@@ -14,7 +14,8 @@ class Query(Struct, frozen=True, kw_only=True, eq=False):
     """Windows to score, as they came: nothing is checked yet.
 
     `data` is the windows' little-endian float32 bytes, row-major, or as many values. `version` None asks for the newest.
-    `outputs` () asks for the default ones. `id` is the caller's and goes back to it.
+    `outputs` () asks for the default ones. `priority` 1 goes before 2; 0 asks for the default one. `timeout_s` is how long the
+    caller wants to wait at most, beside the call's own deadline. `id` is the caller's and goes back to it.
     """
 
     model: str
@@ -23,6 +24,8 @@ class Query(Struct, frozen=True, kw_only=True, eq=False):
     shape: tuple[int, ...]
     data: bytes | FloatArray
     outputs: tuple[str, ...]
+    priority: int = 0
+    timeout_s: float | None = None
 
 
 class Scored(Struct, frozen=True, kw_only=True, eq=False):

@@ -11,12 +11,12 @@ from msgspec import Struct
 from offbeat.errors import OffbeatError
 from offbeat.server.allowance import Allowance
 from offbeat.server.boundary import Boundary, Context
-from offbeat.server.engine import Ticket
 from offbeat.server.parsing import parse
 from offbeat.server.query import Scored
 from offbeat.server.scoring_messages import query_of, stream_refusal, stream_response_of
 from offbeat.server.served import Reply
 from offbeat.server.status import details, status_code
+from offbeat.server.ticket import Ticket
 from offbeat.v1.scoring_pb2 import ScoreRequest
 
 # Enough to fill batches from one stream; a few streams cannot fill the default queue by themselves.

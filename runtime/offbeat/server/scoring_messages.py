@@ -35,6 +35,7 @@ def query_of(request: ScoreRequest) -> Query:
         shape=tuple(window.shape),
         data=window.data,
         outputs=tuple(request.outputs),
+        priority=request.priority,
     )
 
 

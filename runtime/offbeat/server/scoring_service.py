@@ -69,5 +69,5 @@ def _summary(model: ServedModel) -> ModelSummary:
         version=model.version,
         architecture=model.scorer.manifest.architecture.kind,
         backend=model.backend,
-        max_batch_size=model.max_batch_size,
+        max_batch_size=model.batching.max_batch_size,
     )

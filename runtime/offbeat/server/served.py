@@ -40,10 +40,10 @@ class ServedModel:
         self.name = scorer.manifest.name
         self.version = scorer.manifest.version
         self.backend = scorer.backend.description
-        self.max_batch_size = batching.max_batch_size
+        self.batching = batching
         self.forms = RequestForms(scorer)
         self.cost = BatchCost()
-        self.queue: DynamicBatcher[Awaited] = DynamicBatcher(batching)
+        self.queue: DynamicBatcher[Awaited] = DynamicBatcher(batching, self.cost)
 
     def __str__(self) -> str:
         return f"model {self.name!r} version {self.version} on {self.backend}"

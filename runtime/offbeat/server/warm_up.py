@@ -21,14 +21,14 @@ def warm_up(model: ServedModel) -> None:
     """
     end = monotonic() + _MAX_SECONDS
     n_rows = 1
-    while n_rows <= model.max_batch_size:
+    while n_rows <= model.batching.max_batch_size:
         windows = _normal_windows(model.scorer.manifest, n_rows)
         # The first run makes room and loads code: it tells nothing of the next.
         model.scorer.run(windows, DEFAULT_OUTPUTS)
         started = monotonic()
         model.scorer.run(windows, DEFAULT_OUTPUTS)
         ended = monotonic()
-        model.cost.record(n_rows, ended - started)
+        model.cost.record(n_rows, ended - started, ended)
         # The next has twice the rows, and runs twice.
         if ended + 4 * (ended - started) > end:
             return

@@ -24,35 +24,35 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18offbeat/v1/scoring.proto\x12\noffbeat.v1\"\\\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\tdata_type\x18\x02 \x01(\x0e\x32\x14.offbeat.v1.DataType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"o\n\x0cScoreRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\n\n\x02id\x18\x03 \x01(\t\x12\"\n\x06window\x18\x04 \x01(\x0b\x32\x12.offbeat.v1.Tensor\x12\x0f\n\x07outputs\x18\x05 \x03(\t\"`\n\rScoreResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12#\n\x07outputs\x18\x04 \x03(\x0b\x32\x12.offbeat.v1.Tensor\"v\n\x13ScoreStreamResponse\x12-\n\x08response\x18\x01 \x01(\x0b\x32\x19.offbeat.v1.ScoreResponseH\x00\x12&\n\x07refusal\x18\x02 \x01(\x0b\x32\x13.offbeat.v1.RefusalH\x00\x42\x08\n\x06\x61nswer\"4\n\x07Refusal\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x13\n\x11ListModelsRequest\">\n\x12ListModelsResponse\x12(\n\x06models\x18\x01 \x03(\x0b\x32\x18.offbeat.v1.ModelSummary\"l\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x61rchitecture\x18\x03 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x04 \x01(\t\x12\x16\n\x0emax_batch_size\x18\x05 \x01(\x05\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"R\n\x10GetModelResponse\x12\'\n\x05model\x18\x01 \x01(\x0b\x32\x18.offbeat.v1.ModelSummary\x12\x15\n\rmanifest_json\x18\x02 \x01(\x0c*P\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x01\x12\x12\n\x0e\x44\x41TA_TYPE_BOOL\x10\x02\x32\xb0\x02\n\x0e\x41nomalyScoring\x12<\n\x05Score\x12\x18.offbeat.v1.ScoreRequest\x1a\x19.offbeat.v1.ScoreResponse\x12L\n\x0bScoreStream\x12\x18.offbeat.v1.ScoreRequest\x1a\x1f.offbeat.v1.ScoreStreamResponse(\x01\x30\x01\x12K\n\nListModels\x12\x1d.offbeat.v1.ListModelsRequest\x1a\x1e.offbeat.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.offbeat.v1.GetModelRequest\x1a\x1c.offbeat.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18offbeat/v1/scoring.proto\x12\noffbeat.v1\"\\\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\tdata_type\x18\x02 \x01(\x0e\x32\x14.offbeat.v1.DataType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"\x81\x01\n\x0cScoreRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\n\n\x02id\x18\x03 \x01(\t\x12\"\n\x06window\x18\x04 \x01(\x0b\x32\x12.offbeat.v1.Tensor\x12\x0f\n\x07outputs\x18\x05 \x03(\t\x12\x10\n\x08priority\x18\x06 \x01(\r\"`\n\rScoreResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12#\n\x07outputs\x18\x04 \x03(\x0b\x32\x12.offbeat.v1.Tensor\"v\n\x13ScoreStreamResponse\x12-\n\x08response\x18\x01 \x01(\x0b\x32\x19.offbeat.v1.ScoreResponseH\x00\x12&\n\x07refusal\x18\x02 \x01(\x0b\x32\x13.offbeat.v1.RefusalH\x00\x42\x08\n\x06\x61nswer\"4\n\x07Refusal\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\"\x13\n\x11ListModelsRequest\">\n\x12ListModelsResponse\x12(\n\x06models\x18\x01 \x03(\x0b\x32\x18.offbeat.v1.ModelSummary\"l\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x61rchitecture\x18\x03 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x04 \x01(\t\x12\x16\n\x0emax_batch_size\x18\x05 \x01(\x05\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"R\n\x10GetModelResponse\x12\'\n\x05model\x18\x01 \x01(\x0b\x32\x18.offbeat.v1.ModelSummary\x12\x15\n\rmanifest_json\x18\x02 \x01(\x0c*P\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x01\x12\x12\n\x0e\x44\x41TA_TYPE_BOOL\x10\x02\x32\xb0\x02\n\x0e\x41nomalyScoring\x12<\n\x05Score\x12\x18.offbeat.v1.ScoreRequest\x1a\x19.offbeat.v1.ScoreResponse\x12L\n\x0bScoreStream\x12\x18.offbeat.v1.ScoreRequest\x1a\x1f.offbeat.v1.ScoreStreamResponse(\x01\x30\x01\x12K\n\nListModels\x12\x1d.offbeat.v1.ListModelsRequest\x1a\x1e.offbeat.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.offbeat.v1.GetModelRequest\x1a\x1c.offbeat.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'offbeat.v1.scoring_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DATATYPE']._serialized_start=848
-  _globals['_DATATYPE']._serialized_end=928
+  _globals['_DATATYPE']._serialized_start=867
+  _globals['_DATATYPE']._serialized_end=947
   _globals['_TENSOR']._serialized_start=40
   _globals['_TENSOR']._serialized_end=132
-  _globals['_SCOREREQUEST']._serialized_start=134
-  _globals['_SCOREREQUEST']._serialized_end=245
-  _globals['_SCORERESPONSE']._serialized_start=247
-  _globals['_SCORERESPONSE']._serialized_end=343
-  _globals['_SCORESTREAMRESPONSE']._serialized_start=345
-  _globals['_SCORESTREAMRESPONSE']._serialized_end=463
-  _globals['_REFUSAL']._serialized_start=465
-  _globals['_REFUSAL']._serialized_end=517
-  _globals['_LISTMODELSREQUEST']._serialized_start=519
-  _globals['_LISTMODELSREQUEST']._serialized_end=538
-  _globals['_LISTMODELSRESPONSE']._serialized_start=540
-  _globals['_LISTMODELSRESPONSE']._serialized_end=602
-  _globals['_MODELSUMMARY']._serialized_start=604
-  _globals['_MODELSUMMARY']._serialized_end=712
-  _globals['_GETMODELREQUEST']._serialized_start=714
-  _globals['_GETMODELREQUEST']._serialized_end=762
-  _globals['_GETMODELRESPONSE']._serialized_start=764
-  _globals['_GETMODELRESPONSE']._serialized_end=846
-  _globals['_ANOMALYSCORING']._serialized_start=931
-  _globals['_ANOMALYSCORING']._serialized_end=1235
+  _globals['_SCOREREQUEST']._serialized_start=135
+  _globals['_SCOREREQUEST']._serialized_end=264
+  _globals['_SCORERESPONSE']._serialized_start=266
+  _globals['_SCORERESPONSE']._serialized_end=362
+  _globals['_SCORESTREAMRESPONSE']._serialized_start=364
+  _globals['_SCORESTREAMRESPONSE']._serialized_end=482
+  _globals['_REFUSAL']._serialized_start=484
+  _globals['_REFUSAL']._serialized_end=536
+  _globals['_LISTMODELSREQUEST']._serialized_start=538
+  _globals['_LISTMODELSREQUEST']._serialized_end=557
+  _globals['_LISTMODELSRESPONSE']._serialized_start=559
+  _globals['_LISTMODELSRESPONSE']._serialized_end=621
+  _globals['_MODELSUMMARY']._serialized_start=623
+  _globals['_MODELSUMMARY']._serialized_end=731
+  _globals['_GETMODELREQUEST']._serialized_start=733
+  _globals['_GETMODELREQUEST']._serialized_end=781
+  _globals['_GETMODELRESPONSE']._serialized_start=783
+  _globals['_GETMODELRESPONSE']._serialized_end=865
+  _globals['_ANOMALYSCORING']._serialized_start=950
+  _globals['_ANOMALYSCORING']._serialized_end=1254
 # @@protoc_insertion_point(module_scope)

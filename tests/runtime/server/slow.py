@@ -22,7 +22,7 @@ def slow_down(delay_s: float) -> None:
 
     def warm_up_and_slow_down(model: ServedModel) -> None:
         _warm_up(model)
-        model.cost.record(1, 10.0)
+        model.cost.record(1, 10.0, 0.0)
         Scorer.run = run  # type: ignore[method-assign]
 
     server.warm_up = warm_up_and_slow_down  # type: ignore[attr-defined]

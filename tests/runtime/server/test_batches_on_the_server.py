@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from offbeat.errors import BackendError
+from offbeat.inference.open_inference_pb2 import InferParameter
 from tests.runtime.folders import OUTPUTS, expected_outputs, random_windows
 
-from .calls import SCORE, arrays, infer_request, score, score_later, score_request
+from .calls import INFER, SCORE, arrays, infer_request, score, score_later, score_request
 from .fakes import FailingBackend, GatedBackend, NumpyBackend, make_scorer
 from .live import LiveServer, Serve, eventually
 
@@ -147,3 +148,64 @@ def test_the_newest_version_answers_unless_another_is_asked_for(serve: Serve) ->
     assert score(server.channel, score_request(random_windows(1))).version == 10
     assert score(server.channel, score_request(random_windows(1), version=2)).version == 2
     assert {version: backend.batches for version, backend in backends.items()} == {2: [1], 10: [1], 9: []}
+
+
+def test_a_request_above_the_batch_size_is_split_and_joined(serve: Serve) -> None:
+    backend = NumpyBackend()
+    server = serve(make_scorer(backend), max_batch_size=4)
+    windows = random_windows(11)
+    reply, call = server.channel.unary_unary(SCORE).with_call(score_request(windows, OUTPUTS).SerializeToString())
+    for name, expected in expected_outputs(windows).items():
+        np.testing.assert_array_equal(arrays(reply)[name], expected)
+    assert backend.batches == [4, 4, 3]
+    assert dict(call.trailing_metadata())["offbeat-batch-size"] == "4"
+
+
+def test_a_split_request_fails_as_a_whole_and_leaves_nothing_behind(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve(make_scorer(FailingBackend(666.0, RuntimeError("broken"))), max_batch_size=2)
+    windows = random_windows(9)
+    windows[3] = 666.0
+    with caplog.at_level(logging.CRITICAL, "offbeat.server"):
+        call = score_later(server.channel, score_request(windows))
+        assert call.code() is grpc.StatusCode.INTERNAL
+    assert n_waiting(server) == 0
+    assert score(server.channel, score_request(random_windows(5)))
+
+
+def test_urgent_requests_of_both_protocols_go_first(serve: Serve) -> None:
+    backend = GatedBackend()
+    server = serve(make_scorer(backend), max_batch_size=1, priority_levels=2, default_priority_level=2)
+    finished: list[str] = []
+    running = score_later(server.channel, score_request(random_windows(1)))
+    assert backend.entered.acquire(timeout=10)
+    parameter = InferParameter(uint64_param=1)
+    calls = {"usual": score_later(server.channel, score_request(random_windows(1)))}
+    eventually(lambda: n_waiting(server) == 1, "the usual one waits")
+    calls["urgent"] = score_later(server.channel, score_request(random_windows(1), priority=1))
+    eventually(lambda: n_waiting(server) == 2, "the urgent one waits")
+    calls["urgent too"] = server.channel.unary_unary(INFER).future(
+        infer_request(random_windows(1), parameters={"priority": parameter}).SerializeToString(), timeout=20
+    )
+    eventually(lambda: n_waiting(server) == 3, "all wait")
+    for name, call in calls.items():
+        call.add_done_callback(lambda _, name=name: finished.append(name))
+    backend.gate.set()
+    assert all(call.result(10) for call in (running, *calls.values()))
+    eventually(lambda: len(finished) == 3, "all are told")
+    assert finished == ["urgent", "urgent too", "usual"]
+
+
+def test_tritons_timeout_is_a_deadline(serve: Serve) -> None:
+    backend = GatedBackend()
+    server = serve(make_scorer(backend))
+    running = score_later(server.channel, score_request(random_windows(1)))
+    assert backend.entered.acquire(timeout=10)
+    late = server.channel.unary_unary(INFER).future(
+        infer_request(random_windows(2), parameters={"timeout": InferParameter(int64_param=20_000)}).SerializeToString()
+    )
+    assert late.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    backend.gate.set()
+    assert running.result(10)
+    assert backend.batches == [1]

@@ -13,9 +13,10 @@ import pytest
 from offbeat.config import BatchingConfig
 from offbeat.errors import BackendError, DeadlineExceededError
 from offbeat.server.dispatcher import Dispatcher
-from offbeat.server.engine import Engine, Ticket
+from offbeat.server.engine import Engine
 from offbeat.server.query import Query, Scored
 from offbeat.server.served import ServedModel, ServedModels
+from offbeat.server.ticket import QueuedRequest as Ticket
 from offbeat.server.workers import WorkerPool
 from tests.runtime.folders import random_windows
 
@@ -157,7 +158,7 @@ def test_a_failure_on_the_loop_is_an_incident_as_anywhere() -> None:
     async def test() -> None:
         bad = np.full((1, 6, 2), 666.0, np.float32)
         parts = Parts(FailingBackend(666.0, RuntimeError("broken")), max_inline_us=1_000_000)
-        parts.model.cost.record(1, 1e-6)
+        parts.model.cost.record(1, 1e-6, 0.0)
         with pytest.raises(BackendError, match="incident"):
             parts.engine.submit(
                 Query(model="level", version=None, id="", shape=bad.shape, data=bad.tobytes(), outputs=()), None
@@ -173,7 +174,7 @@ def test_nobody_overtakes_the_queue_of_a_model() -> None:
         backend = GatedBackend()
         parts = Parts(backend, max_inline_us=1_000_000)
         running, waiting = parts.engine.submit(query(1), None), parts.engine.submit(query(2), None)
-        parts.model.cost.record(1, 1e-6)
+        parts.model.cost.record(1, 1e-6, 0.0)
         late = parts.engine.submit(query(1), None)
         assert isinstance(late, Ticket)
         backend.gate.set()

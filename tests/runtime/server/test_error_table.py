@@ -142,11 +142,11 @@ WRONG: dict[str, tuple[Any, Any, grpc.StatusCode, str]] = {
         Code.INVALID_ARGUMENT,
         r"\[0, 6, 2\].*batch included",
     ),
-    "batch above the limit": (
-        score_request(random_windows(9)),
-        infer_request(random_windows(9)),
+    "more batches than the queue has room for": (
+        score_request(random_windows(33)),
+        infer_request(random_windows(33)),
         Code.INVALID_ARGUMENT,
-        "9 windows.*max_batch_size = 8",
+        "5 batches.*max_queue_size = 4 of up to max_batch_size = 8 windows",
     ),
     "unknown output": (
         score_request(WINDOWS, ["forecast"]),
@@ -165,7 +165,7 @@ WRONG: dict[str, tuple[Any, Any, grpc.StatusCode, str]] = {
 
 @pytest.fixture
 def server(serve: Serve) -> LiveServer:
-    return serve(make_scorer(), max_batch_size=8)
+    return serve(make_scorer(), max_batch_size=8, max_queue_size=4)
 
 
 def refusal(call: Callable[[], Any]) -> tuple[grpc.StatusCode, str]:

@@ -74,11 +74,11 @@ def test_answers_come_when_they_are_ready_not_in_the_order_of_requests(serve: Se
 def test_a_refused_request_is_answered_on_the_stream_and_does_not_end_it(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server = serve(make_scorer(FailingBackend(666.0, RuntimeError("broken"))), max_batch_size=4)
+    server = serve(make_scorer(FailingBackend(666.0, RuntimeError("broken"))), max_batch_size=4, max_queue_size=8)
     windows = random_windows(1)
     requests: list[v1.ScoreRequest | bytes] = [
         score_request(windows, id="unknown", model="nobody"),
-        score_request(random_windows(5), id="large"),
+        score_request(random_windows(33), id="large"),
         score_request(np.full((1, 3, 2), 666.0, np.float32), id="broken"),
         b"\xff",
         score_request(windows, id="good"),
