@@ -121,10 +121,10 @@ def test_a_value_beyond_float32_is_refused_by_its_place(serve: Serve, connect: C
 
 def test_the_servers_refusals_come_as_the_errors_they_were(serve: Serve, connect: Connect) -> None:
     failing = make_scorer(FailingBackend(666.0, RuntimeError("broken")))
-    client = connect(serve(failing, max_batch_size=4).target)
+    client = connect(serve(failing, max_batch_size=4, max_queue_size=8).target)
     cases: list[tuple[type[OffbeatError], dict[str, Any]]] = [
         (UnknownModelError, {"windows": random_windows(1), "model": "nobody"}),
-        (InvalidWindowError, {"windows": random_windows(5)}),
+        (InvalidWindowError, {"windows": random_windows(33)}),
         (InvalidWindowError, {"windows": random_windows(1), "outputs": ["forecast"]}),
         (InvalidWindowError, {"windows": np.full((1, LENGTH, 2), np.nan)}),
         (BackendError, {"windows": np.full((1, LENGTH, 2), 666.0)}),
@@ -240,7 +240,7 @@ def test_an_empty_stream_has_no_results(serve: Serve, connect: Connect) -> None:
 
 
 def test_a_refused_batch_ends_the_stream_after_the_results_before_it(serve: Serve, connect: Connect) -> None:
-    client = connect(serve(make_scorer(), max_batch_size=4).target)
+    client = connect(serve(make_scorer(), max_batch_size=4, max_queue_size=2).target)
     batches = [random_windows(9 if n == 7 else 1) for n in range(20)]
     results, error = client.stream(batches, model="level")
     assert len(results) == 7
