@@ -16,6 +16,7 @@ from offbeat.errors import ExportError
 from offbeat_export.eager import one_line
 from offbeat_export.onnx_check import THRESHOLD, check_onnx
 from offbeat_export.onnx_export import describe_onnx
+from offbeat_export.torchscript_check import check_torchscript
 from offbeat_export.torchscript_export import expected_deprecations
 
 # The operators that read the threshold: of the score and of the decision.
@@ -52,6 +53,7 @@ def _onnx(content: bytes, manifest: Manifest) -> bytes:
 
 def _torchscript(content: bytes, old: Manifest, manifest: Manifest) -> bytes:
     """Freezing made the threshold a constant of the graph: the one scalar that decision and score both read."""
+    check_torchscript(content, MODEL_TORCHSCRIPT)
     buffer = io.BytesIO()
     try:
         with expected_deprecations():

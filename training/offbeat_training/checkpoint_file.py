@@ -14,13 +14,12 @@ import torch
 
 from offbeat.errors import CheckpointError
 from offbeat.files import open_regular
+from offbeat_training.torch_archive import archive_defect
 from offbeat_training.whole_file import whole_file
 
 # Twice what an ONNX file can hold.
 MAX_FILE_BYTES = 2**32
 MAX_PICKLE_BYTES = 16 * 2**20
-MAX_ENTRIES = 10_000
-_DOS_FOLDER = 0x10
 # What a dict of plain values and float32 or int64 tensors needs, and nothing else: torch itself allows more,
 # among it `bytearray(n)`, which takes any amount of memory.
 _ITEM_SIZES = {("torch", "FloatStorage"): 4, ("torch", "LongStorage"): 8}
@@ -80,26 +79,10 @@ def _inspect(file: BinaryIO) -> None:
     """Raises CheckpointError unless the zip is undamaged, unpacks to no more than its own size, and its pickle is plain."""
     n_file_bytes = file.seek(0, os.SEEK_END)
     with zipfile.ZipFile(file) as archive:
+        defect = archive_defect(archive, n_file_bytes)
+        if defect is not None:
+            raise CheckpointError(defect)
         entries = {entry.filename: entry for entry in archive.infolist()}
-        if len(archive.infolist()) > MAX_ENTRIES:
-            raise CheckpointError(f"{len(archive.infolist())} entries; expected at most {MAX_ENTRIES}")
-        # torch looks names up without regard to case and takes another of several than Python does.
-        if len({name.casefold() for name in entries}) != len(archive.infolist()):
-            raise CheckpointError(f"{len(archive.infolist())} entries, some of the same name; expected different names")
-        # torch stores and never compresses, so the sizes declared can never exceed the file, unless entries overlap.
-        declared = sum(entry.file_size for entry in archive.infolist())
-        if declared > n_file_bytes or any(entry.compress_type for entry in entries.values()):
-            raise CheckpointError(
-                f"it unpacks to {declared} bytes from {n_file_bytes}; expected stored, uncompressed entries"
-            )
-        # torch reads nothing for what is marked as a folder, and takes the memory as it finds it.
-        folders = [name for name, entry in entries.items() if entry.external_attr & _DOS_FOLDER or entry.is_dir()]
-        if folders:
-            raise CheckpointError(f"entry {folders[0]!r} is marked as a folder; expected files only")
-        # torch itself believes every byte of a tensor.
-        damaged = archive.testzip()
-        if damaged is not None:
-            raise CheckpointError(f"damaged: entry {damaged!r} does not match its checksum; expected the bytes written")
         pickles = [name for name in entries if name.endswith(".pkl")]
         if len(pickles) != 1 or not pickles[0].endswith("/data.pkl"):
             raise CheckpointError(f"pickles {pickles}; expected data.pkl alone")
