@@ -56,7 +56,8 @@ void write_error(const Frame& frame, float error, std::size_t row, const Outputs
     const float score = error / threshold * 0.5f;
     outputs.anomaly_score[row] = score < 0 ? 0 : score > 1 ? 1 : score;  // not a number stays what it is
   }
-  if (outputs.is_anomaly != nullptr) outputs.is_anomaly[row] = error > threshold;
+  // Negated, so that an error that overflowed to "not a number" is never called normal.
+  if (outputs.is_anomaly != nullptr) outputs.is_anomaly[row] = !(error <= threshold);
 }
 
 void add_feature_errors(const Frame& frame, const Sums& sums, std::size_t draw, std::size_t first, float* out) noexcept {
