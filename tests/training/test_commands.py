@@ -20,7 +20,7 @@ from tests.training.commands import error_of, run
 
 COLUMNS = {
     *("data", "out", "features", "timestamp_column", "label_column", "normal_label", "delimiter", "key", "layout"),
-    "missing",
+    *("missing", "class_column", "context"),
 }
 
 

@@ -17,6 +17,7 @@ from offbeat.result import FloatArray, Threshold
 from offbeat_training.architectures import Architecture
 from offbeat_training.best_weights import cpu_copy
 from offbeat_training.checkpoint import MAX_VALIDATION_WINDOWS, Checkpoint
+from offbeat_training.class_labels import class_names
 from offbeat_training.config import TrainingConfig
 from offbeat_training.history import Epoch, best_of
 from offbeat_training.split import Indices
@@ -68,6 +69,7 @@ class CheckpointDraft:
             "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "torch_version": str(torch.__version__),
             "offbeat_version": version("offbeat"),
+            "class_names": class_names(dataset),
         }
 
 

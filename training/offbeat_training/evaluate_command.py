@@ -14,6 +14,8 @@ from rich.console import Console
 from offbeat.data import ColumnSelection, MissingPolicy, read_dataset
 from offbeat.data.dataset import Layout
 from offbeat.errors import ConfigurationError, DataError
+from offbeat.flag_use import refuse_unused
+from offbeat_training.flag_uses import EVALUATE_USES, SCORED_USES
 from offbeat_training.flags import flag, training_extra
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     scores: Annotated[Path, typer.Argument(help="csv that offbeat score wrote.")],
     labels: Annotated[
         Path, flag("labels", "csv, Parquet or npz file with a label per line, or NAB's json of windows.")
@@ -95,11 +98,13 @@ def evaluate(
     `offbeat evaluate scores.csv --labels combined_windows.json --series realKnownCause/nyc_taxi.csv --vus-window 125`
     With `--report report.html` all of it can be looked at.
     """
+    refuse_unused(context, EVALUATE_USES)
     with training_extra("offbeat evaluate"):
         from offbeat_training.evaluation import LabelSelection, compare, quality_tables, read_labels, read_scores
     read = (scores, labels, data, train, calibration, outputs, history, model)
     targets = _report_targets(report, png, read)
     scored = read_scores(scores, flag_column)
+    refuse_unused(context, SCORED_USES, unit=scored.unit)
     selection = LabelSelection(label_column=label_column, normal_label=normal_label, delimiter=delimiter, series=series)
     truth = read_labels(labels, selection, scored.timestamps)
     if truth.size != scored.errors.size:

@@ -13,7 +13,8 @@ from typing import Any
 from rich.console import Console
 
 from offbeat.data import ColumnSelection, Dataset, data_notes, read_dataset
-from offbeat.errors import ConfigurationError
+from offbeat.errors import ConfigurationError, require
+from offbeat_training.class_labels import CLASSIFIER
 from offbeat_training.config import TrainingConfig
 from offbeat_training.whole_file import file_at
 
@@ -44,6 +45,17 @@ def column_selection(given: Mapping[str, Any]) -> ColumnSelection:
     fields = {name: given[name] for name in ColumnSelection.__struct_fields__}
     names = (name.strip() for name in given["features"].split(","))
     return ColumnSelection(**fields | {"features": tuple(name for name in names if name)})
+
+
+def require_class_column(given: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError before the data are read where a preset that learns classes is told no column of them."""
+    seen, preset = given["class_column"], given["preset"]
+    require(
+        preset != CLASSIFIER or seen is not None,
+        "class_column",
+        seen,
+        f"a column's name: preset {preset} learns classes",
+    )
 
 
 def read_noted(path: Path, columns: ColumnSelection, console: Console) -> Dataset:

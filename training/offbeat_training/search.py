@@ -11,6 +11,7 @@ import msgspec
 from offbeat.data import ColumnSelection, Dataset
 from offbeat.errors import ConfigurationError, TrainingError
 from offbeat_training.checkpoint import Checkpoint
+from offbeat_training.class_labels import class_numbers
 from offbeat_training.config import TrainingConfig
 from offbeat_training.fit import fit
 from offbeat_training.resume_state import RunIdentity
@@ -108,4 +109,4 @@ def _identity(dataset: Dataset, base: TrainingConfig, config: SearchConfig, labe
         "metric": config.metric,
         "labelled_data": None if labelled is None else RunIdentity.of(labelled, None, base).data_sha256,
     }
-    return RunIdentity(data_sha256=RunIdentity.of(dataset, None, base).data_sha256, settings=settings)
+    return RunIdentity(data_sha256=RunIdentity.of(dataset, class_numbers(dataset), base).data_sha256, settings=settings)

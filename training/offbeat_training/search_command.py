@@ -10,12 +10,15 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from offbeat.flag_use import refuse_unused
 from offbeat_training.config import TrainingConfig
+from offbeat_training.flag_uses import DATA_USES, SEARCH_USES
 from offbeat_training.flags import CHECKPOINT_VARIABLE, ConfigOption, flag, training_extra
 from offbeat_training.given_flags import (
     check_writable,
     column_selection,
     read_noted,
+    require_class_column,
     training_config,
     warnings_on,
     with_flags_of,
@@ -66,6 +69,8 @@ def search(
     Examples: `offbeat search metrics.csv --n-trials 30 --epochs 50 --space seq_len=30,60,120`, and by labels, on a grid,
     `offbeat search metrics.csv --method grid --metric pr-auc --label-column label --space lr=log:1e-4:1e-2:3`
     """
+    refuse_unused(context, SEARCH_USES)
+    require_class_column(given)
     settings, columns = training_config(given), column_selection(given)
     search_config = SearchConfig(
         space=tuple(space),
@@ -86,6 +91,7 @@ def search(
             from offbeat_training.checkpoint import Checkpoint
             from offbeat_training.search import search as run_search
         dataset = read_noted(data, columns, console)
+        refuse_unused(context, DATA_USES, is_windows=dataset.values.ndim == 3)
         labelled = None if labelled_data is None else read_noted(labelled_data, columns, console)
         with Progress(console=console) as progress:
             bar = progress.add_task("searching", total=None)

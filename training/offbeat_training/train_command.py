@@ -13,10 +13,19 @@ from rich.table import Table
 from offbeat.config import Device
 from offbeat.data import MissingPolicy
 from offbeat.data.dataset import Layout
+from offbeat.flag_use import refuse_unused
 from offbeat.result import ThresholdMethod
 from offbeat_training.config import Optimiser, TrainingConfig
+from offbeat_training.flag_uses import DATA_USES, TRAIN_USES
 from offbeat_training.flags import CHECKPOINT_VARIABLE, ConfigOption, flag, number_or_none, training_extra
-from offbeat_training.given_flags import check_writable, column_selection, read_noted, training_config, warnings_on
+from offbeat_training.given_flags import (
+    check_writable,
+    column_selection,
+    read_noted,
+    require_class_column,
+    training_config,
+    warnings_on,
+)
 from offbeat_training.interruption import told_of_interruption
 from offbeat_training.preset_designs import Activation, Preset
 from offbeat_training.run_config import RunConfig
@@ -29,6 +38,7 @@ _RUN = RunConfig()
 
 
 def train(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="csv, npz or Parquet file of raw values, mostly normal.")],
     out: Annotated[Path, flag("out", "Checkpoint to write.", envvar=CHECKPOINT_VARIABLE)] = Path("model.ckpt"),
     config: ConfigOption = None,
@@ -116,6 +126,10 @@ def train(
         str | None, flag("label-column", "Column, or array of an npz file, that says which rows are anomalous.")
     ] = None,
     normal_label: Annotated[str, flag("normal-label", "The label of normal rows; all others are left out.")] = "0",
+    class_column: Annotated[
+        str | None,
+        flag("class-column", "With repeat-classifier: column, or array, of each row's class, words or whole numbers."),
+    ] = None,
     delimiter: Annotated[str | None, flag("delimiter", "Of a csv file; recognised where it is not given.")] = None,
     key: Annotated[str | None, flag("key", "Array of an npz file.")] = None,
     layout: Annotated[
@@ -134,6 +148,8 @@ def train(
     A run that survives its machine: `offbeat train metrics.csv --config train.toml --model-dir runs/metrics --resume`
     """
     given = locals()
+    refuse_unused(context, TRAIN_USES)
+    require_class_column(given)
     settings, columns = training_config(given), column_selection(given)
     run = RunConfig(model_dir=model_dir, resume=resume, log_interval=log_interval)
     check_writable(out, data, config)
@@ -141,7 +157,9 @@ def train(
     with warnings_on(console), told_of_interruption(console, lambda: _kept(run)):
         with training_extra("offbeat train"):
             from offbeat_training.fit import fit
-        checkpoint = fit(read_noted(data, columns, console), settings, run=run, console=console)
+        dataset = read_noted(data, columns, console)
+        refuse_unused(context, DATA_USES, is_windows=dataset.values.ndim == 3)
+        checkpoint = fit(dataset, settings, run=run, console=console)
         checkpoint.save(out)
     Console().print(summary(checkpoint, out))
 

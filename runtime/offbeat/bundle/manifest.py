@@ -126,9 +126,17 @@ class Manifest(Record, frozen=True, kw_only=True):
         # Whoever reads the threshold here and whoever runs the graph decide alike, to the last bit.
         require(_is_float32(value), "threshold.value", value, "exactly the graph's number, a float32")
         check_tensors(self.inputs, self.outputs, self.window_shape)
+        self._check_class_names()
         for name in self.files:
             is_plain = re.fullmatch(NAME_PATTERN, name) is not None and name != "manifest.json"
             require(is_plain, "files", name, "a plain file name other than manifest.json")
+
+    def _check_class_names(self) -> None:
+        """Where the data had words for the classes, there is one for each probability."""
+        names = self.training.class_names
+        n_classes = next((output.shape[1] for output in self.outputs if output.name == "class_probability"), 0)
+        is_each = not names or len(names) == len(set(names)) == n_classes
+        require(is_each, "training.class_names", list(names), f"{n_classes} different names, one for each class, or none")
 
     @property
     def window_shape(self) -> tuple[Axis, ...]:

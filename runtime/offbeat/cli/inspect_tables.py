@@ -60,6 +60,8 @@ def _learnt(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "threshold", f"{threshold['value']:.6g}{how}"
     if training := facts.get("training"):
         yield "trained", _training(training)
+        if classes := training.get("class_names"):
+            yield "classes", ", ".join(classes)
     if recalibration := facts.get("recalibration"):
         yield "recalibrated", _recalibration(recalibration)
     if metrics := facts.get("metrics"):

@@ -13,15 +13,18 @@ from rich.console import Console
 from offbeat.cli.alarm_rule import AlarmRule
 from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
 from offbeat.cli.score_file import RowScore, score_dataset
+from offbeat.cli.score_flags import FLAG_USES, SERIES_USES
 from offbeat.cli.score_source import open_source
 from offbeat.cli.score_table import write_scores
 from offbeat.cli.target import check_targets
 from offbeat.config import BackendConfig
 from offbeat.data import ColumnSelection, MissingPolicy, data_notes, read_dataset
-from offbeat.errors import ConfigurationError, require
+from offbeat.errors import require
+from offbeat.flag_use import refuse_unused
 
 
 def score(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="csv, npz or Parquet file of raw values.")],
     model: Annotated[str, typer.Option(envvar="OFFBEAT_MODEL", help="Folder of a model; with --server, its name.")],
     server: Annotated[str | None, typer.Option(envvar="OFFBEAT_SERVER", help="host:port of a running server.")] = None,
@@ -97,8 +100,7 @@ def score(
     Examples: `offbeat score metrics.csv --model models/server-metrics --out scores.csv`, and against a server
     `offbeat score metrics.csv --server 127.0.0.1:8001 --model server-metrics --out scores.csv`
     """
-    if server is None and model_version is not None:
-        raise ConfigurationError("--model-version goes with --server; in-process, give the version's folder as --model")
+    refuse_unused(context, FLAG_USES)
     rule, target = AlarmRule.of(alarm_k, alarm_n), None if out == Path("-") else out
     check_targets({"out": target, "outputs": outputs}, [data] if server else [data, Path(model)])
     require(
@@ -116,6 +118,7 @@ def score(
             missing=missing,
         )
         dataset = read_dataset(data, selection)
+        refuse_unused(context, SERIES_USES, is_series=source.manifest.window is not None and dataset.values.ndim == 2)
         if missing == "interpolate" and row_score == "newest":
             console.print(
                 "--missing interpolate looks ahead, which newest does not: prefer forward-fill", style="yellow"

@@ -19,6 +19,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     `values` is float32 [row, feature], or [window, time, feature] for ready-made windows. `timestamps` [row] are the
     file's own words, kept to the end. `labels` [row] or [window] are True where the data is known to be anomalous.
+    `classes` [row] or [window] are the file's words for what each is, for a model that learns classes.
     `sha256` is the digest of the file, None for generated data. `n_filled` of the values were missing and filled.
     Raises DataError for an empty set, for NaN and infinity, and for parts that do not fit each other.
     """
@@ -28,6 +29,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     feature_names: tuple[str, ...]
     timestamps: NDArray[np.str_] | None = None
     labels: BoolArray | None = None
+    classes: NDArray[np.str_] | None = None
     sha256: str | None = None
     n_filled: int = 0
 
@@ -39,7 +41,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             )
         if len(self.feature_names) != shape[-1] or len(set(self.feature_names)) != shape[-1]:
             raise DataError(f"{self.name}: {shape[-1]} features; feature names {', '.join(self.feature_names)}")
-        for what, array in (("timestamps", self.timestamps), ("labels", self.labels)):
+        for what, array in (("timestamps", self.timestamps), ("labels", self.labels), ("classes", self.classes)):
             if array is not None and array.shape != shape[:1]:
                 raise DataError(f"{self.name}: {what} have shape {array.shape}; expected {shape[:1]}")
         _reject_missing(self)

@@ -30,6 +30,7 @@ def read_npz(file: Path, selection: ColumnSelection) -> Table:
             key = _choose_key(file, archive.files, selection)
             values = _numbers(file, key, archive[key])
             labels = _words(file, archive, selection.label_column)
+            classes = _words(file, archive, selection.class_column)
             timestamps = _words(file, archive, selection.timestamp_column)
             names = tuple(map(str, archive[_NAMES])) if _NAMES in archive.files else ()
     except (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
@@ -37,7 +38,7 @@ def read_npz(file: Path, selection: ColumnSelection) -> Table:
     if selection.layout == "windows" and values.ndim == 2:
         values, names = values[:, :, None], ("value",)
     names, values = _choose_features(file, names, values, selection.features)
-    return Table(values=values, feature_names=names, timestamps=timestamps, labels=labels)
+    return Table(values=values, feature_names=names, timestamps=timestamps, labels=labels, classes=classes)
 
 
 def read_npz_words(file: Path, key: str | None) -> NDArray[np.str_]:
@@ -55,7 +56,7 @@ def _choose_key(file: Path, keys: Sequence[str], selection: ColumnSelection) -> 
         if selection.key not in keys:
             raise DataError(f"{file}: no array {selection.key!r}; it holds {', '.join(keys)}")
         return selection.key
-    others = (selection.label_column, selection.timestamp_column, _NAMES)
+    others = (selection.label_column, selection.class_column, selection.timestamp_column, _NAMES)
     candidates = [key for key in keys if key not in others]
     if len(candidates) != 1:
         raise DataError(f"{file}: holds {', '.join(keys) or 'nothing'}; name one of them as the key")

@@ -20,6 +20,7 @@ from offbeat.errors import DataError
 from offbeat.result import BoolArray, FloatArray
 
 _WINDOW_FEATURE = ("value",)
+_NO_WORDS = ("", "nan", "nat", "none")
 
 
 def read_dataset(path: str | os.PathLike[str], selection: ColumnSelection | None = None) -> Dataset:
@@ -32,12 +33,15 @@ def read_dataset(path: str | os.PathLike[str], selection: ColumnSelection | None
     file, selection = _existing(path), selection or ColumnSelection()
     table = read_npz(file, selection) if file.suffix == ".npz" else _read_columns(file, selection)
     values, n_filled = _filled(file, table, selection)
+    if table.classes is not None:
+        _require_words(file, table.classes, selection, "class")
     return Dataset(
         name=file.name,
         values=values,
         feature_names=table.feature_names,
         timestamps=table.timestamps,
         labels=None if table.labels is None else _is_anomalous(file, table.labels, selection),
+        classes=table.classes,
         sha256=file_sha256(file),
         n_filled=n_filled,
     )
@@ -70,7 +74,12 @@ def _read_columns(file: Path, selection: ColumnSelection) -> Table:
     is_windows = selection.layout == "windows"
     # A model of windows calls their one feature `value`; their columns are the steps.
     features = () if is_windows and selection.features == _WINDOW_FEATURE else selection.features
-    columns = Columns(features=features, timestamp=selection.timestamp_column, label=selection.label_column)
+    columns = Columns(
+        features=features,
+        timestamp=selection.timestamp_column,
+        label=selection.label_column,
+        class_=selection.class_column,
+    )
     table = read_parquet(file, columns) if is_parquet(file) else read_csv(file, columns, selection.delimiter)
     if not is_windows:
         return table
@@ -102,13 +111,17 @@ def _first(file: Path, table: Table, is_bad: BoolArray, word: str, selection: Co
 
 def _is_anomalous(file: Path, labels: NDArray[np.str_], selection: ColumnSelection) -> BoolArray:
     """True where a label is not the normal one; numbers are compared as numbers, so that 1, 1.0 and True agree."""
-    distinct, first_rows, positions = np.unique(labels, return_index=True, return_inverse=True)
-    for label, row in zip(distinct.tolist(), first_rows.tolist(), strict=True):
-        if label.lower() in ("", "nan", "nat", "none"):
-            where = place_of(file, row, selection.delimiter)
-            raise DataError(f"{file}: {where} has no label; expected one in every row")
+    _require_words(file, labels, selection, "label")
+    distinct, positions = np.unique(labels, return_inverse=True)
     normal = _canonical(selection.normal_label)
     return np.array([_canonical(str(label)) != normal for label in distinct], dtype=np.bool_)[positions]
+
+
+def _require_words(file: Path, words: NDArray[np.str_], selection: ColumnSelection, noun: str) -> None:
+    for word, row in zip(*np.unique(words, return_index=True), strict=True):
+        if word.lower() in _NO_WORDS:
+            where = place_of(file, int(row), selection.delimiter)
+            raise DataError(f"{file}: {where} has no {noun}; expected one in every row")
 
 
 def _canonical(label: str) -> float | str:

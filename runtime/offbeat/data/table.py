@@ -25,17 +25,24 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     features: tuple[str, ...]
     timestamp: str | None
     label: str | None
+    class_: str | None = None
+
+    @property
+    def words(self) -> list[str]:
+        """The columns that are no numbers."""
+        return [name for name in (self.timestamp, self.label, self.class_) if name]
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Parts of a file: `values` [row, feature] or [window, time, feature], NaN where missing, and the words of the time
-    stamps and labels [row] or [window].
+    stamps, labels and classes [row] or [window].
     """
 
     values: FloatArray
     feature_names: tuple[str, ...]
     timestamps: NDArray[np.str_] | None
     labels: NDArray[np.str_] | None
+    classes: NDArray[np.str_] | None = None
 
 
 def read_csv(file: Path, columns: Columns, delimiter: str | None) -> Table:
@@ -45,8 +52,7 @@ def read_csv(file: Path, columns: Columns, delimiter: str | None) -> Table:
     """
     head = read_head(file, delimiter)
     columns = _resolved(file, columns, head.names, head.samples)
-    words = [name for name in (columns.timestamp, columns.label) if name]
-    types = {**dict.fromkeys(columns.features, "float64"), **dict.fromkeys(words, "string")}
+    types = {**dict.fromkeys(columns.features, "float64"), **dict.fromkeys(columns.words, "string")}
     return _gather(_typed_csv(file, head, types), columns)
 
 
@@ -82,8 +88,7 @@ def read_parquet(file: Path, columns: Columns) -> Table:
     try:
         schema = parquet.read_schema(file)
         columns = _resolved(file, columns, schema.names, _timestamp_samples(schema))
-        words = [name for name in (columns.timestamp, columns.label) if name]
-        table = parquet.read_table(file, columns=[*columns.features, *words], use_threads=False)
+        table = parquet.read_table(file, columns=[*columns.features, *columns.words], use_threads=False)
         return _gather(table, columns)
     except (_pyarrow("").ArrowException, OSError) as error:
         raise DataError(f"{file}: {error}; expected numbers, or other columns chosen by name") from error
@@ -131,20 +136,22 @@ def _pyarrow(module: str) -> Any:
 
 def _resolved(file: Path, columns: Columns, names: list[str], samples: dict[str, str]) -> Columns:
     """Fills in what was not named, and checks what was."""
-    for name in (*columns.features, columns.timestamp, columns.label):
-        if name is not None and name not in names:
+    for name in (*columns.features, *columns.words):
+        if name not in names:
             raise DataError(f"{file}: no column {name!r}; it has {', '.join(names)}")
     timestamp = columns.timestamp or next((name for name in names if _is_timestamp(name, samples.get(name, ""))), None)
     if timestamp in columns.features:
         timestamp = None
-    features = columns.features or tuple(name for name in names if name not in (timestamp, columns.label))
+    features = columns.features or tuple(
+        name for name in names if name not in (timestamp, columns.label, columns.class_)
+    )
     if not features or len(set(names)) != len(names):
         raise DataError(f"{file}: columns {', '.join(names)}; expected distinct names and at least one feature")
     if "" in features:
         raise DataError(
             f"{file}: a column without a name, such as an index that was written along; choose columns by name"
         )
-    return Columns(features=features, timestamp=timestamp, label=columns.label)
+    return msgspec.structs.replace(columns, features=features, timestamp=timestamp)
 
 
 def _is_timestamp(name: str, sample: str) -> bool:
@@ -171,6 +178,7 @@ def _gather(table: Any, columns: Columns) -> Table:
         feature_names=columns.features,
         timestamps=None if columns.timestamp is None else _words(table.column(columns.timestamp)),
         labels=None if columns.label is None else _words(table.column(columns.label)),
+        classes=None if columns.class_ is None else _words(table.column(columns.class_)),
     )
 
 

@@ -133,6 +133,8 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("recalibration", RECALIBRATION | {"source": "a.csv"}, "source"),
     ("recalibration", RECALIBRATION | {"recalibrated_at": None}, "recalibrated_at"),
     ("recalibration", RECALIBRATION | {"offbeat_version": 1}, "offbeat_version"),
+    ("training.class_names", "off", "class_names"),
+    ("training.class_names", ["on", "off"], "training.class_names is .*; expected 0 different names"),
     ("metrics", {"auc": "high"}, "metrics"),
     ("opset", -1, "opset"),
     ("graph", "classic", "graph"),

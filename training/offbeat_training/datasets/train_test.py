@@ -24,7 +24,7 @@ class TrainTest(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def split_rows(dataset: Dataset, n_train: int) -> TrainTest:
-    """The first `n_train` rows, or windows, and the rest, with their time stamps and labels.
+    """The first `n_train` rows, or windows, and the rest, with their time stamps, labels and classes.
 
     `n_filled` stays that of the whole. Raises DataError.
     """
@@ -42,4 +42,5 @@ def _part(dataset: Dataset, rows: slice, name: str) -> Dataset:
         values=dataset.values[rows],
         timestamps=None if dataset.timestamps is None else dataset.timestamps[rows],
         labels=None if dataset.labels is None else dataset.labels[rows],
+        classes=None if dataset.classes is None else dataset.classes[rows],
     )

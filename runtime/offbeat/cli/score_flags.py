@@ -1,0 +1,23 @@
+"""Which flags of `offbeat score` go with which others."""
+
+from __future__ import annotations
+
+from offbeat.flag_use import FlagUse, is_csv, is_npz
+
+_HERE = "scoring in this process, without --server"
+FLAG_USES = (
+    FlagUse(flags=("key",), goes_with="an npz file", is_used=lambda call: is_npz(call["data"])),
+    FlagUse(flags=("delimiter",), goes_with="a csv file", is_used=lambda call: is_csv(call["data"])),
+    FlagUse(
+        flags=("model_version",),
+        goes_with="--server; in this process, give the version's folder as --model",
+        is_used=lambda call: call["server"] is not None,
+    ),
+    FlagUse(flags=("timeout_s",), goes_with="--server", is_used=lambda call: call["server"] is not None),
+    FlagUse(flags=("backend", "device", "n_threads"), goes_with=_HERE, is_used=lambda call: call["server"] is None),
+    FlagUse(flags=("row_score",), goes_with="--per row", is_used=lambda call: call["per"] == "row"),
+)
+# Known once model and data are: whether rows of a series are scored, in sliding windows.
+SERIES_USES = (
+    FlagUse(flags=("per", "row_score", "stride"), goes_with="rows of a series", is_used=lambda call: call["is_series"]),
+)
