@@ -1,8 +1,18 @@
 #include "offbeat/cpu_features.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace offbeat {
 
 #if defined(__x86_64__)
+
+// Bit 29 of ECX of leaf 1. Clang's query does not know it; the registers that it needs are those of AVX.
+static bool has_f16c() noexcept {
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  return __builtin_cpu_supports("avx") != 0 && __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx >> 29 & 1) != 0;
+}
 
 // The compiler's own query reads CPUID and, for the vector extensions, XGETBV as well.
 CpuFeatures cpu_features() noexcept {
@@ -10,7 +20,7 @@ CpuFeatures cpu_features() noexcept {
   CpuFeatures features;
   features.avx2 = __builtin_cpu_supports("avx2") != 0;
   features.fma = __builtin_cpu_supports("fma") != 0;
-  features.f16c = __builtin_cpu_supports("f16c") != 0;
+  features.f16c = has_f16c();
   features.avx512f = __builtin_cpu_supports("avx512f") != 0;
   features.avx512bw = __builtin_cpu_supports("avx512bw") != 0;
   features.avx512dq = __builtin_cpu_supports("avx512dq") != 0;

@@ -32,8 +32,8 @@ class Value {
  public:
   using Content = std::variant<std::nullptr_t, bool, Number, std::string, Array, Object>;
 
-  Value() = default;
-  explicit Value(Content content) : content_(std::move(content)) {}
+  Value();
+  explicit Value(Content content);
 
   template <class T>
   [[nodiscard]] const T* as() const noexcept {
@@ -45,13 +45,17 @@ class Value {
   [[nodiscard]] std::string_view describe() const noexcept;
 
  private:
-  Content content_ = nullptr;
+  Content content_;
 };
 
 struct Member {
   std::string key;
   Value value;
 };
+
+// Behind Member: a vector of it can be made and destroyed only where it is complete.
+inline Value::Value() = default;
+inline Value::Value(Content content) : content_(std::move(content)) {}
 
 /// Reads one value. The error says at which byte it lies.
 Result<Value> parse(std::string_view text);
