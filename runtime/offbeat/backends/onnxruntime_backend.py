@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from offbeat.bundle import Manifest, ModelVersion, TensorSpec
+from offbeat.bundle import ModelVersion, TensorSpec
 from offbeat.bundle.model_version import MODEL_ONNX
 from offbeat.config import BackendConfig, Device
 from offbeat.errors import BackendError, BundleError, ConfigurationError, MissingExtraError
@@ -21,6 +21,7 @@ _CPU = "CPUExecutionProvider"
 _CUDA = "CUDAExecutionProvider"
 # TF32 would round products to 10 bits, which the parity bound does not allow; an arena that doubles would grow with every new shape.
 _CUDA_OPTIONS = {"use_tf32": "0", "arena_extend_strategy": "kSameAsRequested"}
+_NO_FOLDER = "/dev/null"
 _DTYPES = {"tensor(float)": "float32", "tensor(bool)": "bool"}
 
 
@@ -86,8 +87,10 @@ def _import() -> Any:
 def _create_session(ort: Any, version: ModelVersion, config: BackendConfig) -> onnxruntime.InferenceSession:
     content = version.read(MODEL_ONNX)
     providers = _providers(ort.get_available_providers(), config.device)
+    # With one provider there is nothing to fall back to, and ONNX Runtime would print that it does. A model brings no options.
+    settings = {"enable_fallback": len(providers) > 1, "read_config_from_model": 0}
     try:
-        session = ort.InferenceSession(content, _session_options(ort, config), providers=providers)
+        session = ort.InferenceSession(content, _session_options(ort, config), providers=providers, **settings)
     except Exception as error:
         raise BackendError(f"{version.path / MODEL_ONNX}: ONNX Runtime refuses it: {error}") from error
     if config.device == "cuda" and session.get_providers()[0] != _CUDA:
@@ -118,20 +121,26 @@ def _session_options(ort: Any, config: BackendConfig) -> Any:
     # A memory pattern is kept for every shape seen, and shapes come from outside: memory must not grow with them.
     options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = False
-    options.log_severity_level = 3
+    # Everything is in the file: where it names others, none is read.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
+    # Errors reach the caller as exceptions.
+    options.log_severity_level = 4
     return options
 
 
 def _check_signature(session: onnxruntime.InferenceSession, version: ModelVersion) -> None:
-    manifest: Manifest = version.manifest
-    for kind, nodes, specs in (
-        ("inputs", session.get_inputs(), manifest.inputs),
-        ("outputs", session.get_outputs(), manifest.outputs),
+    manifest, where = version.manifest, version.path / MODEL_ONNX
+    for kind, nodes_of, specs in (
+        ("inputs", session.get_inputs, manifest.inputs),
+        ("outputs", session.get_outputs, manifest.outputs),
     ):
-        seen = {node.name: (_DTYPES.get(node.type, node.type), tuple(node.shape)) for node in nodes}
+        try:
+            seen = {node.name: (_DTYPES.get(node.type, node.type), tuple(node.shape)) for node in nodes_of()}
+        except UnicodeDecodeError as error:
+            raise BundleError(f"{where}: names of {kind} are no text: {error}") from error
         expected = {spec.name: (spec.dtype, _symbolic(spec)) for spec in specs}
         if seen != expected:
-            raise BundleError(f"{version.path / MODEL_ONNX}: {kind} are {seen}; manifest.json says {expected}")
+            raise BundleError(f"{where}: {kind} are {seen}; manifest.json says {expected}")
 
 
 def _symbolic(spec: TensorSpec) -> tuple[int | str, ...]:
