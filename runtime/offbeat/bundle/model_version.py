@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from offbeat.bundle.golden import Golden
+from offbeat.bundle.listing import entries, is_folder
 from offbeat.bundle.manifest import MAX_MANIFEST_BYTES, Manifest
 from offbeat.errors import BundleError, FormatAbsentError
 from offbeat.files import open_regular
@@ -41,7 +42,7 @@ class ModelVersion:
     def open(cls, path: str | os.PathLike[str]) -> ModelVersion:
         """Reads the manifest and checks every file's presence, kind, size and digest. Raises BundleError."""
         folder = Path(path)
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise BundleError(f"{folder}: no such folder; expected a model version folder holding {MANIFEST}")
         manifest = Manifest.from_json(_read(folder / MANIFEST, MAX_MANIFEST_BYTES), str(folder / MANIFEST))
         version = cls(folder, manifest)
@@ -51,7 +52,7 @@ class ModelVersion:
         return version
 
     def _check_listing(self) -> None:
-        listed, present = set(self.manifest.files), {entry.name for entry in self.path.iterdir()} - {MANIFEST}
+        listed, present = set(self.manifest.files), {entry.name for entry in entries(self.path)} - {MANIFEST}
         for name in (MODEL_ONNX, GOLDEN):
             if name not in listed:
                 raise BundleError(f"{self.path / MANIFEST}: files lists {sorted(listed)}; expected {name} among them")

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from offbeat.bundle.listing import entries, is_folder, is_there
 from offbeat.bundle.manifest import NAME_PATTERN
 from offbeat.bundle.model_version import MANIFEST, ModelVersion, is_version
 from offbeat.errors import BundleError, UnknownModelError
@@ -19,19 +20,19 @@ class ModelRepository:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        if not self.path.is_dir():
+        if not is_folder(self.path):
             raise BundleError(f"{self.path}: no such folder; expected a model repository, <model>/<version>/{MANIFEST}")
 
     def names(self) -> tuple[str, ...]:
         """The models that have at least one version, sorted."""
         return tuple(
-            sorted(entry.name for entry in self.path.iterdir() if _is_name(entry.name) and self.versions(entry.name))
+            sorted(entry.name for entry in entries(self.path) if _is_name(entry.name) and self.versions(entry.name))
         )
 
     def versions(self, name: str) -> tuple[int, ...]:
         """The versions of a model, ascending; none for a model that is not there."""
         folder = self.path / name
-        if not _is_name(name) or not folder.is_dir():
+        if not _is_name(name) or not is_folder(folder):
             return ()
         return tuple(int(each.name) for each in _version_folders(folder))
 
@@ -57,7 +58,7 @@ def open_version(path: str | os.PathLike[str]) -> ModelVersion:
     Raises BundleError, and says what was found instead.
     """
     folder = Path(path)
-    if (folder / MANIFEST).exists() or not folder.is_dir():
+    if not is_folder(folder) or is_there(folder / MANIFEST):
         return ModelVersion.open(folder)
     if versions := _version_folders(folder):
         return ModelVersion.open(versions[-1])
@@ -77,7 +78,7 @@ def find_versions(path: str | os.PathLike[str]) -> tuple[Path, ...]:
     Raises BundleError where there is none. What is in the folders is not looked at.
     """
     folder = Path(path)
-    if (folder / MANIFEST).exists() or not folder.is_dir():
+    if not is_folder(folder) or is_there(folder / MANIFEST):
         return (folder,)
     found = _version_folders(folder)
     if not found:
@@ -89,7 +90,7 @@ def find_versions(path: str | os.PathLike[str]) -> tuple[Path, ...]:
 
 
 def _version_folders(model: Path) -> tuple[Path, ...]:
-    numbers = sorted(int(entry.name) for entry in model.iterdir() if is_version(entry.name) and entry.is_dir())
+    numbers = sorted(int(entry.name) for entry in entries(model) if is_version(entry.name) and is_folder(entry))
     return tuple(model / str(number) for number in numbers)
 
 

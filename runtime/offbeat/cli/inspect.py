@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from offbeat.bundle import ModelRepository, open_version
+from offbeat.bundle.listing import is_folder
 from offbeat.cli.inspect_facts import Facts, file_facts, repository_facts, version_facts
 from offbeat.cli.inspect_tables import tables
 from offbeat.cli.options import JsonOption
@@ -42,7 +43,7 @@ def inspect(
 
 
 def _facts(target: Path) -> Facts:
-    if not target.is_dir():
+    if not is_folder(target):
         return file_facts(target)
     repository = ModelRepository(target)
     return repository_facts(repository) if len(repository.names()) > 1 else version_facts(open_version(target))

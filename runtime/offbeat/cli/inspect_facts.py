@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from offbeat.bundle import ModelRepository, ModelVersion
+from offbeat.bundle.listing import is_there
 from offbeat.bundle.model_version import MODEL_SAFETENSORS
 from offbeat.bundle.multiply_adds import MultiplyAdds, count_multiply_adds
 from offbeat.bundle.safetensors_file import SafetensorsFile
@@ -59,11 +60,11 @@ def file_facts(path: Path) -> Facts:
         return _inspector("onnx")(path)
     try:
         is_archive = path.is_file() and zipfile.is_zipfile(path)
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
+    except OSError:
+        is_archive = False
     if is_archive or path.suffix == ".ckpt":
         return _inspector("checkpoint")(path)
-    there = "is neither" if path.exists() else "no such file or folder"
+    there = "is neither" if is_there(path) else "no such file or folder"
     raise BundleError(f"{path}: {there}; expected {_EXPECTED}")
 
 
