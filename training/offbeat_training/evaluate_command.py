@@ -108,7 +108,9 @@ def evaluate(
     selection = LabelSelection(label_column=label_column, normal_label=normal_label, delimiter=delimiter, series=series)
     truth = read_labels(labels, selection, scored.timestamps)
     if truth.size != scored.errors.size:
-        raise DataError(f"{labels}: {truth.size} labels; {scores} has {scored.errors.size} {scored.unit}s")
+        raise DataError(
+            f"{labels}: {truth.size} labels; {scores} has {scored.errors.size} {scored.unit}s: expected a label for each"
+        )
     of_data = ColumnSelection(
         features=tuple(name.strip() for name in features.split(",") if name.strip()),
         timestamp_column=timestamp_column,

@@ -35,7 +35,9 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def __post_init__(self) -> None:
         shape = self.values.shape
-        if self.values.ndim not in (2, 3) or 0 in shape:
+        if self.values.ndim in (2, 3) and 0 in shape:
+            raise DataError(f"{self.name}: values have shape {shape}; expected at least one row and one feature")
+        if self.values.ndim not in (2, 3):
             raise DataError(
                 f"{self.name}: values have shape {shape}; expected [row, feature] or [window, time, feature]"
             )

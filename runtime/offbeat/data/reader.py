@@ -20,6 +20,22 @@ from offbeat.errors import DataError
 from offbeat.result import BoolArray, FloatArray
 
 _WINDOW_FEATURE = ("value",)
+# What would be read as csv otherwise, and be called damaged in some cell of it.
+_UNREAD = (
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".gz",
+    ".bz2",
+    ".xz",
+    ".zst",
+    ".zip",
+    ".xls",
+    ".xlsx",
+    ".feather",
+    ".arrow",
+    ".h5",
+)
 _NO_WORDS = ("", "nan", "nat", "none")
 
 
@@ -61,6 +77,8 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     file = Path(path)
     if not file.is_file():
         raise DataError(f"{file}: {'a folder; expected a file' if file.is_dir() else 'no such file'}")
+    if file.suffix.lower() in _UNREAD:
+        raise DataError(f"{file}: a {file.suffix} file, which is not read here; expected csv, npz or Parquet")
     return file
 
 

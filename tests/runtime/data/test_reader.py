@@ -196,3 +196,16 @@ def test_one_array_that_was_saved_alone_is_no_archive(tmp_path: Path) -> None:
     (tmp_path / "t.npy").rename(tmp_path / "t.npz")
     with pytest.raises(DataError, match=r"t\.npz: not a readable npz"):
         read_dataset(tmp_path / "t.npz")
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.csv.gz", "t.XLSX"])
+def test_a_file_of_a_kind_that_is_not_read_is_called_that_and_not_damaged(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b'{"a": 1}\n')
+    with pytest.raises(DataError, match=r"a \.\w+ file, which is not read here; expected csv, npz or Parquet"):
+        read_dataset(tmp_path / name)
+
+
+def test_a_heading_alone_is_no_data(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n")
+    with pytest.raises(DataError, match="expected at least one row and one feature"):
+        read_dataset(tmp_path / "t.csv")

@@ -154,3 +154,18 @@ def test_missing_label_files_are_an_error(tmp_path: Path) -> None:
             read_labels(tmp_path / name, LabelSelection(), None)
     with pytest.raises(DataError, match=r"windows\.json"):
         read_labels(tmp_path / "windows.json", LabelSelection(series="x"), np.array(["2014-07-01"]))
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["0,,1,1,1", "", "1,,1,1,1"], "line 3 has 0 cells; expected 5, as in the heading"),
+        (["0,,1,1"], "line 2 has 4 cells; expected 5"),
+        ([], "holds no scores; expected a heading"),
+    ],
+)
+def test_a_score_file_with_lines_missing_or_cut_names_the_line(tmp_path: Path, lines: list[str], words: str) -> None:
+    heading = "row,timestamp,reconstruction_error,anomaly_score,is_anomaly"
+    (tmp_path / "scores.csv").write_text("\n".join([heading, *lines]) + "\n")
+    with pytest.raises(DataError, match=words):
+        read_scores(tmp_path / "scores.csv")

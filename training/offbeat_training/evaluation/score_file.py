@@ -65,12 +65,24 @@ def _columns(path: Path) -> dict[str, tuple[str, ...]]:
     """The words of each column."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            header, *lines = csv.reader(file)
-            return dict(zip(header, zip(*lines, strict=True), strict=True))
+            reader = csv.reader(file)
+            header = next(reader, [])
+            lines = [_cells(path, cells, len(header), reader.line_num) for cells in reader]
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, csv.Error) as error:
         raise DataError(f"{path}: not a csv file that offbeat score wrote: {error}") from error
+    if not lines:
+        raise DataError(
+            f"{path}: holds no scores; expected a heading and a line for each, as offbeat score writes them"
+        )
+    return dict(zip(header, zip(*lines, strict=True), strict=True))
+
+
+def _cells(path: Path, cells: list[str], n_columns: int, line: int) -> list[str]:
+    if len(cells) != n_columns:
+        raise DataError(f"{path}: line {line} has {len(cells)} cells; expected {n_columns}, as in the heading")
+    return cells
 
 
 def _numbers(path: Path, name: str, columns: dict[str, tuple[str, ...]]) -> FloatArray:
