@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 import onnx
+import safetensors.numpy
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -107,6 +109,20 @@ def onnx_bytes(threshold: float = THRESHOLD) -> bytes:
     return model.SerializeToString()
 
 
+def safetensors_bytes(threshold: float = THRESHOLD) -> bytes:
+    """The scorer as a layer plan: a reconstruction of zeros is the mean in raw units."""
+    tensors = {"mean": MEAN, "scale": SCALE, "threshold": np.asarray(threshold, np.float32)}
+    plan = {
+        "schema_version": 1,
+        "input": {"name": "window", "shape": ["batch", "time", 2]},
+        "normalisation": {"mean": "mean", "scale": "scale"},
+        "layers": [{"kind": "zeros", "size": 2}],
+        "error": "mean_squared",
+        "threshold": "threshold",
+    }
+    return safetensors.numpy.save(tensors, metadata={"plan": json.dumps(plan)})
+
+
 def golden_bytes(outputs: dict[str, NDArray[np.generic]] | None = None) -> bytes:
     """golden.npz: eight windows and their outputs."""
     buffer = io.BytesIO()
@@ -163,8 +179,13 @@ def make_manifest(files: dict[str, bytes], name: str = "level", version: int = 1
 
 
 def write_version(repository: Path, name: str = "level", version: int = 1, **files: bytes) -> Path:
-    """Writes `<repository>/<name>/<version>`; keyword arguments `onnx` and `golden` replace those files' content."""
+    """Writes `<repository>/<name>/<version>`; keyword arguments `onnx` and `golden` replace those files' content.
+
+    Without `safetensors` there is no such file.
+    """
     contents = {"model.onnx": files.get("onnx", onnx_bytes()), "golden.npz": files.get("golden", golden_bytes())}
+    if "safetensors" in files:
+        contents["model.safetensors"] = files["safetensors"]
     folder = repository / name / str(version)
     folder.mkdir(parents=True)
     for file, content in contents.items():
