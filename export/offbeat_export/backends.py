@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,10 +16,10 @@ from offbeat.errors import BackendError, ConfigurationError
 from offbeat.result import FloatArray
 from offbeat_export.eager import evaluate, one_line
 from offbeat_export.safetensors_export import import_safetensors
-from offbeat_export.torchscript_export import expected_deprecations
+from offbeat_export.torchscript_export import load_torchscript
 
 
-class _TorchBackend:
+class TorchBackend:
     """Runs a scorer in torch, whose thread count is the process's: the backend made last sets it.
 
     The module computes all its outputs, and those asked for are returned. Raises ConfigurationError for a CUDA device
@@ -52,22 +51,16 @@ class _TorchBackend:
         del self._module
 
 
-class TorchScriptBackend(_TorchBackend):
+class TorchScriptBackend(TorchBackend):
     """Runs `model.pt`."""
 
     name = "torchscript"
 
     def _load(self, version: ModelVersion, device: torch.device) -> nn.Module:
-        content = version.read(MODEL_TORCHSCRIPT)
-        try:
-            with expected_deprecations():
-                module: nn.Module = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]
-        except RuntimeError as error:
-            raise BackendError(f"{version.path / MODEL_TORCHSCRIPT}: torch refuses it: {one_line(error)}") from error
-        return module
+        return load_torchscript(version.read(MODEL_TORCHSCRIPT), str(version.path / MODEL_TORCHSCRIPT), device)
 
 
-class EagerBackend(_TorchBackend):
+class EagerBackend(TorchBackend):
     """Rebuilds the trained module from the manifest's architecture and `model.safetensors`, and runs it line by line."""
 
     name = "eager"

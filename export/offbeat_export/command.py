@@ -28,6 +28,29 @@ def export(
     description: Annotated[
         str, typer.Option(envvar="OFFBEAT_DESCRIPTION", help="What the model is for; kept in its manifest.")
     ] = "",
+    licence: Annotated[
+        str, typer.Option(envvar="OFFBEAT_LICENCE", help="The model's licence, for example an SPDX identifier.")
+    ] = "",
+    exporter: Annotated[
+        str,
+        typer.Option(
+            envvar="OFFBEAT_EXPORTER",
+            help="Which of torch's exporters writes model.onnx: classic, dynamo, or auto for the one with the cleaner graph.",
+        ),
+    ] = "auto",
+    torch_program: Annotated[
+        bool,
+        typer.Option(
+            "--torch-program", envvar="OFFBEAT_TORCH_PROGRAM", help="Write model.pt2, for torch.export.load, too."
+        ),
+    ] = False,
+    triton_pytorch: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="OFFBEAT_TRITON_PYTORCH",
+            help="Another repository, to which the model is written for Triton's PyTorch backend too; made if missing.",
+        ),
+    ] = None,
 ) -> None:
     """Exports a trained checkpoint as a new version of a model, which every backend loads and Triton reads as it is.
 
@@ -36,21 +59,48 @@ def export(
     Example: `offbeat export model.ckpt --model-repository models --name server-metrics`
     """
     try:
+        from offbeat_export.export_progress import ExportProgress
         from offbeat_export.exporter import export_checkpoint
     except ImportError as error:
         raise MissingExtraError(f"offbeat export needs {error.name}; pip install 'offbeat[export]'") from error
     console = Console()
-    with console.status("exporting") as status:
+    with ExportProgress(console) as progress:
         report = export_checkpoint(
-            checkpoint, model_repository, name=name, version=version, description=description, announce=status.update
+            checkpoint,
+            model_repository,
+            name=name,
+            version=version,
+            description=description,
+            licence=licence,
+            exporter=exporter,  # type: ignore[arg-type]
+            torch_program=torch_program,
+            triton_pytorch=triton_pytorch,
+            announce=progress.announce,
         )
-    _print(console, report)
+    print_report(console, report)
 
 
-def _print(console: Console, report: ExportReport) -> None:
+def print_report(console: Console, report: ExportReport) -> None:
+    """Prints the parity table, what the exporters' graphs were like, the sizes of the files and where they are."""
     from offbeat_export.parity_table import parity_table
 
-    console.print(parity_table(report.parity))
+    console.print(parity_table(report.parity, report.unmeasured))
+    _print_graph(console, report)
     for file_name, record in report.manifest.files.items():
         console.print(f"{record.n_bytes:>12,} bytes  {file_name}", highlight=False, markup=False)
-    console.print(f"wrote {report.folder}", style="green", highlight=False, markup=False, soft_wrap=True)
+    for folder in (report.triton_folder, report.folder):
+        if folder is not None:
+            console.print(f"wrote {folder}", style="green", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_graph(console: Console, report: ExportReport) -> None:
+    graph = report.manifest.graph
+    if graph is None:
+        return
+    for exporter, figures in graph.candidates.items():
+        found = "; ".join(figures.findings) or "no defects"
+        counts = f"{figures.n_nodes} nodes, {figures.n_lstm_nodes} of them LSTM, opset {figures.opset}"
+        console.print(f"{exporter} exporter: {counts}: {found}", highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"model.onnx is the {graph.exporter} one: {graph.reason}", highlight=False, markup=False, soft_wrap=True
+    )

@@ -2,50 +2,59 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-import torch
-
-from offbeat.backends import create_backend
+from offbeat.backends import Backend
 from offbeat.bundle import Manifest, ModelRepository, ModelVersion
-from offbeat.bundle.manifest import FileRecord, Parity
-from offbeat.bundle.model_version import GOLDEN, MANIFEST, MODEL_ONNX, MODEL_SAFETENSORS, MODEL_TORCHSCRIPT
+from offbeat.bundle.model_version import GOLDEN, MODEL_SAFETENSORS, MODEL_TORCHSCRIPT
 from offbeat.config import BackendConfig
-from offbeat.errors import ExportError
+from offbeat.errors import BackendError, ExportError, ParityError
 from offbeat.scorer import Scorer
 from offbeat_export.config_pbtxt import config_pbtxt
 from offbeat_export.golden import golden_npz
 from offbeat_export.manifest_draft import check_identity, draft_manifest
-from offbeat_export.onnx_export import export_onnx
-from offbeat_export.parity import PARITY_BOUND
-from offbeat_export.parity_cases import parity_cases
-from offbeat_export.parity_measurement import measure_parity
+from offbeat_export.onnx_choice import ExporterChoice, OnnxCandidate, OnnxCandidates, onnx_candidates
+from offbeat_export.parity_folder import MEASURED_BACKENDS, FolderParity, measure_folder
 from offbeat_export.parity_report import ParityReport
 from offbeat_export.safetensors_export import export_safetensors
 from offbeat_export.scoring_module import ScoringModule
 from offbeat_export.staging import Staging
+from offbeat_export.torch_program_export import MODEL_TORCH_PROGRAM, export_torch_program
+from offbeat_export.torch_threads import threads_restored
 from offbeat_export.torchscript_export import export_torchscript
+from offbeat_export.triton_pytorch import (
+    TRITON_MODEL,
+    TritonPyTorchBackend,
+    export_triton_pytorch,
+    triton_pytorch_config,
+)
+from offbeat_export.version_draft import VersionDraft
 from offbeat_export.window_source import WindowSource
 from offbeat_training.checkpoint import Checkpoint
 
-# The formats whose parity is measured, by the backend that runs them.
-MEASURED_BACKENDS = {"onnx": "onnxruntime", "torchscript": "torchscript"}
+__all__ = ["MEASURED_BACKENDS", "REPLAYED_BACKENDS", "ExportReport", "export_checkpoint"]
+
 REPLAYED_BACKENDS = ("onnxruntime", "torchscript", "eager")
+Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportReport:
-    """What was written: the version's folder, its manifest, and the parity measured on the way."""
+    """What was written: the version's folder, its manifest, and the parity measured on the way.
+
+    `unmeasured` formats are those that could not be measured here, with why. `triton_folder` is the version in the
+    repository for Triton's PyTorch backend, where one was asked for.
+    """
 
     folder: Path
     manifest: Manifest
     parity: tuple[ParityReport, ...]
+    unmeasured: Mapping[str, str]
+    triton_folder: Path | None = None
 
 
 def export_checkpoint(
@@ -55,40 +64,51 @@ def export_checkpoint(
     name: str,
     version: int | None = None,
     description: str = "",
-    announce: Callable[[str], None] = lambda step: None,
+    licence: str = "",
+    exporter: ExporterChoice = "auto",
+    torch_program: bool = False,
+    triton_pytorch: str | os.PathLike[str] | None = None,
+    announce: Announce = lambda step: None,
 ) -> ExportReport:
     """Writes a checkpoint as the next version of a model, or as `version`, into a repository in Triton's layout.
 
-    The version appears whole or not at all. `announce` is told each step as it begins. Raises ParityError where a
-    format misses the parity bound, CheckpointError for a file that is none, ConfigurationError for a name or version
-    that cannot be, ExportError otherwise; nothing is written then.
+    The version appears whole or not at all. `exporter` is torch's that writes `model.onnx`; by default the one whose graph
+    is cleaner. `torch_program` adds `model.pt2`. `triton_pytorch` is another repository, to which the same version is written
+    for Triton's PyTorch backend. `announce` is told each step as it begins.
+
+    Raises ParityError where a format misses a parity bound, CheckpointError for a file that is none, ConfigurationError for a
+    name, version or exporter that cannot be, ExportError otherwise; nothing is written then.
     """
     check_identity(name, version)
     announce("reading the checkpoint")
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.load(Path(checkpoint))
     module = ScoringModule.of_checkpoint(loaded)
-    with _threads_restored(), Staging(Path(repository), name, version) as staging:
-        draft = draft_manifest(loaded, module, name=name, version=staging.version, description=description)
-        _check_tensors(Path(repository), draft)
-        files = _write_formats(staging, module, draft, loaded, announce)
-        draft = _write_manifest(staging, draft, files, ())
-        announce("measuring parity")
-        reports = _measure(staging.folder, module, draft, loaded)
-        manifest = _write_manifest(staging, draft, files, reports)
+    with threads_restored(), ExitStack() as stack:
+        staging = stack.enter_context(Staging(Path(repository), name, version))
+        manifest = draft_manifest(
+            loaded, module, name=name, version=staging.version, description=description, licence=licence
+        )
+        _check_tensors(Path(repository), manifest)
+        draft = VersionDraft(staging, manifest)
+        candidates = onnx_candidates(module, manifest, exporter, announce)
+        _write_formats(draft, module, loaded, torch_program=torch_program, announce=announce)
+        others: dict[str, Backend] = {}
+        if triton_pytorch is not None:
+            triton = stack.enter_context(Staging(Path(triton_pytorch), name, staging.version))
+            others["triton-pytorch"] = _write_triton(triton, module, manifest, announce)
+        parity = _measure(draft, candidates, module, loaded, others, announce)
+        manifest = draft.close(report for report in parity.reports if report.format not in others)
         announce("replaying the golden windows")
-        _replay(staging.folder)
+        _replay(draft.folder)
+        triton_folder = triton.publish(triton_pytorch_config(manifest)) if triton_pytorch is not None else None
         folder = staging.publish(config_pbtxt(manifest))
-    return ExportReport(folder=folder, manifest=manifest, parity=reports)
-
-
-@contextmanager
-def _threads_restored() -> Iterator[None]:
-    """The torch backends set the process's thread count; whoever exports from a training process keeps theirs."""
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return ExportReport(
+        folder=folder,
+        manifest=manifest,
+        parity=parity.reports,
+        unmeasured=parity.unmeasured,
+        triton_folder=triton_folder,
+    )
 
 
 def _check_tensors(repository: Path, draft: Manifest) -> None:
@@ -109,55 +129,63 @@ def _shapes(manifest: Manifest) -> str:
 
 
 def _write_formats(
-    staging: Staging, module: ScoringModule, draft: Manifest, checkpoint: Checkpoint, announce: Callable[[str], None]
-) -> dict[str, FileRecord]:
-    formats: Mapping[str, Callable[[], bytes]] = {
-        MODEL_ONNX: lambda: export_onnx(module, draft),
-        MODEL_TORCHSCRIPT: lambda: export_torchscript(module, draft),
-        MODEL_SAFETENSORS: lambda: export_safetensors(module, draft),
-        GOLDEN: lambda: golden_npz(module, _source(draft, checkpoint)),
+    draft: VersionDraft, module: ScoringModule, checkpoint: Checkpoint, *, torch_program: bool, announce: Announce
+) -> None:
+    """Writes every file but `model.onnx`, of which there may be two to choose from."""
+    manifest = draft.manifest
+    formats: dict[str, Callable[[], bytes]] = {
+        MODEL_TORCHSCRIPT: lambda: export_torchscript(module, manifest),
+        MODEL_SAFETENSORS: lambda: export_safetensors(module, manifest),
+        GOLDEN: lambda: golden_npz(module, _source(manifest, checkpoint)),
     }
-    files: dict[str, FileRecord] = {}
+    if torch_program:
+        formats[MODEL_TORCH_PROGRAM] = lambda: export_torch_program(module, manifest)
     for file_name, make in formats.items():
         announce(f"writing {file_name}")
-        content = make()
-        staging.write(file_name, content)
-        files[file_name] = FileRecord(n_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-    return files
+        draft.write(file_name, make())
 
 
-def _source(draft: Manifest, checkpoint: Checkpoint) -> WindowSource:
-    return WindowSource(draft, checkpoint.validation_windows.numpy())
+def _write_triton(triton: Staging, module: ScoringModule, manifest: Manifest, announce: Announce) -> Backend:
+    announce("writing model.pt for Triton's PyTorch backend")
+    content = export_triton_pytorch(module, manifest)
+    triton.write(TRITON_MODEL, content)
+    return TritonPyTorchBackend(content, manifest)
 
 
-def _write_manifest(
-    staging: Staging, draft: Manifest, files: dict[str, FileRecord], reports: tuple[ParityReport, ...]
-) -> Manifest:
-    formats = {report.format: report.to_manifest() for report in reports}
-    manifest = msgspec.structs.replace(draft, files=files, parity=Parity(bound=PARITY_BOUND, formats=formats))
-    staging.write(MANIFEST, manifest.to_json())
-    return manifest
+def _source(manifest: Manifest, checkpoint: Checkpoint) -> WindowSource:
+    return WindowSource(manifest, checkpoint.validation_windows.numpy())
 
 
-def _measure(folder: Path, module: ScoringModule, draft: Manifest, checkpoint: Checkpoint) -> tuple[ParityReport, ...]:
-    """Measures what will really be loaded: the files on the disk, through the backends that run them."""
-    opened = ModelVersion.open(folder)
-    with ExitStack() as stack:
-        backends = {
-            format_name: stack.enter_context(closing(create_backend(opened, _config(backend))))
-            for format_name, backend in MEASURED_BACKENDS.items()
-        }
-        reports = measure_parity(module, draft, backends, parity_cases(draft, _source(draft, checkpoint)))
-    for report in reports:
-        report.check()
-    return reports
+def _measure(
+    draft: VersionDraft,
+    candidates: OnnxCandidates,
+    module: ScoringModule,
+    checkpoint: Checkpoint,
+    others: Mapping[str, Backend],
+    announce: Announce,
+) -> FolderParity:
+    """Measures the folder with the cleanest graph, and with the next one where that misses a bound. Raises ParityError."""
+
+    def measured(candidate: OnnxCandidate, reason: str) -> FolderParity:
+        draft.write_onnx(candidate, candidates.record(candidate, reason))
+        source = _source(draft.manifest, checkpoint)
+        parity = measure_folder(
+            draft.open(), module, source, others, lambda case: announce(f"measuring parity: {case}")
+        )
+        parity.check()
+        return parity
+
+    *first, last = candidates.found
+    reason = ""
+    for candidate in first:
+        try:
+            return measured(candidate, reason)
+        except (ParityError, BackendError) as error:
+            reason = f"the {candidate.exporter} exporter's graph was refused: {error}"
+    return measured(last, reason)
 
 
 def _replay(folder: Path) -> None:
     opened = ModelVersion.open(folder)
     for backend in REPLAYED_BACKENDS:
-        Scorer.open(opened, _config(backend)).close()
-
-
-def _config(backend: str) -> BackendConfig:
-    return BackendConfig(backend=backend, device="cpu", n_threads=1)
+        Scorer.open(opened, BackendConfig(backend=backend, device="cpu", n_threads=1)).close()

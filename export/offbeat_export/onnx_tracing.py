@@ -50,7 +50,7 @@ def trace(module: nn.Module, manifest: Manifest, exporter: Exporter) -> onnx.Mod
 
     Raises ExportError where torch cannot.
     """
-    with _quiet(), torch.inference_mode():
+    with quiet(), torch.inference_mode():
         try:
             return _trace_classic(module, manifest) if exporter == "classic" else _trace_dynamo(module, manifest)
         except (RuntimeError, torch.onnx.OnnxExporterError) as error:
@@ -108,7 +108,7 @@ def _scoped_name(node: onnx.NodeProto) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps to ourselves what the exporters say of torch's own code; the graph and its parity decide what is good."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

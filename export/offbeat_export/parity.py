@@ -9,3 +9,6 @@ PARITY_BOUND = 1e-5
 # rounds three to six times less than ONNX Runtime's at hidden size 256, both far within the bound.
 FLOAT64_FACTOR = 2.0
 FLOAT64_FLOOR = PARITY_BOUND / 10
+# How far a row's error may move with its batch-mates, its position and the batch's size, relative to max(1, error):
+# engines pick other kernels for other sizes, and those add in another order.
+ROW_BOUND = 1e-6

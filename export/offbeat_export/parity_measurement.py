@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from offbeat.backends import Backend
-from offbeat.bundle.manifest import Manifest, OutputParity
+from offbeat.bundle.manifest import Manifest
 from offbeat.bundle.tolerance import Floats, difference, may_flip, unit
 from offbeat.errors import ParityError
 from offbeat_export.eager import Outputs, evaluate
 from offbeat_export.parity_cases import ParityCase
-from offbeat_export.parity_report import ParityReport, Worst
+from offbeat_export.parity_report import Difference, ParityReport, Worst
+from offbeat_export.row_spread import row_spread
 from offbeat_export.scoring_module import ScoringModule
 
 
@@ -35,19 +36,27 @@ class _Reference:
 
 
 def measure_parity(
-    module: ScoringModule, manifest: Manifest, backends: Mapping[str, Backend], cases: Iterable[ParityCase]
+    module: ScoringModule,
+    manifest: Manifest,
+    backends: Mapping[str, Backend],
+    cases: Iterable[ParityCase],
+    announce: Callable[[str], None] = lambda case: None,
 ) -> tuple[ParityReport, ...]:
     """Runs every case through eager float32, eager float64 and each backend; one report for each, by its name.
 
-    Raises ParityError for outputs of another shape or type than eager's, and where eager's own are not finite, since
-    nothing can be compared with them.
+    `announce` is told each case. Raises ParityError for outputs of another shape or type than eager's, and where eager's
+    own are not finite, since nothing can be compared with them.
     """
     precise = copy.deepcopy(module).double()
     reports = {name: ParityReport(format=name) for name in backends}
     for case in cases:
+        announce(case.name)
         reference = _reference(module, precise, case, manifest)
         for name, backend in backends.items():
-            _add_case(reports[name], reference, backend.run(case.window, module.output_names), manifest)
+            seen = backend.run(case.window, module.output_names)
+            _add_case(reports[name], reference, seen, manifest)
+            if case.is_mixed:
+                reports[name].add_row_spread(row_spread(backend, case.window, seen["reconstruction_error"]))
     return tuple(reports.values())
 
 
@@ -74,8 +83,7 @@ def _require_finite(eager: Outputs, case: ParityCase) -> None:
 
 
 def _add_case(report: ParityReport, reference: _Reference, seen: Outputs, manifest: Manifest) -> None:
-    report.n_cases += 1
-    report.n_windows += len(reference.case.window)
+    report.add_windows(reference.case.window)
     for name, expected in reference.eager.items():
         if seen[name].shape != expected.shape or seen[name].dtype != expected.dtype:
             raise ParityError(
@@ -99,11 +107,7 @@ def _add_output(report: ParityReport, reference: _Reference, name: str, seen: ND
     delta = difference(seen, expected)
     relative = delta / reference.units[name]
     where = np.unravel_index(int(np.argmax(relative)), relative.shape)
-    known = report.outputs.get(name, OutputParity(max_absolute=0.0, max_relative=0.0))
-    report.outputs[name] = OutputParity(
-        max_absolute=max(known.max_absolute, float(delta.max())),
-        max_relative=max(known.max_relative, float(relative[where])),
-    )
+    report.differences.setdefault(name, Difference()).add(delta, relative)
     if relative[where] > (0.0 if report.worst is None else report.worst.relative):
         report.worst = Worst(
             relative=float(relative[where]),

@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from offbeat.bundle.manifest import Manifest
-from offbeat.errors import ExportError
+from offbeat.errors import BackendError, ExportError
 from offbeat_export.eager import one_line
+from offbeat_export.torchscript_check import check_torchscript
 
 
 def export_torchscript(module: nn.Module, manifest: Manifest) -> bytes:
-    """The serialised module: `forward(window)` returns the manifest's outputs as a tuple, for any batch and time.
+    """The serialised module: `forward(window)` returns the outputs as a tuple, for any batch and time.
 
     Scripted, not traced, so that no size and no device is baked in; then frozen, which folds batch normalisation into
     the layer before it. Raises ExportError where TorchScript cannot express the module.
@@ -28,6 +29,20 @@ def export_torchscript(module: nn.Module, manifest: Manifest) -> bytes:
         except RuntimeError as error:
             raise ExportError(f"{manifest.architecture.kind} cannot become TorchScript: {one_line(error)}") from error
     return buffer.getvalue()
+
+
+def load_torchscript(content: bytes, where: str, device: torch.device) -> nn.Module:
+    """The module of a TorchScript archive that only computes, on a device; errors begin with `where`.
+
+    Raises BundleError for one that would do anything else, BackendError for one that torch refuses.
+    """
+    check_torchscript(content, where)
+    try:
+        with expected_deprecations():
+            module: nn.Module = torch.jit.load(io.BytesIO(content), map_location=device)  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise BackendError(f"{where}: torch refuses it: {one_line(error)}") from error
+    return module
 
 
 @contextmanager

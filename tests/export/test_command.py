@@ -27,12 +27,21 @@ def test_the_command_writes_a_version_and_shows_parity_sizes_and_folder(app: typ
     result = CliRunner().invoke(
         app,
         [str(tmp_path / "model.ckpt"), "--model-repository", str(tmp_path / "models"), "--name", "t", "--version", "4"],
-        env={"OFFBEAT_DESCRIPTION": "from the environment"},
+        env={"OFFBEAT_DESCRIPTION": "from the environment", "OFFBEAT_LICENCE": "CC0-1.0"},
         catch_exceptions=False,
     )
     assert result.exit_code == 0
     for word in ("Parity", "torchscript", "model.safetensors", f"wrote {tmp_path / 'models' / 't' / '4'}"):
         assert word in result.output
+    for word in (
+        " s  measuring parity\n",
+        "classic exporter: 22 nodes",
+        "dynamo exporter: 22 nodes",
+        "model.onnx is the ",
+    ):
+        assert word in result.output
+    assert "arning" not in result.output + result.stderr
+    assert ModelRepository(tmp_path / "models").open("t", 4).manifest.licence == "CC0-1.0"
     assert ModelRepository(tmp_path / "models").open("t", 4).manifest.description == "from the environment"
 
 
@@ -44,9 +53,8 @@ def test_help_shows_an_example(app: typer.Typer) -> None:
 def test_a_missing_library_is_named_with_the_extra_that_brings_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "offbeat_export.exporter", raising=False)
-    monkeypatch.delitem(sys.modules, "offbeat_export.onnx_export", raising=False)
-    monkeypatch.delitem(sys.modules, "offbeat_export.manifest_draft", raising=False)
+    for module in [name for name in sys.modules if name.startswith("offbeat_export.")]:
+        monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingExtraError, match=r"onnx; pip install 'offbeat\[export\]'"):
         export(tmp_path / "model.ckpt", tmp_path, "t")

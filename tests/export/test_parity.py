@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 import pytest
 from rich.console import Console
@@ -16,6 +17,7 @@ from offbeat_export.parity_cases import ParityCase, parity_cases
 from offbeat_export.parity_measurement import measure_parity
 from offbeat_export.parity_report import ParityReport
 from offbeat_export.parity_table import parity_table
+from offbeat_export.row_spread import row_spread
 from offbeat_export.window_source import KINDS, OUTLIER, WindowSource
 from offbeat_training.checkpoint import Checkpoint
 from tests.export.checkpoints import LENGTH, lstm_checkpoint, table_checkpoint
@@ -99,7 +101,7 @@ def test_a_decision_that_flips_away_from_the_threshold_is_refused() -> None:
 
     report = _measure(lstm_checkpoint(), flip)
     assert report.decision_flips == report.n_windows
-    with pytest.raises(ParityError, match="decides 430 of 430 windows unlike eager"):
+    with pytest.raises(ParityError, match=rf"decides {report.n_windows} of {report.n_windows} windows unlike eager"):
         report.check()
 
 
@@ -160,9 +162,9 @@ def test_cases_cover_every_kind_batch_and_length() -> None:
     checkpoint = lstm_checkpoint()
     _, manifest = scorer_of(checkpoint)
     cases = list(parity_cases(manifest, WindowSource(manifest, checkpoint.validation_windows.numpy())))
-    assert {case.name.split(",")[0] for case in cases} == set(KINDS)
-    assert {len(case.window) for case in cases} == {1, 2, 3, 7, 64}
-    assert {case.window.shape[1] for case in cases} == {1, 2, LENGTH, 2 * LENGTH + 1}
+    assert {case.name.split(",")[0] for case in cases} == {*KINDS, "mixed"}
+    assert {len(case.window) for case in cases} == {1, 2, 3, 7, 64, 512}
+    assert {case.window.shape[1] for case in cases} == {1, 2, LENGTH, 4 * LENGTH}
     assert all(case.window.dtype == np.float32 and np.isfinite(case.window).all() for case in cases)
 
 
@@ -190,8 +192,105 @@ def test_windows_stay_finite_where_the_scale_is_huge() -> None:
 
 def test_the_table_shows_every_output_of_every_format() -> None:
     report = _measure(table_checkpoint(), _scale("anomaly_score", 1 + 0.5 * PARITY_BOUND))
-    console = Console(file=io.StringIO(), width=120)
-    console.print(parity_table([report]))
+    console = Console(file=io.StringIO(), width=80)
+    console.print(parity_table([report], {"native": "no such backend"}))
     text = console.file.getvalue()
-    for word in ("altered", "anomaly_score", "feature_error", "reconstruction", "0 flips", "385 windows"):
+    for word in ("altered", "anomaly_score", "feature_error", "0 flips", f"{report.n_windows:,}", "one row, any batch"):
         assert word in text
+    assert "native: not measured: no such backend" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_means_are_taken_over_every_element_of_every_case() -> None:
+    def shift(outputs: Outputs) -> None:
+        outputs["anomaly_score"] = outputs["anomaly_score"] + np.float32(2.0**-20)
+
+    report = _measure(table_checkpoint(), shift)
+    figures = report.to_manifest().outputs["anomaly_score"]
+    assert figures.mean_absolute == pytest.approx(2.0**-20, rel=0.1)
+    assert figures.mean_relative == pytest.approx(2.0**-20, rel=0.1)
+    assert figures.max_absolute >= figures.mean_absolute
+    assert report.to_manifest().outputs["feature_error"].mean_absolute == 0.0
+
+
+class LeakyBackend(AlteredBackend):
+    """Adds a little of the batch's first row to every other row's error."""
+
+    def run(self, window: FloatArray, outputs: Sequence[str]) -> Outputs:
+        """The eager outputs, the errors leaking."""
+        result = super().run(window, outputs)
+        error = result["reconstruction_error"]
+        result["reconstruction_error"] = (error * (1 + 4e-6 * (np.arange(len(error)) > 0))).astype(np.float32)
+        return result
+
+
+def test_a_format_whose_rows_depend_on_their_batch_is_refused() -> None:
+    checkpoint = lstm_checkpoint()
+    module, manifest = scorer_of(checkpoint)
+    cases = list(parity_cases(manifest, WindowSource(manifest, checkpoint.validation_windows.numpy())))
+    backends = {"leaky": LeakyBackend(checkpoint, lambda outputs: None)}
+    (report,) = measure_parity(module, manifest, backends, cases)
+    assert report.row_spread == pytest.approx(4e-6, rel=0.2)
+    with pytest.raises(ParityError, match=r"leaky moves a row's error by 4\.\d+e-06 relative with its batch"):
+        report.check()
+    (sound,) = measure_parity(module, manifest, {"sound": AlteredBackend(checkpoint, lambda outputs: None)}, cases)
+    assert sound.row_spread is not None
+    assert sound.row_spread <= 1e-6
+
+
+def test_a_row_is_tried_in_other_places_and_other_batch_sizes() -> None:
+    seen: list[int] = []
+
+    class Watching(AlteredBackend):
+        def run(self, window: FloatArray, outputs: Sequence[str]) -> Outputs:
+            seen.append(len(window))
+            return super().run(window, outputs)
+
+    checkpoint = table_checkpoint()
+    backend = Watching(checkpoint, lambda outputs: None)
+    window = checkpoint.validation_windows.numpy()
+    assert row_spread(backend, window, backend.run(window, ("reconstruction_error",))["reconstruction_error"]) <= 1e-6
+    assert seen == [20, *[1] * 9, 20]
+
+
+def test_a_large_model_is_measured_in_mixed_batches_and_a_huge_one_in_small_ones() -> None:
+    checkpoint = lstm_checkpoint(2)
+    _, manifest = scorer_of(checkpoint)
+
+    def sizes(n_parameters: int) -> tuple[set[int], set[int]]:
+        larger = msgspec.structs.replace(
+            manifest, architecture=msgspec.structs.replace(manifest.architecture, n_parameters=n_parameters)
+        )
+        source = WindowSource(larger, checkpoint.validation_windows.numpy())
+        cases = list(parity_cases(larger, source))
+        mixed = {len(case.window) for case in cases if case.is_mixed}
+        return mixed, {len(case.window) for case in cases if not case.is_mixed}
+
+    assert sizes(1_000) == ({1, 2, 3, 7, 64, 512}, {1, 2, 3, 7, 64, 512})
+    assert sizes(10_000_000) == ({1, 2, 3, 7, 64, 512}, {1, 2, 3, 7})
+    assert sizes(10_000_000_000) == ({1, 2}, set())
+
+
+def test_mixed_batches_hold_every_kind_in_turn() -> None:
+    checkpoint = lstm_checkpoint(2)
+    _, manifest = scorer_of(checkpoint)
+    source = WindowSource(manifest, checkpoint.validation_windows.numpy())
+    (case,) = [case for case in parity_cases(manifest, source) if case.name == "mixed, batch 64"]
+    assert sum(not window.any() for window in case.window) == 64 // len(KINDS) + (64 % len(KINDS) > 2)
+
+
+def test_denormal_windows_are_below_the_smallest_normal_number_and_not_zero() -> None:
+    _, manifest = scorer_of(lstm_checkpoint(2))
+    window = WindowSource(manifest, lstm_checkpoint(2).validation_windows.numpy()).draw("denormal", 8)
+    assert (np.abs(window) < np.finfo(np.float32).smallest_normal).all()
+    assert window.any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_windows_lie_in_memory_as_backends_take_them(kind: str) -> None:
+    _, manifest = scorer_of(lstm_checkpoint(2))
+    source = WindowSource(manifest, lstm_checkpoint(2).validation_windows.numpy())
+    for length in (None, 3, 4 * LENGTH):
+        window = source.draw(kind, 3, length)
+        assert window.flags.c_contiguous
+        assert window.dtype == np.float32
