@@ -10,7 +10,7 @@ import torch
 from offbeat.backends import create_backend, names
 from offbeat.bundle import ModelVersion
 from offbeat.config import BackendConfig
-from offbeat.errors import BackendError, ConfigurationError
+from offbeat.errors import BackendError, BundleError, ConfigurationError
 from offbeat.scorer import Scorer
 from offbeat_export import export_checkpoint
 from offbeat_export.backends import EagerBackend, TorchScriptBackend
@@ -21,13 +21,17 @@ CPU = BackendConfig(device="cpu")
 
 @pytest.fixture(scope="module")
 def series(tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
-    folder = export_checkpoint(lstm_checkpoint(3, 2), tmp_path_factory.mktemp("series"), name="series").folder
+    folder = export_checkpoint(
+        lstm_checkpoint(3, 2), tmp_path_factory.mktemp("series"), name="series", exporter="classic"
+    ).folder
     return ModelVersion.open(folder)
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> ModelVersion:
-    return ModelVersion.open(export_checkpoint(table_checkpoint(), tmp_path_factory.mktemp("t"), name="table").folder)
+    return ModelVersion.open(
+        export_checkpoint(table_checkpoint(), tmp_path_factory.mktemp("t"), name="table", exporter="classic").folder
+    )
 
 
 @pytest.mark.parametrize("backend", ["eager", "torchscript"])
@@ -80,9 +84,9 @@ def test_cuda_is_refused_where_there_is_none(kind, series: ModelVersion, monkeyp
         kind(series, BackendConfig(device="cuda"))
 
 
-def test_a_damaged_module_is_a_backend_error(series: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_module_is_refused_by_its_file(series: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ModelVersion, "read", lambda self, name: b"not a module")
-    with pytest.raises(BackendError, match=r"model\.pt: torch refuses it"):
+    with pytest.raises(BundleError, match=r"model\.pt: not a readable TorchScript archive"):
         TorchScriptBackend(series, CPU)
     with pytest.raises(BackendError, match=r"model\.safetensors: "):
         EagerBackend(series, CPU)
