@@ -136,7 +136,9 @@ class Manifest(Record, frozen=True, kw_only=True):
         names = self.training.class_names
         n_classes = next((output.shape[1] for output in self.outputs if output.name == "class_probability"), 0)
         is_each = not names or len(names) == len(set(names)) == n_classes
-        require(is_each, "training.class_names", list(names), f"{n_classes} different names, one for each class, or none")
+        require(
+            is_each, "training.class_names", list(names), f"{n_classes} different names, one for each class, or none"
+        )
 
     @property
     def window_shape(self) -> tuple[Axis, ...]:

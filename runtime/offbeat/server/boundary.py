@@ -17,6 +17,7 @@ from offbeat.server.parsing import Parsed, parse
 from offbeat.server.query import Query, Scored
 from offbeat.server.refusals import RefusalLog
 from offbeat.server.status import details, status_code
+from offbeat.server.ticket import Ticket
 
 Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
@@ -39,37 +40,47 @@ class Boundary:
             if self.drain.is_holding:
                 await self.drain.passage()
             try:
-                return self.encode(await answer(parse(kind, data), context))
+                return self.sendable((await answer(parse(kind, data), context)).SerializeToString())
             except Exception as error:
                 await self.abort(context, error)
                 raise
 
         return grpc.unary_unary_rpc_method_handler(call)
 
-    def encode(self, message: Message) -> bytes:
-        """The message as bytes. Raises InvalidWindowError where it is too large to be sent, and asking for less would help."""
-        data = message.SerializeToString()
-        if len(data) > self.max_message_bytes:
+    def scoring(
+        self, kind: type[Parsed], query_of: Callable[[Parsed], Query], encoded: Callable[[Scored, str], bytes]
+    ) -> Handler:
+        """A handler of one request for its scores, and of their timing in the trailing metadata.
+
+        All in one function: this is the path whose microseconds count.
+        """
+        engine, drain, leave = self.engine, self.drain, self._leave
+
+        async def call(data: bytes, context: Context) -> bytes:
+            if drain.is_holding:
+                await drain.passage()
+            try:
+                query = query_of(parse(kind, data))
+                drain.enter()
+                context.add_done_callback(leave)  # type: ignore[arg-type]
+                taken = engine.submit(query, context.time_remaining())
+                scored = taken if isinstance(taken, Scored) else await _reply(taken)
+                context.set_trailing_metadata(_metadata(scored))
+                return self.sendable(encoded(scored, query.id))
+            except Exception as error:
+                await self.abort(context, error)
+                raise
+
+        return grpc.unary_unary_rpc_method_handler(call)
+
+    def sendable(self, message: bytes) -> bytes:
+        """The message. Raises InvalidWindowError where it is too large to be sent, and asking for less would help."""
+        if len(message) > self.max_message_bytes:
             raise InvalidWindowError(
-                f"the answer would have {len(data)} bytes; expected at most max_message_bytes = {self.max_message_bytes}: "
+                f"the answer would have {len(message)} bytes; expected at most max_message_bytes = {self.max_message_bytes}: "
                 "ask for fewer windows or fewer outputs at once"
             )
-        return data
-
-    async def score(self, query: Query, context: Context) -> Scored:
-        """The scores of a unary call, whose trailing metadata it sets. A caller who goes away takes the request along."""
-        self.count(context)
-        taken = self.engine.submit(query, context.time_remaining())
-        if isinstance(taken, Scored):
-            scored = taken
-        else:
-            try:
-                scored = await taken.reply
-            except asyncio.CancelledError:
-                taken.cancel()
-                raise
-        context.set_trailing_metadata(_metadata(scored))
-        return scored
+        return message
 
     def count(self, context: Context) -> None:
         """Counts the call as accepted until its reply has been sent. Raises UnavailableError when draining."""
@@ -92,6 +103,15 @@ class Boundary:
 
     def _leave(self, ctx: Context) -> None:
         self.drain.leave()
+
+
+async def _reply(ticket: Ticket) -> Scored:
+    """The ticket's scores. A caller who goes away takes the request along."""
+    try:
+        return await ticket.reply
+    except asyncio.CancelledError:
+        ticket.cancel()
+        raise
 
 
 def _metadata(scored: Scored) -> tuple[tuple[str, str], ...]:

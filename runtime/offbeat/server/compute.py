@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from time import monotonic
 
 import numpy as np
@@ -14,7 +12,6 @@ from offbeat.batching import Batch
 from offbeat.errors import BackendError
 from offbeat.result import FloatArray
 from offbeat.scorer import Scorer
-from offbeat.server.form import RequestForm
 from offbeat.server.incident import incident
 from offbeat.server.served import Awaited, ServedModel
 
@@ -34,19 +31,10 @@ class Computed(Struct, frozen=True, kw_only=True, eq=False):
 
 def compute(model: ServedModel, batch: Batch[Awaited]) -> Computed:
     """Runs the batch. Never raises: whatever goes wrong is an incident of this batch alone."""
-    return _computed(model, partial(run_batch, model.scorer, batch))
-
-
-def compute_one(model: ServedModel, form: RequestForm, windows: FloatArray) -> Computed:
-    """Runs the windows of one request, as `compute` does a batch."""
-    return _computed(model, lambda: [_run(model.scorer, windows, form.outputs)])
-
-
-def _computed(model: ServedModel, run: Callable[[], list[Outputs]]) -> Computed:
     started = monotonic()
     outcome: list[Outputs] | BackendError
     try:
-        outcome = run()
+        outcome = run_batch(model.scorer, batch)
     except BaseException as error:  # noqa: BLE001 - a SystemExit of an engine must not lose the replies either
         outcome = incident(str(model), error)
     return Computed(outcome=outcome, started=started, ended=monotonic())
@@ -55,8 +43,8 @@ def _computed(model: ServedModel, run: Callable[[], list[Outputs]]) -> Computed:
 def run_batch(scorer: Scorer, batch: Batch[Awaited]) -> list[Outputs]:
     """Scores the requests in one call, and gives each its own rows as views. Raises BackendError."""
     if len(batch.requests) == 1:
-        return [_run(scorer, batch.requests[0].windows, batch.outputs)]
-    results = _run(scorer, np.concatenate([request.windows for request in batch.requests]), batch.outputs)
+        return [run_rows(scorer, batch.requests[0].windows, batch.outputs)]
+    results = run_rows(scorer, np.concatenate([request.windows for request in batch.requests]), batch.outputs)
     parts: list[Outputs] = []
     start = 0
     for request in batch.requests:
@@ -66,7 +54,8 @@ def run_batch(scorer: Scorer, batch: Batch[Awaited]) -> list[Outputs]:
     return parts
 
 
-def _run(scorer: Scorer, windows: NDArray[np.float32], names: tuple[str, ...]) -> Outputs:
+def run_rows(scorer: Scorer, windows: FloatArray, names: tuple[str, ...]) -> Outputs:
+    """Scores windows in one call. Raises BackendError."""
     results = scorer.run(windows, names)
     for name in names:
         # A row too few or too many would give callers each other's scores.

@@ -10,8 +10,9 @@ from time import monotonic
 from offbeat.batching import Batch, PendingRequest
 from offbeat.errors import BackendError, DeadlineExceededError
 from offbeat.result import FloatArray
-from offbeat.server.compute import Computed, Outputs, compute, compute_one
+from offbeat.server.compute import Computed, Outputs, compute, run_rows
 from offbeat.server.form import RequestForm
+from offbeat.server.incident import incident
 from offbeat.server.query import Scored
 from offbeat.server.served import Awaited, ServedModel
 from offbeat.server.workers import WorkerPool
@@ -46,12 +47,14 @@ class Dispatcher:
 
     def run(self, model: ServedModel, form: RequestForm, windows: FloatArray) -> Scored:
         """Runs checked windows at once. Raises BackendError."""
-        computed = compute_one(model, form, windows)
-        if isinstance(computed.outcome, BackendError):
-            raise computed.outcome
-        compute_s = computed.ended - computed.started
-        model.cost.record(len(windows), compute_s, computed.ended)
-        return _scored(model, form, computed.outcome[0], 0, _microseconds(compute_s), len(windows))
+        started = monotonic()
+        try:
+            outputs = run_rows(model.scorer, windows, form.outputs)
+        except BaseException as error:  # noqa: BLE001 - a SystemExit of an engine must not end the server either
+            raise incident(str(model), error) from None
+        ended = monotonic()
+        model.cost.record(len(windows), ended - started, ended)
+        return _scored(model, form, outputs, 0, _microseconds(ended - started), len(windows))
 
     def submit(
         self, model: ServedModel, form: RequestForm, windows: FloatArray, deadline: float | None, level: int

@@ -24,8 +24,8 @@ class Drain:
         self.is_holding = False
         self._n_calls = 0
         self._n_held = 0
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        # Made by whoever waits for the last call: an Event would be set and cleared with every call.
+        self._quiet: asyncio.Future[None] | None = None
         self._released = asyncio.Event()
         self._listeners: set[Callable[[], object]] = set()
 
@@ -36,15 +36,15 @@ class Drain:
 
     def enter(self) -> None:
         """Counts a call; `leave` must follow when its reply has been sent. Raises UnavailableError when draining."""
-        self.check()
+        if self.is_draining:
+            self.check()
         self._n_calls += 1
-        self._quiet.clear()
 
     def leave(self) -> None:
         """Ends a call."""
         self._n_calls -= 1
-        if self._n_calls == 0:
-            self._quiet.set()
+        if self._n_calls == 0 and self._quiet is not None and not self._quiet.done():
+            self._quiet.set_result(None)
 
     def listen(self, listener: Callable[[], object]) -> None:
         """Has `start` call the listener."""
@@ -63,7 +63,9 @@ class Drain:
 
     async def finished(self) -> None:
         """Returns when no accepted call is left."""
-        await self._quiet.wait()
+        if self._n_calls:
+            self._quiet = asyncio.get_running_loop().create_future()
+            await self._quiet
 
     async def hold(self, at_most_s: float) -> None:
         """Has new calls wait at `passage`, and returns when no more of them come, or the time is over."""

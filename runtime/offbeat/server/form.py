@@ -22,13 +22,14 @@ _MAX_FORMS = 256
 class RequestForm(Struct, frozen=True, kw_only=True, eq=False):
     """A shape of windows and the outputs wanted, which the model has been found to take.
 
-    `templates` is for the protocols: what their replies to such requests have in common, serialised, by kind of message.
+    `templates` is for the protocols: what all answers to such requests have in common, by kind of message. It begins with the
+    bytes before the first output's data, and goes on with those before each further one's.
     """
 
     shape: tuple[int, ...]
     n_bytes: int
     outputs: tuple[str, ...]
-    templates: dict[type[Message], bytes] = field(default_factory=dict)
+    templates: dict[type[Message], list[bytes]] = field(default_factory=dict)
 
     def windows(self, data: bytes | FloatArray) -> FloatArray:
         """The bytes, or the values, seen as a float32 array of this form's shape, without a copy.

@@ -11,6 +11,7 @@ from offbeat.inference.open_inference_pb2 import InferParameter, ModelInferReque
 from offbeat.result import FloatArray
 from offbeat.server.form import INPUT
 from offbeat.server.query import Query, Scored
+from offbeat.server.wire import field_prefix
 
 DATATYPES = {"float32": "FP32", "bool": "BOOL"}
 # These would change what the answer means or where it goes, so that ignoring them would be a lie. All others are hints.
@@ -48,27 +49,29 @@ def query_of(request: ModelInferRequest) -> Query:
     )
 
 
-def response_of(scored: Scored, request_id: str) -> ModelInferResponse:
-    """The answer to the request of that id, as raw contents."""
+def encoded_response(scored: Scored, request_id: str) -> bytes:
+    """The answer to the request of that id, a ModelInferResponse with raw contents."""
     template = scored.form.templates.get(ModelInferResponse)
     if template is None:
-        template = scored.form.templates[ModelInferResponse] = _template(scored).SerializeToString()
-    response = ModelInferResponse.FromString(template)
-    response.id = request_id
-    response.raw_output_contents.extend([array.tobytes() for array in scored.outputs.values()])
-    return response
+        template = scored.form.templates[ModelInferResponse] = _template(scored)
+    parts = [ModelInferResponse(id=request_id).SerializeToString()] if request_id else []
+    for before, array in zip(template, scored.outputs.values(), strict=True):
+        parts += (before, array.tobytes())
+    return b"".join(parts)
 
 
-def _template(scored: Scored) -> ModelInferResponse:
-    """What all answers to requests of that form have in common."""
-    return ModelInferResponse(
+def _template(scored: Scored) -> list[bytes]:
+    raw = ModelInferResponse.DESCRIPTOR.fields_by_name["raw_output_contents"].number
+    head = ModelInferResponse(
         model_name=scored.model,
         model_version=str(scored.version),
         outputs=[
             ModelInferResponse.InferOutputTensor(name=name, datatype=DATATYPES[array.dtype.name], shape=array.shape)
             for name, array in scored.outputs.items()
         ],
-    )
+    ).SerializeToString()
+    prefixes = [field_prefix(raw, array.nbytes) for array in scored.outputs.values()]
+    return [head + prefixes[0], *prefixes[1:]]
 
 
 def _input(request: ModelInferRequest) -> ModelInferRequest.InferInputTensor:

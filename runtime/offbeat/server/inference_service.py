@@ -10,7 +10,7 @@ from offbeat.config import BatchingConfig
 from offbeat.errors import UnavailableError, UnknownModelError
 from offbeat.inference import open_inference_pb2 as pb
 from offbeat.server.boundary import Boundary, Context
-from offbeat.server.inference_messages import query_of, response_of, version_of
+from offbeat.server.inference_messages import encoded_response, query_of, version_of
 from offbeat.server.model_messages import config_of, metadata_of
 from offbeat.server.served import ModelState
 
@@ -36,14 +36,11 @@ class InferenceService:
                 "ModelReady": unary(pb.ModelReadyRequest, self._model_ready),
                 "ServerMetadata": unary(pb.ServerMetadataRequest, self._server_metadata),
                 "ModelMetadata": unary(pb.ModelMetadataRequest, self._model_metadata),
-                "ModelInfer": unary(pb.ModelInferRequest, self._model_infer),
+                "ModelInfer": self._boundary.scoring(pb.ModelInferRequest, query_of, encoded_response),
                 "ModelConfig": unary(pb.ModelConfigRequest, self._model_config),
                 "RepositoryIndex": unary(pb.RepositoryIndexRequest, self._repository_index),
             },
         )
-
-    async def _model_infer(self, request: pb.ModelInferRequest, context: Context) -> pb.ModelInferResponse:
-        return response_of(await self._boundary.score(query_of(request), context), request.id)
 
     async def _server_live(self, _: pb.ServerLiveRequest, __: Context) -> pb.ServerLiveResponse:
         return pb.ServerLiveResponse(live=True)

@@ -13,7 +13,7 @@ from offbeat.server.allowance import Allowance
 from offbeat.server.boundary import Boundary, Context
 from offbeat.server.parsing import parse
 from offbeat.server.query import Scored
-from offbeat.server.scoring_messages import query_of, stream_refusal, stream_response_of
+from offbeat.server.scoring_messages import encoded_stream_response, query_of, stream_refusal
 from offbeat.server.served import Reply
 from offbeat.server.status import details, status_code
 from offbeat.server.ticket import Ticket
@@ -113,7 +113,7 @@ class ScoreStream:
         outcome = answer.outcome
         if isinstance(outcome, Scored):
             try:
-                return self._boundary.encode(stream_response_of(outcome, answer.request_id))
+                return self._boundary.sendable(encoded_stream_response(outcome, answer.request_id))
             except OffbeatError as error:
                 outcome = self._boundary.refusal(error)
         code: int = status_code(outcome).value[0]

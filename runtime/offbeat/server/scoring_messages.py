@@ -7,6 +7,7 @@ import numpy as np
 from offbeat.errors import InvalidWindowError
 from offbeat.server.form import INPUT
 from offbeat.server.query import Query, Scored
+from offbeat.server.wire import field_prefix
 from offbeat.v1.scoring_pb2 import (
     DATA_TYPE_BOOL,
     DATA_TYPE_FLOAT32,
@@ -39,33 +40,34 @@ def query_of(request: ScoreRequest) -> Query:
     )
 
 
-def response_of(scored: Scored, request_id: str) -> ScoreResponse:
-    """The answer to the request of that id."""
+def encoded_response(scored: Scored, request_id: str) -> bytes:
+    """The answer to the request of that id, a ScoreResponse."""
     template = scored.form.templates.get(ScoreResponse)
     if template is None:
-        template = scored.form.templates[ScoreResponse] = _template(scored).SerializeToString()
-    response = ScoreResponse.FromString(template)
-    response.id = request_id
-    for tensor, array in zip(response.outputs, scored.outputs.values(), strict=True):
-        tensor.data = array.tobytes()
-    return response
+        template = scored.form.templates[ScoreResponse] = _template(scored)
+    parts = [ScoreResponse(id=request_id).SerializeToString()] if request_id else []
+    for before, array in zip(template, scored.outputs.values(), strict=True):
+        parts += (before, array.tobytes())
+    return b"".join(parts)
 
 
-def _template(scored: Scored) -> ScoreResponse:
-    """What all answers to requests of that form have in common."""
-    return ScoreResponse(
-        model=scored.model,
-        version=scored.version,
-        outputs=[
-            Tensor(name=name, data_type=_DATA_TYPES[array.dtype], shape=array.shape)
-            for name, array in scored.outputs.items()
-        ],
-    )
+def _template(scored: Scored) -> list[bytes]:
+    outputs = ScoreResponse.DESCRIPTOR.fields_by_name["outputs"].number
+    data = Tensor.DESCRIPTOR.fields_by_name["data"].number
+    template: list[bytes] = []
+    before = ScoreResponse(model=scored.model, version=scored.version).SerializeToString()
+    for name, array in scored.outputs.items():
+        head = Tensor(name=name, data_type=_DATA_TYPES[array.dtype], shape=array.shape).SerializeToString()
+        head += field_prefix(data, array.nbytes)
+        template.append(before + field_prefix(outputs, len(head) + array.nbytes) + head)
+        before = b""
+    return template
 
 
-def stream_response_of(scored: Scored, request_id: str) -> ScoreStreamResponse:
-    """The answer to the request of that id, for a stream."""
-    return ScoreStreamResponse(response=response_of(scored, request_id))
+def encoded_stream_response(scored: Scored, request_id: str) -> bytes:
+    """The answer to the request of that id, a ScoreStreamResponse."""
+    response = encoded_response(scored, request_id)
+    return field_prefix(ScoreStreamResponse.DESCRIPTOR.fields_by_name["response"].number, len(response)) + response
 
 
 def stream_refusal(request_id: str, code: int, message: str) -> ScoreStreamResponse:

@@ -6,7 +6,7 @@ import grpc
 
 from offbeat.server.boundary import Boundary, Context
 from offbeat.server.score_stream import ScoreStream
-from offbeat.server.scoring_messages import query_of, response_of
+from offbeat.server.scoring_messages import encoded_response, query_of
 from offbeat.server.served import ServedModel
 from offbeat.v1.scoring_pb2 import (
     DESCRIPTOR,
@@ -16,7 +16,6 @@ from offbeat.v1.scoring_pb2 import (
     ListModelsResponse,
     ModelSummary,
     ScoreRequest,
-    ScoreResponse,
 )
 
 
@@ -35,15 +34,12 @@ class ScoringService:
         return grpc.method_handlers_generic_handler(
             self.NAME,
             {
-                "Score": unary(ScoreRequest, self._score),
+                "Score": self._boundary.scoring(ScoreRequest, query_of, encoded_response),
                 "ScoreStream": grpc.stream_stream_rpc_method_handler(self._score_stream),
                 "ListModels": unary(ListModelsRequest, self._list_models),
                 "GetModel": unary(GetModelRequest, self._get_model),
             },
         )
-
-    async def _score(self, request: ScoreRequest, context: Context) -> ScoreResponse:
-        return response_of(await self._boundary.score(query_of(request), context), request.id)
 
     async def _score_stream(self, _: object, context: Context) -> None:
         if self._boundary.drain.is_holding:
