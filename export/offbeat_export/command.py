@@ -9,6 +9,21 @@ import typer
 from rich.console import Console
 
 from offbeat.errors import MissingExtraError
+from offbeat_export.precision import MAX_QUALITY_LOSS
+from offbeat_export.precision_flags import (
+    CalibrationKeyOption,
+    CalibrationOption,
+    DelimiterOption,
+    KeyOption,
+    LabelColumnOption,
+    LabelledOption,
+    LayoutOption,
+    MaxQualityLossOption,
+    NormalLabelOption,
+    PrecisionFlags,
+    PrecisionOption,
+    write_variants,
+)
 
 if TYPE_CHECKING:
     from offbeat_export.exporter import ExportReport
@@ -51,33 +66,60 @@ def export(
             help="Another repository, to which the model is written for Triton's PyTorch backend too; made if missing.",
         ),
     ] = None,
+    precision: PrecisionOption = None,
+    max_quality_loss: MaxQualityLossOption = MAX_QUALITY_LOSS,
+    labelled: LabelledOption = None,
+    label_column: LabelColumnOption = None,
+    normal_label: NormalLabelOption = "0",
+    calibration: CalibrationOption = None,
+    key: KeyOption = None,
+    calibration_key: CalibrationKeyOption = None,
+    layout: LayoutOption = "rows",
+    delimiter: DelimiterOption = None,
 ) -> None:
     """Exports a trained checkpoint as a new version of a model, which every backend loads and Triton reads as it is.
 
     The scores of every exported format are compared with the trained model's first; where they differ, nothing is written.
+    Other precisions than fp32 are models of their own, `<name>-int8`, measured beside fp32 and refused where they bring nothing.
 
-    Example: `offbeat export model.ckpt --model-repository models --name server-metrics`
+    Examples: `offbeat export model.ckpt --model-repository models --name server-metrics`, and beside it one in 8 bits
+    `offbeat export model.ckpt --model-repository models --name server-metrics --precision fp32,int8`
     """
+    flags = PrecisionFlags.of(
+        precision,
+        max_quality_loss=max_quality_loss,
+        labelled=labelled,
+        label_column=label_column,
+        normal_label=normal_label,
+        calibration=calibration,
+        key=key,
+        calibration_key=calibration_key,
+        layout=layout,
+        delimiter=delimiter,
+    )
     try:
         from offbeat_export.export_progress import ExportProgress
         from offbeat_export.exporter import export_checkpoint
     except ImportError as error:
         raise MissingExtraError(f"offbeat export needs {error.name}; pip install 'offbeat[export]'") from error
     console = Console()
-    with ExportProgress(console) as progress:
-        report = export_checkpoint(
-            checkpoint,
-            model_repository,
-            name=name,
-            version=version,
-            description=description,
-            licence=licence,
-            exporter=exporter,  # type: ignore[arg-type]
-            torch_program=torch_program,
-            triton_pytorch=triton_pytorch,
-            announce=progress.announce,
-        )
-    print_report(console, report)
+    if "fp32" in flags.precisions:
+        with ExportProgress(console) as progress:
+            report = export_checkpoint(
+                checkpoint,
+                model_repository,
+                name=name,
+                version=version,
+                description=description,
+                licence=licence,
+                exporter=exporter,  # type: ignore[arg-type]
+                torch_program=torch_program,
+                triton_pytorch=triton_pytorch,
+                announce=progress.announce,
+            )
+        print_report(console, report)
+    if flags.variants:
+        write_variants(console, flags, checkpoint, model_repository, name=name, version=version)
 
 
 def print_report(console: Console, report: ExportReport) -> None:

@@ -88,7 +88,7 @@ def export_checkpoint(
         manifest = draft_manifest(
             loaded, module, name=name, version=staging.version, description=description, licence=licence
         )
-        _check_tensors(Path(repository), manifest)
+        check_tensors(Path(repository), manifest)
         draft = VersionDraft(staging, manifest)
         candidates = onnx_candidates(module, manifest, exporter, announce)
         _write_formats(draft, module, loaded, torch_program=torch_program, announce=announce)
@@ -111,8 +111,8 @@ def export_checkpoint(
     )
 
 
-def _check_tensors(repository: Path, draft: Manifest) -> None:
-    """A model's versions share one config.pbtxt and one set of clients, so that they must take and give the same."""
+def check_tensors(repository: Path, draft: Manifest) -> None:
+    """Raises ExportError for another shape: a model's versions share one config.pbtxt and one set of clients."""
     found = ModelRepository(repository)
     if not found.versions(draft.name):
         return

@@ -13,6 +13,8 @@ from offbeat_export.quantised_initializer import NarrowInitializer
 CONTRIB_DOMAIN = "com.microsoft"
 # Inputs of LSTM.
 _X, _W, _R, _B, _LENGTHS, _INITIAL_STATES, _PEEPHOLES = 0, 1, 2, 3, 4, (5, 6), 7
+# What the contributed operator has no word for: it is always time first, as 0 says.
+_LAYOUT = "layout"
 # Where the batch stands in X and the states, and in the outputs Y, Y_h, Y_c.
 _INPUT_BATCH_AXIS, _OUTPUT_BATCH_AXES = 1, (2, 1, 1)
 
@@ -42,8 +44,10 @@ def by_row(
 
 
 def is_plain(node: onnx.NodeProto) -> bool:
-    """Whether the operator knows all that the node asks for: no sequence lengths, no peepholes."""
-    return not _has_input(node, _LENGTHS) and not _has_input(node, _PEEPHOLES) and len(node.input) > _B
+    """Whether the operator knows all that the node asks for: time first, no sequence lengths, no peepholes."""
+    is_time_first = all(attribute.i == 0 for attribute in node.attribute if attribute.name == _LAYOUT)
+    has_others = _has_input(node, _LENGTHS) or _has_input(node, _PEEPHOLES)
+    return is_time_first and not has_others and _has_input(node, _B)
 
 
 def _body(node: onnx.NodeProto) -> onnx.GraphProto:
@@ -77,7 +81,7 @@ def _dynamic_lstm(node: onnx.NodeProto, batched: dict[int, str], results: list[s
         name=f"{name}/DynamicQuantizeLSTM",
         domain=CONTRIB_DOMAIN,
     )
-    integer.attribute.extend(node.attribute)
+    integer.attribute.extend(attribute for attribute in node.attribute if attribute.name != _LAYOUT)
     return integer
 
 

@@ -35,12 +35,16 @@ class OnnxVariant:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VariantSource:
-    """A scorer whose weights are rounded already, what they are stored as, and the manifest of the folder to be."""
+    """A scorer whose weights are rounded already, what they are stored as, and the manifest of the folder to be.
+
+    `exporter` is the one of torch's that wrote the float32 graph.
+    """
 
     module: ScoringModule
     manifest: Manifest
     weights: QuantisedWeights
     precision: WeightPrecision
+    exporter: Exporter = "classic"
 
 
 class VariantGraphs:
@@ -48,9 +52,7 @@ class VariantGraphs:
 
     def __init__(self, source: VariantSource) -> None:
         self._source = source
-        graph = source.manifest.graph
-        exporter: Exporter = "dynamo" if graph is not None and graph.exporter == "dynamo" else "classic"
-        self._float32 = onnx.load_from_string(export_onnx(source.module, source.manifest, exporter))
+        self._float32 = onnx.load_from_string(export_onnx(source.module, source.manifest, source.exporter))
 
     def candidates(self, calibration: FloatArray | None) -> tuple[OnnxVariant, ...]:
         """Float32 arithmetic first; then, for int8, large layers in integers: static where there are calibration windows.
@@ -71,7 +73,7 @@ class VariantGraphs:
 
     def all_integers(self) -> bytes | None:
         """Every layer in integers, worthwhile or not: what any engine may do with int8 weights. None where none can be."""
-        graph = integer_graph(self._float32, 1)
+        graph = integer_graph(self._float32, 1) if self._source.precision == "int8" else None
         return None if graph is None else self._finished(graph)
 
     def _ranges(self, calibration: FloatArray) -> Ranges:

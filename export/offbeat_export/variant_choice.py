@@ -39,7 +39,7 @@ def refusal(record: PrecisionRecord) -> str | None:
             f"neither smaller nor faster: {size.n_bytes:,} bytes, float32 {size.fp32_n_bytes:,}; at best {fastest.ratio:.2f} "
             f"of float32's latency, at a batch of {fastest.batch}; expected {1 - _NOTICEABLE:.2f} of either at most"
         )
-    if quality.roc_auc_loss > quality.max_loss:
+    if not quality.is_allowed:
         return (
             f"ROC-AUC falls by {quality.roc_auc_loss:.4f}, from {quality.fp32_roc_auc:.4f} to {quality.roc_auc:.4f}; "
             f"expected at most {quality.max_loss:g}"

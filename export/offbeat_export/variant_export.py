@@ -20,16 +20,20 @@ from offbeat.data import Dataset
 from offbeat.errors import DataError, ExportError, require
 from offbeat.result import FloatArray
 from offbeat_export.config_pbtxt import config_pbtxt
+from offbeat_export.exporter import check_tensors
 from offbeat_export.manifest_draft import check_identity
+from offbeat_export.onnx_tracing import Exporter
 from offbeat_export.precision import MAX_QUALITY_LOSS, Precision, variant_name
 from offbeat_export.quality_data import labelled_data, model_windows, planted_anomalies
 from offbeat_export.quality_measurement import line_errors
 from offbeat_export.safetensors_export import export_safetensors
 from offbeat_export.scoring_module import ScoringModule
 from offbeat_export.staging import Staging
-from offbeat_export.variant_attempt import Float32Model, VariantAttempt, VariantReport
+from offbeat_export.torch_threads import threads_restored
+from offbeat_export.variant_attempt import VariantAttempt, VariantReport
 from offbeat_export.variant_candidate import VariantSource
 from offbeat_export.variant_folder import VariantFolder, variant_draft
+from offbeat_export.variant_judgement import Float32Model
 from offbeat_export.variant_weights import quantise_weights, with_weights
 from offbeat_training.checkpoint import Checkpoint
 
@@ -61,7 +65,7 @@ def export_variants(
     module, normal, manifest = ScoringModule.of_checkpoint(loaded), loaded.validation_windows.numpy(), source.manifest
     _check_source(module, source)
     data = planted_anomalies(normal, manifest) if labelled is None else labelled_data(labelled, manifest)
-    with closing(create_backend(source, _CPU)) as backend:
+    with threads_restored(), closing(create_backend(source, _CPU)) as backend:
         announce("judging float32")
         fp32 = Float32Model(
             version=source,
@@ -76,11 +80,29 @@ def export_variants(
         return tuple(_export(fp32, each, version, announce) for each in precisions if each != "fp32")
 
 
+def find_source(checkpoint: Checkpoint, repository: str | os.PathLike[str], name: str) -> ModelVersion:
+    """The newest float32 version of a model that was exported from the checkpoint. Raises ExportError where there is none."""
+    found, module = ModelRepository(repository), ScoringModule.of_checkpoint(checkpoint)
+    for number in reversed(found.versions(name)):
+        version = found.open(name, number)
+        if _has_weights_of(version, module):
+            return version
+    raise ExportError(
+        f"{found.path / name}: no version with the checkpoint's weights among {list(found.versions(name))}; "
+        "expected one to measure beside: export fp32 too"
+    )
+
+
 def _check_source(module: ScoringModule, source: ModelVersion) -> None:
-    digest = hashlib.sha256(export_safetensors(module, source.manifest)).hexdigest()
-    expected = source.manifest.files.get(MODEL_SAFETENSORS)
-    if expected is None or digest != expected.sha256:
+    if not _has_weights_of(source, module):
         raise ExportError(f"{source.path}: its weights are not the checkpoint's; expected the version exported from it")
+
+
+def _has_weights_of(version: ModelVersion, module: ScoringModule) -> bool:
+    recorded = version.manifest.files.get(MODEL_SAFETENSORS)
+    if recorded is None or version.manifest.precision is not None:
+        return False
+    return recorded.sha256 == hashlib.sha256(export_safetensors(module, version.manifest)).hexdigest()
 
 
 def _calibration_windows(calibration: Dataset, manifest: Manifest, normal: FloatArray) -> FloatArray:
@@ -108,13 +130,22 @@ def _export(
         ExitStack() as stack,
     ):
         draft = variant_draft(manifest, name, staging.version)
+        check_tensors(repository, draft)
         source = VariantSource(
-            module=with_weights(fp32.module, weights), manifest=draft, weights=weights, precision=precision
+            module=with_weights(fp32.module, weights),
+            manifest=draft,
+            weights=weights,
+            precision=precision,
+            exporter=_exporter(manifest),
         )
         report = VariantAttempt(fp32, source, VariantFolder(staging, draft), stack).run(announce)
         if report.manifest is None:
             return report
         return replace(report, folder=staging.publish(config_pbtxt(report.manifest)))
+
+
+def _exporter(manifest: Manifest) -> Exporter:
+    return "dynamo" if manifest.graph is not None and manifest.graph.exporter == "dynamo" else "classic"
 
 
 def _number(repository: Path, name: str, version: int) -> int:

@@ -4,6 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+_QUALITY: dict[str, Any] = {
+    "data": {"name": "labelled.csv", "sha256": None, "n_rows": 50},
+    "unit": "row",
+    "n": 50,
+    "n_anomalous": 5,
+    "decision_agreement": 0.98,
+    "rank_correlation": 0.999,
+    "roc_auc": 0.95,
+    "fp32_roc_auc": 0.96,
+    "vus_pr": 0.4,
+    "fp32_vus_pr": 0.41,
+    "max_loss": 0.02,
+}
+
 RECORD: dict[str, Any] = {
     "weights": "int8",
     "arithmetic": "int8-dynamic",
@@ -11,17 +25,6 @@ RECORD: dict[str, Any] = {
     "size": {"n_bytes": 30, "fp32_n_bytes": 100},
     "latency": [{"batch": 1, "median_us": 20.0, "fp32_median_us": 40.0, "ratio": 0.5}],
     "error": {"max_absolute": 0.1, "mean_absolute": 0.01, "max_relative": 0.02, "mean_relative": 0.002},
-    "quality": {
-        "data": {"name": "labelled.csv", "sha256": None, "n_rows": 50},
-        "unit": "row",
-        "n": 50,
-        "n_anomalous": 5,
-        "decision_agreement": 0.98,
-        "rank_correlation": 0.999,
-        "roc_auc": 0.95,
-        "fp32_roc_auc": 0.96,
-        "vus_pr": 0.4,
-        "fp32_vus_pr": 0.41,
-        "max_loss": 0.02,
-    },
+    "quality": _QUALITY,
+    "integer_quality": _QUALITY,
 }

@@ -81,13 +81,22 @@ class PrecisionQuality(Record, frozen=True, kw_only=True):
             require((value is not None) == has_vus_pr, field, value, expected)
 
     @property
+    def is_allowed(self) -> bool:
+        """Whether the loss of ROC-AUC is at most the one allowed."""
+        return self.roc_auc_loss <= self.max_loss
+
+    @property
     def roc_auc_loss(self) -> float:
         """How much ROC-AUC is lost; negative where it grew."""
         return self.fp32_roc_auc - self.roc_auc
 
 
 class PrecisionRecord(Record, frozen=True, kw_only=True):
-    """A variant: `weights` are stored so, and `model.onnx` multiplies so. docs/precision.md says how each figure is taken."""
+    """A variant: `weights` are stored so, and `model.onnx` multiplies so. docs/precision.md says how each figure is taken.
+
+    `quality` is that of `model.onnx`; `integer_quality` that of an engine which multiplies 8-bit integers in all layers,
+    where the parity bound has room for such: int8 weights allow it to every engine.
+    """
 
     weights: WeightPrecision
     arithmetic: Arithmetic
@@ -96,14 +105,16 @@ class PrecisionRecord(Record, frozen=True, kw_only=True):
     latency: tuple[PrecisionLatency, ...]
     error: PrecisionError
     quality: PrecisionQuality
+    integer_quality: PrecisionQuality | None = None
 
     def __post_init__(self) -> None:
-        require(
-            self.arithmetic == "float32" or self.weights == "int8",
-            "precision.arithmetic",
-            self.arithmetic,
-            f"float32 for weights in {self.weights}",
-        )
+        is_int8 = self.weights == "int8"
+        for field, is_plain in (
+            ("arithmetic", self.arithmetic == "float32"),
+            ("integer_quality", self.integer_quality is None),
+        ):
+            value, expected = getattr(self, field), f"that of float32 products for weights in {self.weights}"
+            require(is_plain or is_int8, f"precision.{field}", value, expected)
         batches = [figures.batch for figures in self.latency]
         require(
             bool(batches) and len(set(batches)) == len(batches),

@@ -45,6 +45,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("weights", "fp32", "weights"),
     ("weights", ..., "weights"),
     ("weights", "fp16", "arithmetic"),
+    ("integer_quality", 3, "integer_quality"),
     ("arithmetic", "int4", "arithmetic"),
     ("surprise", 1, "surprise"),
     ("source.name", 3, "source.name"),
@@ -71,6 +72,12 @@ BAD: list[tuple[str, Any, str]] = [
     ("quality.fp32_vus_pr", -1.0, "quality.fp32_vus_pr"),
     ("quality.unit", "sample", "expected null for samples"),
 ]
+
+
+def test_sixteen_bit_weights_have_no_integer_engines() -> None:
+    record = _changed("weights", "bf16") | {"arithmetic": "float32"}
+    with pytest.raises(BundleError, match=r"precision\.integer_quality is .*; expected that of float32 products"):
+        Manifest.from_json(_manifest_with(record), "manifest.json")
 
 
 @pytest.mark.parametrize(("path", "value", "named"), BAD, ids=[f"{path} {value}" for path, value, _ in BAD])
