@@ -16,8 +16,9 @@ from offbeat.errors import ExportError
 from offbeat_export.eager import one_line
 from offbeat_export.onnx_check import THRESHOLD, check_onnx
 from offbeat_export.onnx_export import describe_onnx
-from offbeat_export.torchscript_check import check_torchscript
-from offbeat_export.torchscript_export import expected_deprecations
+from offbeat_export.safetensors_export import import_safetensors
+from offbeat_export.torch_program_export import MODEL_TORCH_PROGRAM, export_torch_program
+from offbeat_export.torchscript_export import expected_deprecations, load_torchscript
 
 # The operators that read the threshold: of the score and of the decision.
 _READERS = {"aten::div", "aten::gt"}
@@ -28,6 +29,7 @@ def recalibrated_files(version: ModelVersion, manifest: Manifest) -> dict[str, b
     makers: Mapping[str, Callable[[bytes], bytes]] = {
         MODEL_ONNX: lambda content: _onnx(content, manifest),
         MODEL_TORCHSCRIPT: lambda content: _torchscript(content, version.manifest, manifest),
+        MODEL_TORCH_PROGRAM: lambda _: _torch_program(version, manifest),
         MODEL_SAFETENSORS: lambda content: _safetensors(content, manifest),
         GOLDEN: lambda content: _golden(Golden.from_npz(content, version.manifest, GOLDEN), manifest),
     }
@@ -36,6 +38,8 @@ def recalibrated_files(version: ModelVersion, manifest: Manifest) -> dict[str, b
             f"{version.path}: {', '.join(unknown)} may hold the threshold in a way that is not known; "
             f"expected no other files than {', '.join(makers)}: export the checkpoint anew"
         )
+    if MODEL_SAFETENSORS not in version.manifest.files:
+        raise ExportError(f"{version.path}: no {MODEL_SAFETENSORS}, against which parity is measured")
     return {name: makers[name](version.read(name)) for name in version.manifest.files}
 
 
@@ -53,11 +57,10 @@ def _onnx(content: bytes, manifest: Manifest) -> bytes:
 
 def _torchscript(content: bytes, old: Manifest, manifest: Manifest) -> bytes:
     """Freezing made the threshold a constant of the graph: the one scalar that decision and score both read."""
-    check_torchscript(content, MODEL_TORCHSCRIPT)
+    module = load_torchscript(content, MODEL_TORCHSCRIPT, torch.device("cpu"))
     buffer = io.BytesIO()
     try:
         with expected_deprecations():
-            module = torch.jit.load(io.BytesIO(content), map_location="cpu")  # type: ignore[no-untyped-call]
             readers: list[str] = []
             for constant in _threshold_constants(module, old.threshold.value):
                 readers += [use.user.kind() for use in constant.output().uses()]
@@ -73,11 +76,11 @@ def _torchscript(content: bytes, old: Manifest, manifest: Manifest) -> bytes:
     return buffer.getvalue()
 
 
-def _threshold_constants(module: torch.jit.ScriptModule, value: float) -> list[torch._C.Node]:
+def _threshold_constants(module: torch.nn.Module, value: float) -> list[torch._C.Node]:
     """Scalar tensor constants of that value which the decision or the score reads, and nothing else."""
     return [
         node
-        for node in module.graph.nodes()
+        for node in module.graph.nodes()  # type: ignore[union-attr,operator]
         if node.kind() == "prim::Constant"
         and node.hasAttribute("value")
         and node.kindOf("value") == "t"
@@ -85,6 +88,12 @@ def _threshold_constants(module: torch.jit.ScriptModule, value: float) -> list[t
         and float(node.t("value")) == value
         and {use.user.kind() for use in node.output().uses()} <= _READERS
     ]
+
+
+def _torch_program(version: ModelVersion, manifest: Manifest) -> bytes:
+    """Exported anew from the stored weights, which are the same numbers: a program folds its constants where it likes."""
+    content = _safetensors(version.read(MODEL_SAFETENSORS), manifest)
+    return export_torch_program(import_safetensors(content, manifest, MODEL_SAFETENSORS), manifest)
 
 
 def _safetensors(content: bytes, manifest: Manifest) -> bytes:

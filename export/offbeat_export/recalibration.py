@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
@@ -16,22 +15,26 @@ import numpy as np
 
 from offbeat.backends import create_backend
 from offbeat.bundle import Manifest, ModelVersion, open_version
-from offbeat.bundle.manifest import FileRecord, Parity, Recalibration
-from offbeat.bundle.model_version import MANIFEST, MODEL_SAFETENSORS
+from offbeat.bundle.manifest import Recalibration
+from offbeat.bundle.model_version import MODEL_SAFETENSORS, MODEL_TORCHSCRIPT
+from offbeat.bundle.precision_record import Arithmetic
 from offbeat.config import BackendConfig
-from offbeat.errors import ExportError
+from offbeat.errors import ExportError, ParityError
 from offbeat.provenance import DataSource
 from offbeat.result import FloatArray, Threshold
 from offbeat.scorer import Scorer
 from offbeat_export.config_pbtxt import config_pbtxt
-from offbeat_export.exporter import MEASURED_BACKENDS, REPLAYED_BACKENDS
-from offbeat_export.parity_cases import parity_cases
+from offbeat_export.exporter import REPLAYED_BACKENDS
+from offbeat_export.parity_folder import measure_folder
 from offbeat_export.parity_measurement import measure_parity
 from offbeat_export.parity_report import ParityReport
 from offbeat_export.recalibrate_files import recalibrated_files
 from offbeat_export.safetensors_export import import_safetensors
+from offbeat_export.scoring_module import ScoringModule
 from offbeat_export.staging import Staging
 from offbeat_export.torch_threads import threads_restored
+from offbeat_export.variant_parity import cases_of
+from offbeat_export.version_draft import VersionDraft
 from offbeat_export.window_source import WindowSource
 
 
@@ -62,18 +65,14 @@ def recalibrate(
     repository = _repository_of(opened)
     with threads_restored(), Staging(repository, opened.manifest.name, version) as staging:
         announce("writing the threshold")
-        draft = _draft(opened.manifest, staging.version, threshold, source)
-        contents = recalibrated_files(opened, draft)
-        for name, content in contents.items():
-            staging.write(name, content)
-        draft = msgspec.structs.replace(draft, files={name: _record(each) for name, each in contents.items()})
-        staging.write(MANIFEST, draft.to_json())
+        draft = VersionDraft(staging, _manifest(opened.manifest, staging.version, threshold, source))
+        for name, content in recalibrated_files(opened, draft.manifest).items():
+            draft.write(name, content)
         announce("measuring parity")
-        reports = _measure(ModelVersion.open(staging.folder))
-        manifest = msgspec.structs.replace(draft, parity=_parity(draft, reports))
-        staging.write(MANIFEST, manifest.to_json())
+        reports = _measure(draft.open())
+        manifest = draft.close(reports)
         announce("replaying the golden windows")
-        _replay(ModelVersion.open(staging.folder))
+        _replay(ModelVersion.open(draft.folder))
         folder = staging.publish(config_pbtxt(manifest))
     return RecalibrationReport(folder=folder, manifest=manifest, parity=reports)
 
@@ -86,8 +85,8 @@ def _repository_of(version: ModelVersion) -> Path:
     return folder.parent.parent
 
 
-def _draft(origin: Manifest, version: int, threshold: Threshold, source: DataSource | None) -> Manifest:
-    """The new manifest, with the files and the parity of the old one still in it."""
+def _manifest(origin: Manifest, version: int, threshold: Threshold, source: DataSource | None) -> Manifest:
+    """The new manifest, with no files yet and the parity of the old one still in it."""
     recalibration = Recalibration(
         from_version=origin.version,
         source=source,
@@ -95,28 +94,36 @@ def _draft(origin: Manifest, version: int, threshold: Threshold, source: DataSou
         offbeat_version=installed_version("offbeat"),
     )
     as_float32 = msgspec.structs.replace(threshold, value=float(np.float32(threshold.value)))
-    return msgspec.structs.replace(origin, version=version, threshold=as_float32, recalibration=recalibration)
-
-
-def _record(content: bytes) -> FileRecord:
-    return FileRecord(n_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    return msgspec.structs.replace(origin, version=version, threshold=as_float32, recalibration=recalibration, files={})
 
 
 def _measure(opened: ModelVersion) -> tuple[ParityReport, ...]:
-    """As an export does, with the golden file's real windows in the place of the checkpoint's."""
+    """As the version was measured when it was exported, with the golden file's real windows in the place of the checkpoint's."""
     manifest, where = opened.manifest, str(opened.path / MODEL_SAFETENSORS)
     module = import_safetensors(opened.read(MODEL_SAFETENSORS), manifest, where)
-    formats = {name: MEASURED_BACKENDS[name] for name in manifest.parity.formats if name in MEASURED_BACKENDS}
-    with ExitStack() as stack:
-        backends = {
-            name: stack.enter_context(closing(create_backend(opened, _config(backend))))
-            for name, backend in formats.items()
-        }
-        source = WindowSource(manifest, _real_windows(opened))
-        reports = measure_parity(module, manifest, backends, parity_cases(manifest, source))
-    for report in reports:
+    source = WindowSource(manifest, _real_windows(opened))
+    if manifest.precision is not None:
+        return (_measure_variant(opened, module, source, manifest.precision.arithmetic),)
+    parity = measure_folder(opened, module, source)
+    parity.check()
+    return parity.reports
+
+
+def _measure_variant(
+    opened: ModelVersion, module: ScoringModule, source: WindowSource, arithmetic: Arithmetic
+) -> ParityReport:
+    """A variant's graph against what its stored weights give in float32, within the bound that its manifest has."""
+    manifest = opened.manifest
+    with closing(create_backend(opened, _config("onnxruntime"))) as backend:
+        (report,) = measure_parity(module, manifest, {"onnx": backend}, cases_of(arithmetic, manifest, source))
+    if arithmetic == "float32":
         report.check()
-    return reports
+    elif report.worst is not None and not report.worst.relative <= manifest.parity.bound:
+        raise ParityError(
+            f"onnx differs by {report.worst.relative:.3g} relative in {report.worst.output}, case '{report.worst.case}'; "
+            f"expected at most the variant's bound of {manifest.parity.bound:g}"
+        )
+    return report
 
 
 def _real_windows(opened: ModelVersion) -> FloatArray:
@@ -125,13 +132,11 @@ def _real_windows(opened: ModelVersion) -> FloatArray:
     return window[: max(1, len(window) // 2)]
 
 
-def _parity(draft: Manifest, reports: tuple[ParityReport, ...]) -> Parity:
-    return msgspec.structs.replace(draft.parity, formats={report.format: report.to_manifest() for report in reports})
-
-
 def _replay(opened: ModelVersion) -> None:
+    """On every backend whose file the version has: variants have no TorchScript."""
     for backend in REPLAYED_BACKENDS:
-        Scorer.open(opened, _config(backend)).close()
+        if backend != "torchscript" or MODEL_TORCHSCRIPT in opened.manifest.files:
+            Scorer.open(opened, _config(backend)).close()
 
 
 def _config(backend: str) -> BackendConfig:

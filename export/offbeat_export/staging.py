@@ -102,6 +102,9 @@ class Staging:
 def _remove_dead(repository: Path) -> None:
     """Removes the folders of exports that no longer run: a lock ends with the process that holds it."""
     for left in repository.glob(f"{_PREFIX}*"):
+        if left.is_symlink() or not left.is_dir():
+            # No export made it.
+            continue
         lock = _try_lock(left)
         if lock is not None:
             shutil.rmtree(left, ignore_errors=True)

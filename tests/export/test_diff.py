@@ -49,15 +49,16 @@ def model(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
     repository = tmp_path_factory.mktemp("models")
     checkpoint = lstm_checkpoint(2)
     for _ in range(2):
-        export_checkpoint(checkpoint, repository, name="m")
+        export_checkpoint(checkpoint, repository, name="m", exporter="classic")
     with load(repository / "m") as scorer:
         median = float(np.median(scorer.score(windows_of(data)).reconstruction_error))
     recalibrate(repository / "m" / "1", Threshold(value=median, method="fixed"))
     weights = {name: tensor.clone() for name, tensor in checkpoint.state_dict.items()}
     weights["output.bias"][1] += 0.25
     metrics = {**checkpoint.metrics, "roc_auc": 0.5}
-    export_checkpoint(replace(checkpoint, state_dict=weights, metrics=metrics), repository, name="m")
-    export_checkpoint(lstm_checkpoint(2, 2), repository, name="deep")
+    changed = replace(checkpoint, state_dict=weights, metrics=metrics)
+    export_checkpoint(changed, repository, name="m", exporter="classic")
+    export_checkpoint(lstm_checkpoint(2, 2), repository, name="deep", exporter="classic")
     return repository / "m"
 
 

@@ -41,7 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     for name, make in {"series": lstm_checkpoint, "table": table_checkpoint, "draws": variational_checkpoint}.items():
         make().save(folder / f"{name}.ckpt")
-        export_checkpoint(folder / f"{name}.ckpt", folder / "models", name=name)
+        export_checkpoint(folder / f"{name}.ckpt", folder / "models", name=name, exporter="classic")
     return folder
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 import zipfile
@@ -16,18 +17,24 @@ from typer.testing import CliRunner, Result
 
 from offbeat.backends import create_backend
 from offbeat.bundle import ModelRepository, ModelVersion
+from offbeat.bundle.manifest import FileRecord
 from offbeat.config import BackendConfig
 from offbeat.data import Dataset, read_dataset
 from offbeat.errors import ExportError, OffbeatError, ParityError
 from offbeat.provenance import DataSource
 from offbeat.result import Threshold
 from offbeat.scorer import Scorer
-from offbeat_export import recalibration
+from offbeat_export import recalibration, variant_attempt
 from offbeat_export.calibration_errors import calibration_errors
 from offbeat_export.exporter import export_checkpoint
+from offbeat_export.precision import Precision
 from offbeat_export.recalibrate_command import recalibrate as command
 from offbeat_export.recalibration import recalibrate
+from offbeat_export.torch_program_backend import TorchProgramBackend
+from offbeat_export.variant_export import export_variants
 from tests.export.checkpoints import LENGTH, lstm_checkpoint, table_checkpoint, variational_checkpoint
+from tests.export.variants import fixed_latencies
+from tests.export.variants import table as variant_checkpoint
 
 NEW = Threshold(value=float(np.float32(1.37)), method="fixed")
 SOURCE = DataSource(name="week.csv", sha256="0" * 64, n_rows=7)
@@ -38,7 +45,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository of three models, each of one version."""
     repository = tmp_path_factory.mktemp("exported")
     for name, make in {"series": lstm_checkpoint, "table": table_checkpoint, "draws": variational_checkpoint}.items():
-        export_checkpoint(make(), repository, name=name)
+        export_checkpoint(make(), repository, name=name, exporter="classic")
     return repository
 
 
@@ -131,6 +138,34 @@ def test_a_recalibrated_version_can_be_recalibrated(repository: Path) -> None:
     assert (again.version, again.recalibration.from_version, again.threshold.value) == (9, 2, 0.25)
 
 
+def test_a_torch_export_program_is_rewritten_too(tmp_path: Path) -> None:
+    export_checkpoint(table_checkpoint(), tmp_path, name="m", exporter="classic", torch_program=True)
+    opened = ModelVersion.open(recalibrate(tmp_path / "m", NEW).folder)
+    window = opened.golden().window
+    seen = TorchProgramBackend(opened, BackendConfig(device="cpu")).run(window, opened.manifest.output_names)
+    assert opened.golden().largest_deviation(opened.manifest, seen)[0] <= 1
+    np.testing.assert_array_equal(seen["is_anomaly"], seen["reconstruction_error"] > np.float32(NEW.value))
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_variant_keeps_its_weights_its_precision_and_its_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision
+) -> None:
+    monkeypatch.setattr(variant_attempt, "latencies", fixed_latencies())
+    checkpoint = variant_checkpoint()
+    fp32 = ModelVersion.open(export_checkpoint(checkpoint, tmp_path, name="m", exporter="classic").folder)
+    export_variants(checkpoint, fp32, (precision,))
+    old = ModelRepository(tmp_path).open(f"m-{precision}")
+    new = ModelVersion.open(recalibrate(old, NEW).folder)
+    assert new.manifest.precision == old.manifest.precision
+    assert new.manifest.parity.bound == old.manifest.parity.bound
+    before, after = old.read("model.safetensors"), new.read("model.safetensors")
+    assert sum(a != b for a, b in zip(before, after, strict=True)) <= 4
+    with Scorer.open(new, BackendConfig(device="cpu")) as scorer:
+        result = scorer.score(checkpoint.validation_windows.numpy())
+    np.testing.assert_array_equal(result.is_anomaly, result.reconstruction_error > np.float32(NEW.value))
+
+
 def test_versions_are_never_overwritten_and_the_users_configuration_stays(repository: Path) -> None:
     (repository / "table" / "config.pbtxt").write_text("# mine")
     before = listing(repository)
@@ -157,12 +192,21 @@ def test_a_format_that_is_not_rewritten_right_is_never_published(
     assert listing(repository) == before
 
 
+def test_what_looks_like_a_dead_export_and_is_none_stops_nothing_and_stays(repository: Path, tmp_path: Path) -> None:
+    (repository / ".offbeat-file").write_text("mine")
+    (tmp_path / "elsewhere").mkdir()
+    (repository / ".offbeat-link").symlink_to(tmp_path / "elsewhere")
+    recalibrate(repository / "table", NEW)
+    assert (repository / ".offbeat-file").exists()
+    assert (tmp_path / "elsewhere").exists()
+
+
 def test_a_file_that_may_hold_a_threshold_of_its_own_is_refused(repository: Path) -> None:
     opened = ModelVersion.open(repository / "table" / "1")
-    (opened.path / "model.pt2").write_bytes(b"program")
-    opened.manifest.files["model.pt2"] = recalibration._record(b"program")
+    (opened.path / "model.plan").write_bytes(b"")
+    opened.manifest.files["model.plan"] = FileRecord(n_bytes=0, sha256=hashlib.sha256(b"").hexdigest())
     (opened.path / "manifest.json").write_bytes(opened.manifest.to_json())
-    with pytest.raises(ExportError, match=r"model\.pt2 may hold the threshold"):
+    with pytest.raises(ExportError, match=r"model\.plan may hold the threshold"):
         recalibrate(opened.path, NEW)
 
 
