@@ -125,7 +125,23 @@ class Softmax(_Layer, tag="softmax", frozen=True, kw_only=True):
 
 
 class Keep(_Layer, tag="keep", frozen=True, kw_only=True):
-    """The value as it is, kept under a name for a head."""
+    """The value as it is, kept under a name for a head or an `add`."""
+
+    name: str
+
+
+class Flatten(_Layer, tag="flatten", frozen=True, kw_only=True):
+    """[batch, time, size] → [batch, time · size]: the steps one after another."""
+
+
+class Unflatten(_Layer, tag="unflatten", frozen=True, kw_only=True):
+    """[batch, n_steps · size] → [batch, n_steps, size]: the reverse of `flatten`."""
+
+    n_steps: int
+
+
+class Add(_Layer, tag="add", frozen=True, kw_only=True):
+    """The value plus the one kept as `name`, of the same shape."""
 
     name: str
 
@@ -162,5 +178,8 @@ Layer = (
     | Tanh
     | Softmax
     | Keep
+    | Flatten
+    | Unflatten
+    | Add
     | GaussianDraws
 )

@@ -9,13 +9,15 @@ from torch import nn
 
 from offbeat.bundle.manifest import Manifest
 from offbeat.errors import ExportError
-from offbeat_export.layer_kinds import BatchNorm, GaussianDraws, Layer, Relu
+from offbeat_export.layer_kinds import Add, BatchNorm, Flatten, GaussianDraws, Keep, Layer, Relu, Unflatten
 from offbeat_export.lstm_plan import linear, lstm_heads, lstm_layers
 from offbeat_export.plan_head import PlanHead
 from offbeat_training.architectures import Architecture, Autoencoder, LSTMAutoencoder, VariationalAutoencoder
 from offbeat_training.reconstruction_error import ErrorKind
 
 PLAN_SCHEMA_VERSION: Final = 1
+# What the linear path of a dense autoencoder is kept as.
+_LINEAR = "linear"
 MEAN, SCALE, THRESHOLD = "normalisation.mean", "normalisation.scale", "threshold"
 
 
@@ -68,11 +70,19 @@ def _layers(model: Architecture) -> list[Layer]:
         case LSTMAutoencoder():
             return lstm_layers(model)
         case Autoencoder():
-            return [*_sequence("encoder", model.encoder), *_sequence("decoder", model.decoder)]
+            return _dense_layers(model)
         case VariationalAutoencoder():
             return [*_sequence("encoder", model.encoder), _draws(model), *_sequence("decoder", model.decoder)]
         case _:
             raise ExportError(f"no layer plan is known for the architecture {model.kind!r}")
+
+
+def _dense_layers(model: Autoencoder) -> list[Layer]:
+    network = [*_sequence("encoder", model.encoder), *_sequence("decoder", model.decoder)]
+    if model.linear_encoder is not None and model.linear_decoder is not None:
+        path = [linear("linear_encoder", model.linear_encoder), linear("linear_decoder", model.linear_decoder)]
+        network = [*path, Keep(name=_LINEAR), *network, Add(name=_LINEAR)]
+    return [Flatten(), *network, Unflatten(n_steps=model.n_steps)] if model.has_time else network
 
 
 def _draws(model: VariationalAutoencoder) -> GaussianDraws:

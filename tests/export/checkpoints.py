@@ -70,6 +70,16 @@ def table_checkpoint(n_features: int = 5, **options: Any) -> Checkpoint:
     )
 
 
+def denoising_checkpoint(n_features: int = 2, linear_dim: int = 6) -> Checkpoint:
+    """An Autoencoder of windows whose linear path, network and correction all have something to say."""
+    torch.manual_seed(n_features + linear_dim)
+    model = Autoencoder(
+        n_features, hidden_sizes=(16, 8), latent_dim=3, n_steps=LENGTH, noise=1.0, linear_dim=linear_dim
+    )
+    torch.nn.init.normal_(model.decoder[-1].weight, std=0.3)
+    return checkpoint_of(_seen_data(model))
+
+
 def variational_checkpoint(n_features: int = 5, **options: Any) -> Checkpoint:
     """A VariationalAutoencoder whose BatchNorms have seen data."""
     torch.manual_seed(n_features)
@@ -107,5 +117,7 @@ CHECKPOINTS = {
     "repeat, bidirectional, bottleneck": lambda: preset_checkpoint(bidirectional=True, latent_dim=5),
     "table, 5 features": table_checkpoint,
     "variational": variational_checkpoint,
+    "denoising": denoising_checkpoint,
+    "denoising, no linear path": lambda: denoising_checkpoint(3, 0),
     "table, 1 feature": lambda: table_checkpoint(1),
 }

@@ -165,6 +165,16 @@ class PlanReader:
         self.values[layer["name"]] = x
         return x
 
+    def flatten(self, x: Floats, layer: Entry) -> Floats:
+        return x.reshape(len(x), -1)
+
+    def unflatten(self, x: Floats, layer: Entry) -> Floats:
+        return x.reshape(len(x), layer["n_steps"], -1)
+
+    def add(self, x: Floats, layer: Entry) -> Floats:
+        assert x.shape == self.values[layer["name"]].shape
+        return x + self.values[layer["name"]]
+
     def gaussian_draws(self, x: Floats, layer: Entry) -> Floats:
         mean, log_variance = (
             x @ self.tensors[layer[f"weight_{name}"]].T + self.tensors[layer[f"bias_{name}"]]

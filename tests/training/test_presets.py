@@ -26,13 +26,14 @@ DEFAULTS: dict[str, tuple[type, dict[str, Any]]] = {
     "stacked": (LSTMAutoencoder, {"hidden_size": 64, "narrow_size": 32, "error": "sum_absolute"}),
     "flexible": (LSTMAutoencoder, {"bridge": "repeat_state", "output_activation": "tanh", "latent_activation": "relu"}),
     "tabular": (Autoencoder, {"hidden_sizes": [128, 64], "latent_dim": 32, "dropout": 0.2}),
+    "denoising": (Autoencoder, {"latent_dim": 16, "dropout": 0.0, "n_steps": 20, "noise": 1.0, "linear_dim": 60}),
     "variational": (VariationalAutoencoder, {"hidden_sizes": [128, 64], "latent_dim": 32, "n_draws": 10}),
 }
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_is_what_its_name_promises(preset: Any) -> None:
-    model = build_preset(TrainingConfig(preset=preset), 3, n_classes=3)
+    model = build_preset(TrainingConfig(preset=preset), 3, n_classes=3, n_steps=0 if preset in TABULAR else 20)
     kind, settings = DEFAULTS[preset]
     assert type(model) is kind
     assert model.settings() | settings == model.settings()
@@ -66,6 +67,10 @@ def test_the_configuration_changes_what_its_preset_reads() -> None:
         ("flexible", "latent_activation", "swish"),
         ("variational", "beta", float("nan")),
         ("variational", "dropout", 0.1),
+        ("tabular", "noise", 0.1),
+        ("denoising", "noise", -1.0),
+        ("denoising", "linear_dim", -1),
+        ("denoising", "beta", 0.1),
     ],
 )
 def test_a_field_that_its_preset_does_not_read_or_that_is_out_of_range_is_refused(

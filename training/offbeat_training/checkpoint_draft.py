@@ -33,10 +33,15 @@ class CheckpointDraft:
     data: TrainingData
     config: TrainingConfig
 
-    def checkpoint(self, model: Architecture, history: Sequence[Epoch]) -> Checkpoint:
-        """A checkpoint of the weights that `model` has now, after the epochs of `history`; no random number is used up."""
+    def checkpoint(
+        self, model: Architecture, history: Sequence[Epoch], held_out: FloatArray | None = None
+    ) -> Checkpoint:
+        """A checkpoint of the weights that `model` has now, after the epochs of `history`; no random number is used up.
+
+        The threshold is taken from the errors `held_out` [window], by default the model's own on the validation windows.
+        """
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            threshold = self._threshold(model)
+            threshold = self._threshold(model, held_out)
         return Checkpoint(
             architecture_kind=model.kind,
             architecture_settings=model.settings(),
@@ -51,13 +56,14 @@ class CheckpointDraft:
             training_config=msgspec.to_builtins(self.config),
         )
 
-    def _threshold(self, model: Architecture) -> Threshold:
+    def _threshold(self, model: Architecture, held_out: FloatArray | None) -> Threshold:
         data, config = self.data, self.config
-        held_out = errors_of(model, data.windows, data.validation)
+        held_out = errors_of(model, data.windows, data.validation) if held_out is None else held_out
         # Only best-f1 looks at anomalies; the normal windows learnt from are stood for by those held out.
         needs_anomalies = config.chosen_threshold_method == "best-f1"
         anomalous = errors_of(model, data.windows, data.anomalous if needs_anomalies else data.anomalous[:0])
-        return choose_threshold(held_out, config, anomalous, 1 + data.training.size / data.validation.size)
+        n_normal = np.union1d(data.training, data.validation).size
+        return choose_threshold(held_out, config, anomalous, n_normal / held_out.size)
 
     def _provenance(self) -> dict[str, Any]:
         dataset, data = self.dataset, self.data

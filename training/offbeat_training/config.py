@@ -10,7 +10,7 @@ import msgspec
 from offbeat.config import Device
 from offbeat.errors import require
 from offbeat.result import Threshold, ThresholdMethod
-from offbeat_training.preset_designs import FIELDS, PRESETS, TABULAR, Activation, Preset
+from offbeat_training.preset_designs import AUTO, DENSE, FIELDS, PRESETS, Activation, Preset
 
 Optimiser = Literal["adam", "adamw", "sgd"]
 
@@ -18,14 +18,15 @@ Optimiser = Literal["adam", "adamw", "sgd"]
 class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Architecture, optimisation and threshold of one training run. Raises ConfigurationError for values out of range.
 
-    Each preset reads some of the fields from `hidden_size` to `n_draws`, which docs/training.md lists; None takes the
-    preset's default, and a field that the preset does not read must be None. `seq_len` and `stride` are rows of a
-    series; ready-made windows keep their own length. `validation_fraction` of the normal windows is held out, for early
-    stopping after `patience` epochs without improvement and for the threshold. `threshold_method` None is their
-    `percentile`, or `fixed` where `threshold` is given, in units of the error; `false_alarm_rate` is the share of
-    normal windows that `pot` and `conformal` aim at, None for 1 %. `grad_clip` bounds the norm of the gradient.
-    `device` `auto` takes CUDA where a GPU is usable. `n_threads` are PyTorch's on the CPU: a small LSTM is fastest on
-    one, and a busy machine makes a second cost more than it brings.
+    Each preset reads some of the fields from `hidden_size` to `linear_dim`, which docs/training.md lists; None takes the
+    preset's default, and a field that the preset does not read must be None. `auto` chooses preset and fields by the data.
+    `seq_len` and `stride` are rows of a series; ready-made windows keep their own length. `validation_fraction` of the
+    normal windows is held out, for early stopping after `patience` epochs without improvement and for the threshold;
+    `refit` learns from them too in the end. `threshold_method` None is the `percentile` of their errors, or `fixed` where
+    `threshold` is given, in units of the error; `false_alarm_rate` is the share of normal windows that `pot` and
+    `conformal` aim at, None for 1 %. `grad_clip` bounds the norm of the gradient. `device` `auto` takes CUDA where a GPU is
+    usable. `n_threads` are PyTorch's on the CPU: a small LSTM is fastest on one, and a busy machine makes a second cost
+    more than it brings.
     """
 
     preset: Preset = "repeat"
@@ -43,6 +44,8 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     output_activation: Activation | None = None
     beta: float | None = None
     n_draws: int | None = None
+    noise: float | None = None
+    linear_dim: int | None = None
     batch_size: int = 128
     epochs: int = 1000
     patience: int = 20
@@ -51,6 +54,7 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     weight_decay: float = 0.0
     grad_clip: float | None = None
     validation_fraction: float = 0.2
+    refit: bool = False
     percentile: float = 95.0
     threshold: float | None = None
     threshold_method: ThresholdMethod | None = None
@@ -96,7 +100,8 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             require(0 < rate <= 0.25, "false_alarm_rate", rate, "above 0, up to 0.25")
 
     def _check_architecture(self) -> None:
-        require(self.preset in PRESETS, "preset", self.preset, f"one of {', '.join(PRESETS)}")
+        presets = get_args(Preset)
+        require(self.preset in presets, "preset", self.preset, f"one of {', '.join(presets)}")
         require(1 <= self.seq_len <= 1_000_000, "seq_len", self.seq_len, "1 to 1,000,000 rows")
         require(1 <= self.stride <= 1_000_000, "stride", self.stride, "1 to 1,000,000 rows")
         for field in FIELDS:
@@ -108,20 +113,22 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         presets = [name for name, design in PRESETS.items() if field in design.fields]
         expected = f"none with preset {self.preset}: it goes with {', '.join(presets)}"
         hint = "; its latent vector is the hidden state: use hidden_size" if field == "latent_dim" else ""
-        require(self.preset in presets, field, value, expected + hint)
+        require(self.preset in (*presets, AUTO), field, value, expected + hint)
         if field.endswith("activation"):
             require(value in get_args(Activation), field, value, f"one of {', '.join(get_args(Activation))}")
         elif field.endswith("dropout"):
             require(0 <= value < 1, field, value, "at least 0 and below 1")
-        elif field == "beta":
+        elif field in ("beta", "noise"):
             require(0 <= value < math.inf, field, value, "a number from 0 up")
+        elif field == "linear_dim":
+            require(0 <= value <= 65_536, field, value, "0 for none, to 65,536")
         elif field != "bidirectional":
             require(1 <= value <= 65_536, field, value, "1 to 65,536")
 
     def _check_optimisation(self) -> None:
         require(self.optim in get_args(Optimiser), "optim", self.optim, f"one of {', '.join(get_args(Optimiser))}")
         # BatchNorm has no spread to learn from in a batch of one row, which is what halves of three rows can leave.
-        smallest = 3 if self.preset in TABULAR else 1
+        smallest = 3 if self.preset in (*DENSE, AUTO) else 1
         require(
             smallest <= self.batch_size <= 1_000_000, "batch_size", self.batch_size, f"{smallest} to 1,000,000 windows"
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 
 from offbeat.data import ColumnSelection, Dataset, data_notes, read_dataset
@@ -38,6 +39,12 @@ def with_flags_of(source: Command) -> Callable[[Command], Command]:
 def training_config(given: Mapping[str, Any]) -> TrainingConfig:
     """The configuration among the flags. Raises ConfigurationError for values out of range."""
     return TrainingConfig(**{name: given[name] for name in TrainingConfig.__struct_fields__})
+
+
+def given_fields(context: typer.Context) -> tuple[str, ...]:
+    """The fields of the configuration that a flag, a variable or the file of settings gives."""
+    sources = {name: context.get_parameter_source(name) for name in TrainingConfig.__struct_fields__}
+    return tuple(name for name, source in sources.items() if source is not None and source.name != "DEFAULT")
 
 
 def column_selection(given: Mapping[str, Any]) -> ColumnSelection:

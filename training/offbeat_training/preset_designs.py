@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -17,6 +17,8 @@ Preset = Literal[
     "flexible",
     "tabular",
     "variational",
+    "denoising",
+    "auto",
 ]
 Activation = Literal["linear", "relu", "sigmoid", "tanh"]
 
@@ -31,6 +33,8 @@ class PresetDesign(msgspec.Struct, frozen=True, kw_only=True):
 
 _LAYERS = frozenset({"hidden_size", "num_layers", "dropout"})
 _DENSE = frozenset({"hidden_size", "num_layers", "latent_dim"})
+# Dense layers over a window laid out flat.
+_DENOISING = _DENSE | {"dropout", "noise", "linear_dim"}
 _FLEXIBLE = frozenset(
     {"latent_dim", "num_decoder_layers", "bidirectional", "recurrent_dropout", "latent_activation", "n_repeats"}
 )
@@ -58,7 +62,23 @@ PRESETS: Mapping[Preset, PresetDesign] = {
         settings={"hidden_size": 128, "n_layers": 2, "latent_dim": 32, "n_draws": 10},
         fields=_DENSE | {"beta", "n_draws"},
     ),
+    "denoising": PresetDesign(
+        kind="autoencoder",
+        settings={
+            "hidden_size": 128,
+            "n_layers": 2,
+            "latent_dim": 16,
+            "dropout": 0.0,
+            "noise": 1.0,
+            "linear_dim": 96,
+        },
+        fields=_DENOISING,
+    ),
 }
+# Stands for another preset, and for the settings beside it, until the data are seen: offbeat_training.auto.
+AUTO: Final = "auto"
 # The fields that some preset reads; None, or False, leaves each as the preset has it.
 FIELDS = tuple(sorted(frozenset().union(*(design.fields for design in PRESETS.values()))))
 TABULAR: frozenset[Preset] = frozenset({"tabular", "variational"})
+# Their dense layers are normalised over a batch, which has to have rows to be normalised over.
+DENSE = TABULAR | {"denoising"}

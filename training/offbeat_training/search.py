@@ -10,6 +10,7 @@ import msgspec
 
 from offbeat.data import ColumnSelection, Dataset
 from offbeat.errors import ConfigurationError, TrainingError
+from offbeat_training.auto import resolve
 from offbeat_training.checkpoint import Checkpoint
 from offbeat_training.class_labels import class_numbers
 from offbeat_training.config import TrainingConfig
@@ -37,12 +38,13 @@ def search(
     """Trains with one proposal after another in place of the fields of `base`, and returns all trials.
 
     The folder `config.model_dir` gets the study, `best.ckpt`, `best.toml`, with which `offbeat train` repeats the best trial,
-    and `trials.png`. `labelled` is what the areas under curves are measured on. `columns` is how `dataset` was read from its
-    file, for `best.toml`. `announce` is told the trials so far and how
-    many there will be. A trial that cannot be trained is recorded with its reason. Raises TrainingError where none could
-    be, and what `open_study` raises.
+    and `trials.png`. The preset `auto` is resolved once, before the first trial. `labelled` is what the areas under curves
+    are measured on. `columns` is how `dataset` was read from its file, for `best.toml`. `announce` is told the trials so
+    far and how many there will be. A trial that cannot be trained is recorded with its reason. Raises TrainingError where
+    none could be, and what `open_study` raises.
     """
     parse_space(config.space, config.fixed)
+    base = resolve(dataset, base, config.fixed).config
     require_labels(config.metric, dataset if labelled is None else labelled)
     with open_study(config, _identity(dataset, base, config, labelled), base.seed) as study:
         trials = study.trials()

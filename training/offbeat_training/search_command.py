@@ -11,12 +11,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from offbeat.flag_use import refuse_unused
-from offbeat_training.config import TrainingConfig
 from offbeat_training.flag_uses import DATA_USES, SEARCH_USES
 from offbeat_training.flags import CHECKPOINT_VARIABLE, ConfigOption, flag, training_extra
 from offbeat_training.given_flags import (
     check_writable,
     column_selection,
+    given_fields,
     read_noted,
     require_class_column,
     training_config,
@@ -74,7 +74,7 @@ def search(
     settings, columns = training_config(given), column_selection(given)
     search_config = SearchConfig(
         space=tuple(space),
-        fixed=_fixed(context),
+        fixed=given_fields(context),
         method=method,
         metric=metric,
         n_trials=n_trials,
@@ -88,10 +88,13 @@ def search(
         told_of_interruption(console, lambda: f"the trials that have ended are kept in {model_dir}, for --resume"),
     ):
         with training_extra("offbeat search"):
+            from offbeat_training.auto import resolve
             from offbeat_training.checkpoint import Checkpoint
             from offbeat_training.search import search as run_search
         dataset = read_noted(data, columns, console)
         refuse_unused(context, DATA_USES, is_windows=dataset.values.ndim == 3)
+        choice = resolve(dataset, settings, search_config.fixed)
+        choice.tell(console)
         labelled = None if labelled_data is None else read_noted(labelled_data, columns, console)
         with Progress(console=console) as progress:
             bar = progress.add_task("searching", total=None)
@@ -101,16 +104,12 @@ def search(
                 if log_interval and len(trials) % log_interval == 0:
                     progress.console.print(_line(trials[-1]), markup=False, highlight=False, soft_wrap=True)
 
-            trials = run_search(dataset, settings, search_config, labelled=labelled, columns=columns, announce=announce)
+            trials = run_search(
+                dataset, choice.config, search_config, labelled=labelled, columns=columns, announce=announce
+            )
         best = Checkpoint.load(model_dir / "best.ckpt")
         best.save(out)
     Console().print(_table(trials, search_config), summary(best, out))
-
-
-def _fixed(context: typer.Context) -> tuple[str, ...]:
-    """The fields that a flag, a variable or the file of settings gives."""
-    sources = {name: context.get_parameter_source(name) for name in TrainingConfig.__struct_fields__}
-    return tuple(name for name, source in sources.items() if source is not None and source.name != "DEFAULT")
 
 
 def _line(trial: SearchTrial) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from offbeat.errors import ConfigurationError
 from offbeat_training.config import TrainingConfig
+from offbeat_training.preset_designs import AUTO
 
 Value = bool | int | float | str | None
 DEFAULT_SPACE = ("lr=log:1e-4:1e-2", "hidden_size=16,32,64,128", "grad_clip=none,0.5,1,5")
@@ -69,6 +70,10 @@ def parse_space(words: tuple[str, ...], fixed: Collection[str] = ()) -> dict[str
         if name in fixed:
             raise ConfigurationError(f"space is {word!r}, and {name} is given a value too; expected one of the two")
         space[name] = _dimension(word, name, values.strip())
+        if name == "preset" and AUTO in space[name].points():
+            raise ConfigurationError(
+                f"space is {word!r}; {AUTO} is resolved once, before the search: expected it as --preset, or others here"
+            )
     if not space:
         raise ConfigurationError(f"space is empty, as {', '.join(sorted(fixed))} are given; expected a field to search")
     return space

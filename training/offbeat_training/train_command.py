@@ -21,6 +21,7 @@ from offbeat_training.flags import CHECKPOINT_VARIABLE, ConfigOption, flag, numb
 from offbeat_training.given_flags import (
     check_writable,
     column_selection,
+    given_fields,
     read_noted,
     require_class_column,
     training_config,
@@ -43,22 +44,23 @@ def train(
     out: Annotated[Path, flag("out", "Checkpoint to write.", envvar=CHECKPOINT_VARIABLE)] = Path("model.ckpt"),
     config: ConfigOption = None,
     preset: Annotated[
-        Preset, flag("preset", "tabular, variational: dense layers for rows. The others: LSTMs for series.")
+        Preset,
+        flag("preset", "auto: by the data. tabular, variational: for rows. denoising: dense. The others: LSTMs."),
     ] = _DEFAULT.preset,
     seq_len: Annotated[int, flag("seq-len", "Rows of a series in one window.")] = _DEFAULT.seq_len,
     stride: Annotated[int, flag("stride", "Rows from the start of one window to the next.")] = _DEFAULT.stride,
     hidden_size: Annotated[
-        int | None, flag("hidden-size", "LSTM units; of the first block for rows. Default 64, stacked 32, rows 128.")
+        int | None, flag("hidden-size", "LSTM units; of the first block if dense. Default 64, stacked 32, dense 128.")
     ] = _DEFAULT.hidden_size,
     num_layers: Annotated[
-        int | None, flag("num-layers", "LSTM layers each side; blocks for rows. Default 1, state and rows 2.")
+        int | None, flag("num-layers", "LSTM layers each side; blocks if dense. Default 1, state and dense 2.")
     ] = _DEFAULT.num_layers,
     latent_dim: Annotated[
-        int | None, flag("latent-dim", "For rows, and a bottleneck with flexible. Default 32, none.")
+        int | None, flag("latent-dim", "If dense, and a bottleneck with flexible. Default 32, denoising 16, none.")
     ] = _DEFAULT.latent_dim,
     dropout: Annotated[
         float | None,
-        flag("dropout", "Between LSTM layers; in each block with tabular. Default 0, state and tabular 0.2."),
+        flag("dropout", "Between LSTM layers; in each block if dense. Default 0, state and tabular 0.2."),
     ] = _DEFAULT.dropout,
     num_decoder_layers: Annotated[
         int | None, flag("num-decoder-layers", "With flexible. Default as many as in the encoder.")
@@ -84,6 +86,12 @@ def train(
     n_draws: Annotated[int | None, flag("n-draws", "With variational: draws that a score averages. Default 10.")] = (
         _DEFAULT.n_draws
     ),
+    noise: Annotated[
+        float | None, flag("noise", "With denoising: in training, in deviations of the values. Default 1.")
+    ] = _DEFAULT.noise,
+    linear_dim: Annotated[
+        int | None, flag("linear-dim", "With denoising: rank of the linear path, 0 for none. Default 96.")
+    ] = _DEFAULT.linear_dim,
     batch_size: Annotated[int, flag("batch-size", "Windows in one step.")] = _DEFAULT.batch_size,
     epochs: Annotated[int, flag("epochs", "At most; early stopping usually comes sooner.")] = _DEFAULT.epochs,
     patience: Annotated[
@@ -99,6 +107,9 @@ def train(
     validation_fraction: Annotated[
         float, flag("validation-fraction", "Part of the normal windows held out.")
     ] = _DEFAULT.validation_fraction,
+    refit: Annotated[
+        bool, flag("refit", "Learn from the held-out part too in the end, for as many epochs.")
+    ] = _DEFAULT.refit,
     percentile: Annotated[float, flag("percentile", "Of the held-out errors: the threshold.")] = _DEFAULT.percentile,
     threshold: Annotated[
         float | None, flag("threshold", "A fixed threshold instead, in units of the error.")
@@ -159,7 +170,7 @@ def train(
             from offbeat_training.fit import fit
         dataset = read_noted(data, columns, console)
         refuse_unused(context, DATA_USES, is_windows=dataset.values.ndim == 3)
-        checkpoint = fit(dataset, settings, run=run, console=console)
+        checkpoint = fit(dataset, settings, run=run, console=console, given=given_fields(context))
         checkpoint.save(out)
     Console().print(summary(checkpoint, out))
 

@@ -15,9 +15,9 @@ from offbeat.errors import TrainingError
 from offbeat.result import FloatArray
 from offbeat_training.config import TrainingConfig
 from offbeat_training.preprocessing import Normalisation, unresolved
-from offbeat_training.preset_designs import TABULAR
+from offbeat_training.preset_designs import DENSE, TABULAR
 from offbeat_training.record import WindowSpec
-from offbeat_training.split import Indices, anomalous_starts, split_samples, split_series
+from offbeat_training.split import Indices, anomalous_starts, normal_starts, split_samples, split_series
 
 # What a bounded output activation can reproduce; beyond it every value would be an error.
 _BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
@@ -28,7 +28,8 @@ class TrainingData:
     """Windows [window, time, feature], or rows [row, feature] of a table, and the two parts of them.
 
     `windows` are normalised, `raw_windows` are not; both are views wherever windows overlap. `training` and `validation`
-    are positions along their first axis, and `anomalous` are those of the windows with a label that says so. `classes`
+    are positions along their first axis, `normal` those of all windows without an anomaly, among them the ones that share
+    rows with both parts, and `anomalous` are those of the windows with a label that says so. `classes`
     [window], from 0, are there for a model that learns them.
     """
 
@@ -36,6 +37,7 @@ class TrainingData:
     raw_windows: FloatArray
     training: Indices
     validation: Indices
+    normal: Indices
     anomalous: Indices
     normalisation: Normalisation
     window: WindowSpec | None
@@ -98,6 +100,8 @@ class ClassifiedBatches:
 def prepare(dataset: Dataset, config: TrainingConfig) -> TrainingData:
     """Splits the data set, fits the normalisation on the training part alone, and applies it to all of it.
 
+    With `config.refit` the normalisation is that of all normal windows, from which the model learns in the end.
+
     Rows of a series become windows of `config.seq_len`; the presets for tables take rows as they are. Warns of features
     whose spread float32 does not resolve beside their size. Raises TrainingError where the data do not fit the preset or are too few.
     """
@@ -105,17 +109,23 @@ def prepare(dataset: Dataset, config: TrainingConfig) -> TrainingData:
         raise TrainingError(
             f"{dataset.name} holds windows {dataset.values.shape}; preset {config.preset} expects rows [row, feature]"
         )
-    if dataset.values.ndim == 3 or config.preset in TABULAR:
-        return _prepare_samples(dataset, config)
-    return _prepare_series(dataset, config)
+    is_samples = dataset.values.ndim == 3 or config.preset in TABULAR
+    data = _prepare_samples(dataset, config) if is_samples else _prepare_series(dataset, config)
+    if config.preset in DENSE and data.training.size < 2:
+        raise TrainingError(
+            f"{dataset.name} gives one window to learn from; preset {config.preset} expects at least two, beside those held "
+            "out: use more rows, a smaller seq_len or a smaller stride"
+        )
+    return data
 
 
 def _prepare_series(dataset: Dataset, config: TrainingConfig) -> TrainingData:
     length, stride = config.seq_len, config.stride
     training, validation = split_series(dataset.n_rows, length, stride, config.validation_fraction, dataset.labels)
+    normal = normal_starts(dataset.n_rows, length, stride, dataset.labels)
     # Each row counts once, however many windows cover it.
     is_training_row = np.zeros(dataset.n_rows, dtype=np.bool_)
-    for start in training:
+    for start in normal if config.refit else training:
         is_training_row[start : start + length] = True
     normalisation = _normalisation(dataset.values[is_training_row], config, dataset.feature_names)
     normalised = normalisation.apply(torch.tensor(dataset.values)).numpy()
@@ -124,6 +134,7 @@ def _prepare_series(dataset: Dataset, config: TrainingConfig) -> TrainingData:
         raw_windows=sliding_windows(dataset.values, length),
         training=training,
         validation=validation,
+        normal=normal,
         anomalous=anomalous_starts(dataset.n_rows, length, stride, dataset.labels),
         normalisation=normalisation,
         window=WindowSpec(length=length, stride=stride),
@@ -132,13 +143,16 @@ def _prepare_series(dataset: Dataset, config: TrainingConfig) -> TrainingData:
 
 def _prepare_samples(dataset: Dataset, config: TrainingConfig) -> TrainingData:
     training, validation = split_samples(dataset.n_rows, config.validation_fraction, config.seed, dataset.labels)
-    normalisation = _normalisation(dataset.values[training], config, dataset.feature_names)
+    normal = np.union1d(training, validation)
+    learnt = normal if config.refit else training
+    normalisation = _normalisation(dataset.values[learnt], config, dataset.feature_names)
     length = dataset.values.shape[1] if dataset.values.ndim == 3 else None
     return TrainingData(
         windows=normalisation.apply(torch.tensor(dataset.values)).numpy(),
         raw_windows=dataset.values,
         training=training,
         validation=validation,
+        normal=normal,
         anomalous=np.empty(0, np.int64) if dataset.labels is None else np.flatnonzero(dataset.labels),
         normalisation=normalisation,
         window=None if length is None else WindowSpec(length=length, stride=length),

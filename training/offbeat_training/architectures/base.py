@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ class Architecture(nn.Module):
     """
 
     kind: ClassVar[str]
-    has_time: ClassVar[bool]
+    has_time: bool
     is_time_dynamic: bool
 
     n_features: int
@@ -56,6 +56,12 @@ class Architecture(nn.Module):
         `class_labels` [batch] are int64 and asked for only by a model with a classifier.
         """
         return self.errors(normalised)[0]
+
+    def initialise(self, batches: Iterable[Tensor]) -> None:
+        """Sets, before training, what is computed from the training windows rather than learnt: here nothing.
+
+        `batches` are normalised windows, on the CPU.
+        """
 
 
 def require_dense_settings(n_features: int, hidden_sizes: Sequence[int], latent_dim: int, error: str) -> None:

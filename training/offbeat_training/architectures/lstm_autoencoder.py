@@ -32,7 +32,7 @@ class LSTMAutoencoder(Architecture):
     """
 
     kind: ClassVar[str] = "lstm_autoencoder"
-    has_time: ClassVar[bool] = True
+    has_time = True
 
     def __init__(
         self, n_features: int, hidden_size: int = 64, n_layers: int = 1, dropout: float = 0.0, **settings: Any

@@ -32,7 +32,7 @@ class VariationalAutoencoder(Architecture):
     """
 
     kind: ClassVar[str] = "variational_autoencoder"
-    has_time: ClassVar[bool] = False
+    has_time = False
     is_time_dynamic = False
 
     def __init__(
