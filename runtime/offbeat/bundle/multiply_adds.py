@@ -34,6 +34,7 @@ class _Layer(msgspec.Struct, frozen=True):
     hidden_size: Count = 0
     output_size: Count = 0
     n_repeats: Count | None = None
+    n_steps: Count = 1
     n_draws: Count = 1
 
 
@@ -59,7 +60,7 @@ def count_multiply_adds(plan: str, where: str) -> MultiplyAdds:
 
     Every product of a weight with a number, and one for each element's share of the error. A product with an input that
     is the same at each step, as a repeated latent vector is, counts once, one with zeros never. Normalisation, biases, activations,
-    batch normalisation, which folds into the layer before it, and the element-wise products of an LSTM's gates do not
+    batch normalisation, which folds into the layer before it, sums, and the element-wise products of an LSTM's gates do not
     count. Raises BundleError for a plan that is none, or a layer of a kind that is not known.
     """
     try:
@@ -101,13 +102,18 @@ def _apply(layer: _Layer, value: _Value, n_steps: Times, where: str) -> tuple[_V
         case "gaussian_draws":
             products = _times(2 * layer.input_size * layer.output_size, value.different)
             return msgspec.structs.replace(value, n_draws=layer.n_draws), products
-        case "last_step" | "hidden_state":
+        case "last_step" | "hidden_state" | "flatten":
             return once, MultiplyAdds()
         case "repeat":
             steps = n_steps if layer.n_repeats is None else layer.n_repeats
             return msgspec.structs.replace(value, steps=steps, different=1), MultiplyAdds()
         case "zeros":
             return msgspec.structs.replace(value, steps=n_steps, different=0), MultiplyAdds()
+        case "unflatten":
+            return msgspec.structs.replace(value, steps=layer.n_steps, different=layer.n_steps), MultiplyAdds()
+        case "add":
+            # The other one may differ from step to step.
+            return msgspec.structs.replace(value, different=value.steps), MultiplyAdds()
         case "batch_norm" | "relu" | "sigmoid" | "tanh" | "softmax" | "keep":
             return value, MultiplyAdds()
         case _:

@@ -81,6 +81,18 @@ def test_layers_behind_draws_count_for_each_draw() -> None:
     assert found == MultiplyAdds(per_window=3 * 4 + 2 * 4 * 2 + 10 * 2 * 3 + 10 * 3)
 
 
+def test_a_flattened_window_is_multiplied_at_once_and_a_sum_costs_nothing() -> None:
+    layers = (
+        kind("flatten"),
+        linear(15, 4),
+        {"kind": "keep", "name": "x"},
+        linear(4, 15),
+        {"kind": "add", "name": "x"},
+    )
+    found = count(3, *layers, kind("unflatten", n_steps=5), time=(5,))
+    assert found == MultiplyAdds(per_window=15 * 4 + 4 * 15 + 15)
+
+
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
