@@ -53,7 +53,9 @@ class CompiledEngine final : public Engine {
     batch.tile = n == 0 ? 0 : std::min(largest, (n + n_tiles * 6 - 1) / (n_tiles * 6) * 6);
     const auto job = [](const void* context, std::size_t thread) noexcept { static_cast<const Batch*>(context)->score_tiles(thread); };
     if (pool_ && n > batch.tile && pool_->run(job, &batch)) return;
-    batch.score_tiles(0);
+    for (std::size_t first = 0; first < n; first += batch.tile) {
+      score_tile(*program_, kernels_, windows, first, std::min(batch.tile, n - first), time, outputs, workspace);
+    }
   }
 
   std::string_view isa() const noexcept override { return kernels_.isa; }

@@ -1,78 +1,63 @@
 // Linear layers over rows. Included once, inside the anonymous namespace of a kernel translation unit, behind multiply.h.
 
-template <int n_panels, int n_vectors, int n_rows>
-OFFBEAT_INLINE void begin_linear(Floats (&sums)[n_panels][n_vectors][n_rows], const LinearArgs& args, std::size_t first_vector) {
+template <int n_vectors, int n_rows>
+OFFBEAT_INLINE void begin_linear(Floats (&sums)[n_vectors][n_rows], const LinearArgs& args, std::size_t first_vector) {
 #pragma GCC unroll 16
-  for (int panel = 0; panel < n_panels; ++panel) {
+  for (int vector = 0; vector < n_vectors; ++vector) {
+    const Floats bias = load(args.bias + (first_vector + static_cast<std::size_t>(vector)) * lanes);
 #pragma GCC unroll 16
-    for (int vector = 0; vector < n_vectors; ++vector) {
-      const Floats bias = load(args.bias + (first_vector + static_cast<std::size_t>(panel * n_vectors + vector)) * lanes);
-#pragma GCC unroll 16
-      for (int row = 0; row < n_rows; ++row) sums[panel][vector][row] = bias;
-    }
+    for (int row = 0; row < n_rows; ++row) sums[vector][row] = bias;
   }
 }
 
-template <int n_panels, int n_vectors, int n_rows>
-OFFBEAT_INLINE void end_linear(const Floats (&sums)[n_panels][n_vectors][n_rows], const LinearArgs& args, std::size_t first_vector,
+template <int n_vectors, int n_rows>
+OFFBEAT_INLINE void end_linear(const Floats (&sums)[n_vectors][n_rows], const LinearArgs& args, std::size_t first_vector,
                                std::size_t first_row) {
   const Floats floor = set(args.unary == Unary::relu ? 0.0f : -__builtin_inff());
 #pragma GCC unroll 16
   for (int row = 0; row < n_rows; ++row) {
     float* out = args.out + (first_row + static_cast<std::size_t>(row)) * args.out_stride + first_vector * lanes;
 #pragma GCC unroll 16
-    for (int panel = 0; panel < n_panels; ++panel) {
-#pragma GCC unroll 16
-      for (int vector = 0; vector < n_vectors; ++vector) {
-        store(out + static_cast<std::size_t>(panel * n_vectors + vector) * lanes, max(floor, sums[panel][vector][row]));
-      }
-    }
+    for (int vector = 0; vector < n_vectors; ++vector) store(out + static_cast<std::size_t>(vector) * lanes, max(floor, sums[vector][row]));
   }
 }
 
-template <class F, int n_panels, int n_vectors, int n_rows>
-inline void linear_tile(const LinearArgs& args, std::size_t first_vector, std::size_t row) {
-  Floats sums[n_panels][n_vectors][n_rows];
-  begin_linear(sums, args, first_vector);
-  const auto* weight = static_cast<const typename F::Weight*>(args.weight.data) + first_vector * lanes * args.weight.n_inputs;
-  multiply<F, n_panels, n_vectors, n_rows>(sums, weight, n_vectors * lanes * args.weight.n_inputs, args.x + row * args.x_stride,
-                                           args.x_stride, args.weight.n_inputs);
-  end_linear(sums, args, first_vector, row);
-}
-
-/// All rows from `row` on, for n_panels panels: tiles of n_rows while there are as many, then of half as many.
-template <class F, int n_panels, int n_vectors, int n_rows>
+/// All rows from `row` on, for n_vectors outputs: tiles of n_rows while there are as many, then of half as many.
+template <class F, int n_vectors, int n_rows>
 inline void linear_rows(const LinearArgs& args, std::size_t first_vector, std::size_t row) {
-  for (; row + n_rows <= args.n_rows; row += n_rows) linear_tile<F, n_panels, n_vectors, n_rows>(args, first_vector, row);
-  if constexpr (n_rows > 1) linear_rows<F, n_panels, n_vectors, n_rows / 2>(args, first_vector, row);
+  const auto* weight = static_cast<const typename F::Weight*>(args.weight.data) + first_vector * lanes * args.weight.n_inputs;
+  for (; row + n_rows <= args.n_rows; row += n_rows) {
+    Floats sums[n_vectors][n_rows];
+    begin_linear(sums, args, first_vector);
+    multiply<F>(sums, weight, args.x + row * args.x_stride, args.x_stride, args.weight.n_inputs);
+    end_linear(sums, args, first_vector, row);
+  }
+  if constexpr (n_rows > 1) linear_rows<F, n_vectors, n_rows / 2>(args, first_vector, row);
 }
 
 /// The tile of a panel of fewer vectors is longer, to keep as many sums.
 template <class F>
 inline void linear_panels(const LinearArgs& args) {
   std::size_t vector = 0;
-  if (args.n_rows == 1) {
-    for (; vector + 8 <= args.weight.n_vectors; vector += 8) linear_tile<F, 2, 4, 1>(args, vector, 0);
-  }
-  for (; vector + 4 <= args.weight.n_vectors; vector += 4) linear_rows<F, 1, 4, tile_rows>(args, vector, 0);
+  for (; vector + 4 <= args.weight.n_vectors; vector += 4) linear_rows<F, 4, tile_rows>(args, vector, 0);
   switch (args.weight.n_vectors - vector) {
-    case 3: return linear_rows<F, 1, 3, tile_rows * 4 / 3>(args, vector, 0);
-    case 2: return linear_rows<F, 1, 2, tile_rows * 2>(args, vector, 0);
-    case 1: return linear_rows<F, 1, 1, one_vector_rows>(args, vector, 0);
+    case 3: return linear_rows<F, 3, tile_rows * 4 / 3>(args, vector, 0);
+    case 2: return linear_rows<F, 2, tile_rows * 2>(args, vector, 0);
+    case 1: return linear_rows<F, 1, 12>(args, vector, 0);
     default: return;
   }
 }
 
-template <int n_panels, int n_vectors, int n_rows>
+template <int n_vectors, int n_rows>
 inline void quantised_rows_of(const LinearArgs& args, const Quantised& x, std::size_t n_rows_here, std::size_t first_row,
                               std::size_t first_vector, std::size_t row) {
   for (; row + n_rows <= n_rows_here; row += n_rows) {
-    Floats sums[n_panels][n_vectors][n_rows];
+    Floats sums[n_vectors][n_rows];
     begin_linear(sums, args, first_vector);
-    multiply_quantised<n_panels, n_vectors, n_rows>(sums, args.weight, first_vector, x, row);
+    multiply_quantised(sums, args.weight, first_vector, x, row);
     end_linear(sums, args, first_vector, first_row + row);
   }
-  if constexpr (n_rows > 1) quantised_rows_of<n_panels, n_vectors, n_rows / 2>(args, x, n_rows_here, first_row, first_vector, row);
+  if constexpr (n_rows > 1) quantised_rows_of<n_vectors, n_rows / 2>(args, x, n_rows_here, first_row, first_vector, row);
 }
 
 inline void quantised_linear(const LinearArgs& args) {
@@ -80,11 +65,11 @@ inline void quantised_linear(const LinearArgs& args) {
     const std::size_t n = args.n_rows - first < quantised_rows ? args.n_rows - first : quantised_rows;
     const Quantised x = quantise(args.x + first * args.x_stride, args.x_stride, n, args.weight.n_inputs, args.quantised);
     std::size_t vector = 0;
-    for (; vector + 4 <= args.weight.n_vectors; vector += 4) quantised_rows_of<1, 4, tile_rows>(args, x, n, first, vector, 0);
+    for (; vector + 4 <= args.weight.n_vectors; vector += 4) quantised_rows_of<4, tile_rows>(args, x, n, first, vector, 0);
     switch (args.weight.n_vectors - vector) {
-      case 3: quantised_rows_of<1, 3, tile_rows>(args, x, n, first, vector, 0); break;
-      case 2: quantised_rows_of<1, 2, tile_rows>(args, x, n, first, vector, 0); break;
-      case 1: quantised_rows_of<1, 1, tile_rows>(args, x, n, first, vector, 0); break;
+      case 3: quantised_rows_of<3, tile_rows>(args, x, n, first, vector, 0); break;
+      case 2: quantised_rows_of<2, tile_rows>(args, x, n, first, vector, 0); break;
+      case 1: quantised_rows_of<1, tile_rows>(args, x, n, first, vector, 0); break;
       default: break;
     }
   }
@@ -104,15 +89,16 @@ void linear(const LinearArgs& args) noexcept {
 /// Sixteen partial sums, whatever the lanes, so that all instruction sets add in one order.
 OFFBEAT_INLINE float dot(const float* x, const float* weight, std::size_t n_inputs) {
   constexpr std::size_t n_parts = row_alignment / lanes;
-  Floats parts[n_parts];
+  Floats parts[n_parts] = {};
+  std::size_t at = 0;
+  for (; at + row_alignment <= n_inputs; at += row_alignment) {
 #pragma GCC unroll 4
-  for (std::size_t part = 0; part < n_parts; ++part) parts[part] = set(0.0f);
-  for (std::size_t at = 0; at < n_inputs; at += row_alignment) {
+    for (std::size_t part = 0; part < n_parts; ++part) parts[part] = fma(load(x + at + part * lanes), load(weight + at + part * lanes), parts[part]);
+  }
+  // Rows are written in whole vectors: the rest of the last vector is finite, the vectors behind it may be anything.
 #pragma GCC unroll 4
-    for (std::size_t part = 0; part < n_parts; ++part) {
-      // Rows are written in whole vectors: the rest of the last vector is finite, the vectors behind it may be anything.
-      if (at + part * lanes < n_inputs) parts[part] = fma(load(x + at + part * lanes), load(weight + at + part * lanes), parts[part]);
-    }
+  for (std::size_t part = 0; part < n_parts; ++part) {
+    if (at + part * lanes < n_inputs) parts[part] = fma(load(x + at + part * lanes), load(weight + at + part * lanes), parts[part]);
   }
 #pragma GCC unroll 4
   for (std::size_t n = n_parts / 2; n > 0; n /= 2) {
@@ -124,21 +110,23 @@ OFFBEAT_INLINE float dot(const float* x, const float* weight, std::size_t n_inpu
 
 void narrow(const NarrowArgs& args) noexcept {
   const bool is_narrow_input = args.n_inputs <= n_narrow;
-  for (std::size_t row = 0; row < args.n_rows; ++row) {
-    const float* x = args.x + row * args.x_stride;
-    float* out = args.out + row * args.out_stride;
-    for (std::size_t output = 0; output < args.n_outputs; ++output) {
-      const float* weight = args.weight + output * args.weight_stride;
+  for (std::size_t output = 0; output < args.n_outputs; ++output) {
+    const float* weight = args.weight + output * args.weight_stride;
+    const float bias = args.bias[output];
+    for (std::size_t row = 0; row < args.n_rows; ++row) {
+      const float* x = args.x + row * args.x_stride;
       float sum = 0;
       if (is_narrow_input) {
         for (std::size_t input = 0; input < args.n_inputs; ++input) sum = fma(set(x[input]), set(weight[input]), set(sum))[0];
       } else {
         sum = dot(x, weight, args.n_inputs);
       }
-      out[output] = sum + args.bias[output];
+      args.out[row * args.out_stride + output] = sum + bias;
     }
-    if (args.unary != Unary::none) {
-      for (std::size_t output = 0; output < args.n_outputs; ++output) out[output] = apply(args.unary, set(out[output]))[0];
-    }
+  }
+  if (args.unary == Unary::none) return;
+  for (std::size_t row = 0; row < args.n_rows; ++row) {
+    float* out = args.out + row * args.out_stride;
+    for (std::size_t output = 0; output < args.n_outputs; ++output) out[output] = apply(args.unary, set(out[output]))[0];
   }
 }

@@ -11,115 +11,149 @@ struct LstmStep {
   bool is_backward;  ///< panels in reverse, so that the weights that were used last, and are still cached, come first
 };
 
-template <int n_panels, int n_rows>
-OFFBEAT_INLINE void begin_gates(Floats (&sums)[n_panels][4][n_rows], const LstmArgs& args, const LstmStep& step, std::size_t panel,
-                                std::size_t row) {
+template <int n_rows>
+OFFBEAT_INLINE void begin_gates(Floats (&sums)[4][n_rows], const LstmArgs& args, const LstmStep& step, std::size_t panel, std::size_t row) {
 #pragma GCC unroll 16
-  for (int p = 0; p < n_panels; ++p) {
-#pragma GCC unroll 16
-    for (int gate = 0; gate < 4; ++gate) {
-#pragma GCC unroll 16
-      for (int r = 0; r < n_rows; ++r) {
-        sums[p][gate][r] = load(step.gates + (row + static_cast<std::size_t>(r)) * args.gates_row +
-                                ((panel + static_cast<std::size_t>(p)) * 4 + static_cast<std::size_t>(gate)) * lanes);
-      }
-    }
-  }
-}
-
-template <bool is_scaled, int n_panels, int n_rows>
-OFFBEAT_INLINE void end_gates(const Floats (&sums)[n_panels][4][n_rows], const LstmArgs& args, const LstmStep& step, std::size_t panel,
-                              std::size_t row) {
-  constexpr float factor = is_scaled ? 1 : -log2_e;
-#pragma GCC unroll 16
-  for (int p = 0; p < n_panels; ++p) {
+  for (int gate = 0; gate < 4; ++gate) {
 #pragma GCC unroll 16
     for (int r = 0; r < n_rows; ++r) {
-      const std::size_t at = (panel + static_cast<std::size_t>(p)) * lanes;
-      const std::size_t this_row = row + static_cast<std::size_t>(r);
-      float* c = args.c + this_row * args.c_row + at;
-      float* h = step.h + this_row * args.h_row + at;
-      if constexpr (is_scaled) {
-        lstm_cell(sums[p][0][r], sums[p][1][r], sums[p][2][r], sums[p][3][r], c, h);
-      } else {
-        lstm_cell(sums[p][0][r] * factor, sums[p][1][r] * factor, sums[p][2][r] * (2 * factor), sums[p][3][r] * factor, c, h);
-      }
+      sums[gate][r] = load(step.gates + (row + static_cast<std::size_t>(r)) * args.gates_row + (panel * 4 + static_cast<std::size_t>(gate)) * lanes);
     }
   }
 }
 
-/// Weights multiplied as floats; also what is left of a step where there is nothing to multiply.
+template <bool is_scaled, int n_rows>
+OFFBEAT_INLINE void end_gates(const Floats (&sums)[4][n_rows], const LstmArgs& args, const LstmStep& step, std::size_t panel, std::size_t row) {
+#pragma GCC unroll 16
+  for (int r = 0; r < n_rows; ++r) {
+    const std::size_t this_row = row + static_cast<std::size_t>(r);
+    float* c = args.c + this_row * args.c_row + panel * lanes;
+    float* h = step.h + this_row * args.h_row + panel * lanes;
+    if constexpr (is_scaled) {
+      lstm_cell(sums[0][r], sums[1][r], sums[2][r], sums[3][r], c, h);
+    } else {
+      lstm_cell(sums[0][r] * -log2_e, sums[1][r] * -log2_e, sums[2][r] * (-2 * log2_e), sums[3][r] * -log2_e, c, h);
+    }
+  }
+}
+
+/// Weights multiplied as floats.
 template <class F>
 struct FloatTile {
-  template <int n_panels, int n_rows>
+  template <int n_rows>
   static inline void run(const LstmArgs& args, const LstmStep& step, std::size_t panel, std::size_t row) {
-    Floats sums[n_panels][4][n_rows];
+    Floats sums[4][n_rows];
     begin_gates(sums, args, step, panel, row);
     if (step.x != nullptr) {
-      const std::size_t size = 4 * lanes * args.weight_input.n_inputs;
-      const auto* weight = static_cast<const typename F::Weight*>(args.weight_input.data) + panel * size;
-      multiply<F, n_panels, 4, n_rows>(sums, weight, size, step.x + row * args.x_row, args.x_row, args.weight_input.n_inputs);
+      const auto* weight = static_cast<const typename F::Weight*>(args.weight_input.data) + panel * 4 * lanes * args.weight_input.n_inputs;
+      multiply<F>(sums, weight, step.x + row * args.x_row, args.x_row, args.weight_input.n_inputs);
     }
     if (step.before != nullptr) {
-      const std::size_t size = 4 * lanes * args.weight_hidden.n_inputs;
-      const auto* weight = static_cast<const typename F::Weight*>(args.weight_hidden.data) + panel * size;
-      multiply<F, n_panels, 4, n_rows>(sums, weight, size, step.before + row * step.before_row, step.before_row, args.weight_hidden.n_inputs);
+      const auto* weight = static_cast<const typename F::Weight*>(args.weight_hidden.data) + panel * 4 * lanes * args.weight_hidden.n_inputs;
+      multiply_in_two<F>(sums, weight, step.before + row * step.before_row, step.before_row, args.weight_hidden.n_inputs);
     }
     end_gates<F::is_scaled>(sums, args, step, panel, row);
   }
 };
 
+/// The products of inputs [first, first + lanes) of two whole vectors of them with one panel.
+template <class F>
+OFFBEAT_INLINE void multiply_half(Floats (&even)[4][1], Floats (&odd)[4][1], const typename F::Weight* weight, const float* x,
+                                  std::size_t first) {
+#pragma GCC unroll 8
+  for (std::size_t input = first; input < first + lanes; input += 2) {
+    add_input<F>(even, weight + input * 4 * lanes, x + input, 0);
+    add_input<F>(odd, weight + (input + 1) * 4 * lanes, x + input + 1, 0);
+  }
+}
+
+/// One step of one sequence of two panels, so interleaved that the cells of the first panel are computed while the products of the
+/// second are summed, and the products of the next step with the first panel's h begin before the second's is there: alone in a batch,
+/// a small layer waits for its own results most of the time. The order of sums is that of FloatTile.
+template <class F>
+OFFBEAT_INLINE void run_pair_step(const LstmArgs& args, const LstmStep& step, const typename F::Weight* const (&weights)[2],
+                                  const typename F::Weight* input_weight, std::size_t n_inputs) {
+  Floats even[2][4][1];
+  Floats odd[2][4][1] = {};
+#pragma GCC unroll 2
+  for (std::size_t panel = 0; panel < 2; ++panel) {
+    begin_gates(even[panel], args, step, panel, 0);
+    multiply<F>(even[panel], input_weight + panel * 4 * lanes * n_inputs, step.x, 0, n_inputs);
+  }
+  multiply_half<F>(even[0], odd[0], weights[0], step.before, 0);
+  multiply_half<F>(even[1], odd[1], weights[1], step.before, 0);
+#pragma GCC unroll 2
+  for (std::size_t panel = 0; panel < 2; ++panel) {
+    multiply_half<F>(even[panel], odd[panel], weights[panel], step.before, lanes);
+#pragma GCC unroll 4
+    for (int gate = 0; gate < 4; ++gate) even[panel][gate][0] += odd[panel][gate][0];
+    end_gates<F::is_scaled>(even[panel], args, step, panel, 0);
+  }
+}
+
+/// All steps of it.
+template <class F>
+inline void run_pair(const LstmArgs& args) {
+  using Weight = typename F::Weight;
+  const auto* weight = static_cast<const Weight*>(args.weight_hidden.data);
+  const Weight* weights[2] = {weight, weight + 8 * lanes * lanes};
+  const auto* input_weight = static_cast<const Weight*>(args.weight_input.data);
+  const std::size_t n_inputs = args.x == nullptr ? 0 : args.weight_input.n_inputs;
+  LstmStep step{};
+  step.before = args.h_before;
+  step.gates = args.gates;
+  step.x = args.x;
+  step.h = args.h;
+  for (std::size_t t = 0; t < args.n_steps; ++t) {
+    if (step.before == nullptr) {
+      for (std::size_t panel = 0; panel < 2; ++panel) FloatTile<F>::template run<1>(args, step, panel, 0);
+    } else {
+      run_pair_step<F>(args, step, weights, input_weight, n_inputs);
+    }
+    step.before = step.h;
+    step.gates += args.gates_step;
+    if (step.x != nullptr) step.x += args.x_step;
+    step.h = args.is_ring && t % 2 == 1 ? args.h : step.h + args.h_step;
+  }
+}
+
 struct QuantisedTile {
-  template <int n_panels, int n_rows>
+  template <int n_rows>
   static inline void run(const LstmArgs& args, const LstmStep& step, std::size_t panel, std::size_t row) {
-    Floats sums[n_panels][4][n_rows];
+    Floats sums[4][n_rows];
     begin_gates(sums, args, step, panel, row);
-    if (step.before != nullptr) multiply_quantised<n_panels, 4, n_rows>(sums, args.weight_hidden, panel * 4, step.quantised_before, row);
+    if (step.before != nullptr) multiply_quantised(sums, args.weight_hidden, panel * 4, step.quantised_before, row);
     end_gates<true>(sums, args, step, panel, row);
   }
 };
 
-/// Panels that a tile of so many rows takes at once: enough sums to hide the latency of one.
-constexpr int panels_at_once(int n_rows) { return n_rows == 1 ? single_row_panels : n_rows <= tile_rows / 2 ? 2 : 1; }
-
-template <class Tile, int n_panels, int n_rows>
-inline void panel_groups(const LstmArgs& args, const LstmStep& step, std::size_t row) {
-  const std::size_t n_all = args.weight_hidden.n_vectors / 4;
-  const std::size_t n_groups = n_all / n_panels;
-  const auto rest = [&] {
-    for (std::size_t panel = n_groups * n_panels; panel < n_all; ++panel) Tile::template run<1, n_rows>(args, step, panel, row);
-  };
-  if (step.is_backward) {
-    rest();
-    for (std::size_t group = n_groups; group-- > 0;) Tile::template run<n_panels, n_rows>(args, step, group * n_panels, row);
-  } else {
-    for (std::size_t group = 0; group < n_groups; ++group) Tile::template run<n_panels, n_rows>(args, step, group * n_panels, row);
-    rest();
+/// Panels in order, or in reverse; for each the rows of [row, n_rows) in tiles.
+template <class Tile, int n_rows>
+inline void tiles(const LstmArgs& args, const LstmStep& step, std::size_t first_row, std::size_t last_row) {
+  const std::size_t n_panels = args.weight_hidden.n_vectors / 4;
+  for (std::size_t index = 0; index < n_panels; ++index) {
+    const std::size_t panel = step.is_backward ? n_panels - 1 - index : index;
+    for (std::size_t row = first_row; row < last_row; row += n_rows) Tile::template run<n_rows>(args, step, panel, row);
   }
 }
 
 /// The rows that are fewer than a whole tile.
 template <class Tile, int n_rows>
-inline void last_rows(const LstmArgs& args, const LstmStep& step, std::size_t row, std::size_t n) {
+inline void last_rows(const LstmArgs& args, const LstmStep& step, std::size_t row) {
   if constexpr (n_rows > 0) {
-    if (n != n_rows) return last_rows<Tile, n_rows - 1>(args, step, row, n);
-    // Where one panel is all that there is left for two, take one: sums of a small layer stay in registers either way.
-    if (panels_at_once(n_rows) > 2 && args.weight_hidden.n_vectors < 4 * panels_at_once(n_rows)) return panel_groups<Tile, 2, n_rows>(args, step, row);
-    panel_groups<Tile, panels_at_once(n_rows), n_rows>(args, step, row);
+    if (args.n_rows - row == n_rows) {
+      tiles<Tile, n_rows>(args, step, row, args.n_rows);
+    } else {
+      last_rows<Tile, n_rows - 1>(args, step, row);
+    }
   }
 }
 
 template <class Tile>
 inline void lstm_step(const LstmArgs& args, const LstmStep& step) {
   const std::size_t n_whole = args.n_rows / tile_rows * tile_rows;
-  if (n_whole > 0) {
-    const std::size_t n_panels = args.weight_hidden.n_vectors / 4;
-    for (std::size_t index = 0; index < n_panels; ++index) {
-      const std::size_t panel = step.is_backward ? n_panels - 1 - index : index;
-      for (std::size_t row = 0; row < n_whole; row += tile_rows) Tile::template run<1, tile_rows>(args, step, panel, row);
-    }
-  }
-  last_rows<Tile, tile_rows - 1>(args, step, n_whole, args.n_rows - n_whole);
+  if (n_whole > 0) tiles<Tile, tile_rows>(args, step, 0, n_whole);
+  last_rows<Tile, tile_rows - 1>(args, step, n_whole);
 }
 
 template <class Tile, bool is_quantised>
@@ -142,11 +176,19 @@ inline void lstm_steps(const LstmArgs& args) {
   }
 }
 
+template <class F>
+inline void lstm_of(const LstmArgs& args) {
+  if constexpr (n_sums >= 24) {
+    if (args.n_rows == 1 && args.weight_hidden.n_inputs == 2 * lanes) return run_pair<F>(args);
+  }
+  lstm_steps<FloatTile<F>, false>(args);
+}
+
 void lstm(const LstmArgs& args) noexcept {
   switch (args.weight_hidden.format) {
-    case Format::f32: return lstm_steps<FloatTile<F32>, false>(args);
-    case Format::bf16: return lstm_steps<FloatTile<Bf16>, false>(args);
-    case Format::f16: return lstm_steps<FloatTile<F16>, false>(args);
+    case Format::f32: return lstm_of<F32>(args);
+    case Format::bf16: return lstm_of<Bf16>(args);
+    case Format::f16: return lstm_of<F16>(args);
     case Format::i8: return lstm_steps<QuantisedTile, true>(args);
   }
 }

@@ -11,9 +11,9 @@ inline constexpr int tile_rows = 3;  // 16 registers: 12 sums, 3 inputs, one wei
 inline constexpr int one_vector_rows = 12;
 #endif
 #if defined(__AVX512F__) || defined(__ARM_NEON)
-inline constexpr int single_row_panels = 4;
+inline constexpr int n_sums = 24;
 #else
-inline constexpr int single_row_panels = 2;
+inline constexpr int n_sums = 12;
 #endif
 
 struct F32 {
@@ -32,42 +32,78 @@ struct F16 {
   static OFFBEAT_INLINE Floats load_weight(const Weight* from) { return load_f16(from); }
 };
 
-/// sums[panel][vector][row] += weight · x, one input after the other: whatever the tile, every element is summed in this order.
-template <class F, int n_panels, int n_vectors, int n_rows>
-OFFBEAT_INLINE void multiply(Floats (&sums)[n_panels][n_vectors][n_rows], const typename F::Weight* weight, std::size_t panel_size,
-                             const float* x, std::size_t x_stride, std::size_t n_inputs) {
-  constexpr std::size_t step = n_vectors * lanes;
-#pragma GCC unroll 2
-  for (std::size_t input = 0; input < n_inputs; ++input) {
-    if constexpr (n_vectors > n_rows) {  // fewer registers for inputs than for weights, which then come straight from memory
-      Floats inputs[n_rows];
+/// sums[vector][row] += weight of one input · that input of each row.
+template <class F, int n_vectors, int n_rows>
+OFFBEAT_INLINE void add_input(Floats (&sums)[n_vectors][n_rows], const typename F::Weight* weight, const float* x, std::size_t x_stride) {
+  if constexpr (n_vectors > n_rows) {  // fewer registers for inputs than for weights, which then come straight from memory
+    Floats inputs[n_rows];
 #pragma GCC unroll 16
-      for (int row = 0; row < n_rows; ++row) inputs[row] = set(x[static_cast<std::size_t>(row) * x_stride + input]);
+    for (int row = 0; row < n_rows; ++row) inputs[row] = set(x[static_cast<std::size_t>(row) * x_stride]);
 #pragma GCC unroll 16
-      for (int panel = 0; panel < n_panels; ++panel) {
+    for (int vector = 0; vector < n_vectors; ++vector) {
+      const Floats w = F::load_weight(weight + static_cast<std::size_t>(vector) * lanes);
 #pragma GCC unroll 16
-        for (int vector = 0; vector < n_vectors; ++vector) {
-          const Floats w = F::load_weight(weight + static_cast<std::size_t>(panel) * panel_size + input * step + static_cast<std::size_t>(vector) * lanes);
-#pragma GCC unroll 16
-          for (int row = 0; row < n_rows; ++row) sums[panel][vector][row] = fma(w, inputs[row], sums[panel][vector][row]);
-        }
-      }
-    } else {
-#pragma GCC unroll 16
-      for (int panel = 0; panel < n_panels; ++panel) {
-        Floats w[n_vectors];
-#pragma GCC unroll 16
-        for (int vector = 0; vector < n_vectors; ++vector) {
-          w[vector] = F::load_weight(weight + static_cast<std::size_t>(panel) * panel_size + input * step + static_cast<std::size_t>(vector) * lanes);
-        }
-#pragma GCC unroll 16
-        for (int row = 0; row < n_rows; ++row) {
-          const Floats value = set(x[static_cast<std::size_t>(row) * x_stride + input]);
-#pragma GCC unroll 16
-          for (int vector = 0; vector < n_vectors; ++vector) sums[panel][vector][row] = fma(w[vector], value, sums[panel][vector][row]);
-        }
-      }
+      for (int row = 0; row < n_rows; ++row) sums[vector][row] = fma(w, inputs[row], sums[vector][row]);
     }
+  } else {
+    Floats w[n_vectors];
+#pragma GCC unroll 16
+    for (int vector = 0; vector < n_vectors; ++vector) w[vector] = F::load_weight(weight + static_cast<std::size_t>(vector) * lanes);
+#pragma GCC unroll 16
+    for (int row = 0; row < n_rows; ++row) {
+      const Floats input = set(x[static_cast<std::size_t>(row) * x_stride]);
+#pragma GCC unroll 16
+      for (int vector = 0; vector < n_vectors; ++vector) sums[vector][row] = fma(w[vector], input, sums[vector][row]);
+    }
+  }
+}
+
+/// sums[vector][row] += weight · x, one input after the other, `x_step` floats apart: whatever the tile, every element is summed in
+/// this order.
+template <class F, int n_vectors, int n_rows>
+OFFBEAT_INLINE void multiply(Floats (&sums)[n_vectors][n_rows], const typename F::Weight* weight, const float* x, std::size_t x_stride,
+                             std::size_t n_inputs, std::size_t step = 1) {
+#pragma GCC unroll 2
+  for (std::size_t input = 0; input < n_inputs; input += step) {
+    add_input<F>(sums, weight + input * n_vectors * lanes, x + input, x_stride);
+  }
+}
+
+/// sums += weight · x, where the inputs are summed in two chains, the even ones on top of sums and the odd ones by themselves, since
+/// one chain of dependent products takes four cycles for each. The weights of the even inputs come first.
+template <class F, int n_vectors, int n_rows>
+OFFBEAT_INLINE void multiply_in_two(Floats (&sums)[n_vectors][n_rows], const typename F::Weight* weight, const float* x,
+                                    std::size_t x_stride, std::size_t n_inputs) {
+  const std::size_t n_odd = n_inputs / 2;
+  constexpr std::size_t size = n_vectors * lanes;
+  Floats odd_sums[n_vectors][n_rows] = {};
+  if constexpr (2 * n_vectors * n_rows <= n_sums) {
+#pragma GCC unroll 4
+    for (std::size_t pair = 0; pair < n_odd; ++pair) {
+      add_input<F>(sums, weight + 2 * pair * size, x + 2 * pair, x_stride);
+      add_input<F>(odd_sums, weight + (2 * pair + 1) * size, x + 2 * pair + 1, x_stride);
+    }
+    if (n_inputs % 2 == 1) add_input<F>(sums, weight + 2 * n_odd * size, x + 2 * n_odd, x_stride);
+  } else {
+    // Too many sums for the registers: one chain after the other.
+    float even_sums[n_vectors][n_rows][lanes];
+    multiply<F>(sums, weight, x, x_stride, n_inputs, 2);
+#pragma GCC unroll 16
+    for (int vector = 0; vector < n_vectors; ++vector) {
+#pragma GCC unroll 16
+      for (int row = 0; row < n_rows; ++row) store(even_sums[vector][row], sums[vector][row]);
+    }
+    multiply<F>(odd_sums, weight + size, x + 1, x_stride, n_inputs - 1, 2);
+#pragma GCC unroll 16
+    for (int vector = 0; vector < n_vectors; ++vector) {
+#pragma GCC unroll 16
+      for (int row = 0; row < n_rows; ++row) sums[vector][row] = load(even_sums[vector][row]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int vector = 0; vector < n_vectors; ++vector) {
+#pragma GCC unroll 16
+    for (int row = 0; row < n_rows; ++row) sums[vector][row] += odd_sums[vector][row];
   }
 }
 
@@ -117,46 +153,57 @@ inline Quantised quantise(const float* x, std::size_t x_stride, std::size_t n_ro
   return {rows, stride, scales};
 }
 
-/// sums[panel][vector][row] = weight · (q − 128) · scales, exact but for the last two products. `first` is the first row.
-template <int n_panels, int n_vectors, int n_rows>
-OFFBEAT_INLINE void multiply_quantised(Floats (&sums)[n_panels][n_vectors][n_rows], const Packed& weight, std::size_t first_vector,
+/// totals[vector][row] += weight · q of four neighbouring inputs.
+template <int n_vectors, int n_rows>
+OFFBEAT_INLINE void add_bytes(Ints (&totals)[n_vectors][n_rows], const std::int8_t* weight, const std::uint8_t* x, std::size_t x_stride) {
+  Ints inputs[n_rows];
+#pragma GCC unroll 16
+  for (int row = 0; row < n_rows; ++row) {
+    std::int32_t bytes;
+    __builtin_memcpy(&bytes, x + static_cast<std::size_t>(row) * x_stride, 4);
+    inputs[row] = set_int(bytes);
+  }
+#pragma GCC unroll 16
+  for (int vector = 0; vector < n_vectors; ++vector) {
+    const Ints w = load_ints(weight + static_cast<std::size_t>(vector) * lanes * 4);
+#pragma GCC unroll 16
+    for (int row = 0; row < n_rows; ++row) totals[vector][row] = multiply_bytes(totals[vector][row], inputs[row], w);
+  }
+}
+
+/// sums[vector][row] += weight · (q − 128) · scales, exact but for the last two products. `first` is the first row.
+template <int n_vectors, int n_rows>
+OFFBEAT_INLINE void multiply_quantised(Floats (&sums)[n_vectors][n_rows], const Packed& weight, std::size_t first_vector,
                                        const Quantised& x, std::size_t first) {
   constexpr std::size_t step = n_vectors * lanes * 4;
+  // One row alone has too few sums to hide the latency of one: two chains, which in integers give the same.
+  constexpr std::size_t n_chains = n_rows == 1 ? 2 : 1;
   const std::size_t n_fours = (weight.n_inputs + 3) / 4;
   const auto* data = static_cast<const std::int8_t*>(weight.data) + first_vector * lanes * 4 * n_fours;
   const std::uint8_t* rows = x.rows + first * x.stride;
-  Ints totals[n_panels][n_vectors][n_rows] = {};
+  Ints totals[n_chains][n_vectors][n_rows] = {};
+  std::size_t four = 0;
 #pragma GCC unroll 2
-  for (std::size_t four = 0; four < n_fours; ++four) {
-    Ints inputs[n_rows];
-#pragma GCC unroll 16
-    for (int row = 0; row < n_rows; ++row) {
-      std::int32_t bytes;
-      __builtin_memcpy(&bytes, rows + static_cast<std::size_t>(row) * x.stride + four * 4, 4);
-      inputs[row] = set_int(bytes);
-    }
-#pragma GCC unroll 16
-    for (int panel = 0; panel < n_panels; ++panel) {
-#pragma GCC unroll 16
-      for (int vector = 0; vector < n_vectors; ++vector) {
-        const Ints w = load_ints(data + static_cast<std::size_t>(panel) * step * n_fours + four * step + static_cast<std::size_t>(vector) * lanes * 4);
-#pragma GCC unroll 16
-        for (int row = 0; row < n_rows; ++row) totals[panel][vector][row] = multiply_bytes(totals[panel][vector][row], inputs[row], w);
-      }
+  for (; four + n_chains <= n_fours; four += n_chains) {
+#pragma GCC unroll 2
+    for (std::size_t chain = 0; chain < n_chains; ++chain) {
+      add_bytes(totals[chain], data + (four + chain) * step, rows + (four + chain) * 4, x.stride);
     }
   }
+  if (four < n_fours) add_bytes(totals[0], data + four * step, rows + four * 4, x.stride);
+  if constexpr (n_chains == 2) {
+#pragma GCC unroll 4
+    for (int vector = 0; vector < n_vectors; ++vector) totals[0][vector][0] += totals[1][vector][0];
+  }
 #pragma GCC unroll 16
-  for (int panel = 0; panel < n_panels; ++panel) {
+  for (int vector = 0; vector < n_vectors; ++vector) {
+    const std::size_t at = (first_vector + static_cast<std::size_t>(vector)) * lanes;
+    const Ints offset = load_ints(weight.row_sum + at);
+    const Floats scale = load(weight.row_scale + at);
 #pragma GCC unroll 16
-    for (int vector = 0; vector < n_vectors; ++vector) {
-      const std::size_t at = (first_vector + static_cast<std::size_t>(panel * n_vectors + vector)) * lanes;
-      const Ints offset = load_ints(weight.row_sum + at);
-      const Floats scale = load(weight.row_scale + at);
-#pragma GCC unroll 16
-      for (int row = 0; row < n_rows; ++row) {
-        const Floats product = to_floats(totals[panel][vector][row] - offset) * x.scales[first + static_cast<std::size_t>(row)];
-        sums[panel][vector][row] = fma(product, scale, sums[panel][vector][row]);
-      }
+    for (int row = 0; row < n_rows; ++row) {
+      const Floats product = to_floats(totals[0][vector][row] - offset) * x.scales[first + static_cast<std::size_t>(row)];
+      sums[vector][row] = fma(product, scale, sums[vector][row]);
     }
   }
 }

@@ -123,11 +123,18 @@ OFFBEAT_INLINE Ints multiply_bytes(Ints sum, Ints unsigned_bytes, Ints signed_by
 #endif
 }
 
+/// The sum of all lanes: of the first half and the second, then of what that gives, and so on, whatever the number of lanes.
 OFFBEAT_INLINE float sum_of(Floats x) {
-  float parts[lanes];
-  store(parts, x);
-  for (std::size_t half = lanes / 2; half > 0; half /= 2) {
-    for (std::size_t lane = 0; lane < half; ++lane) parts[lane] += parts[lane + half];
-  }
-  return parts[0];
+#if defined(__AVX2__)
+#if defined(__AVX512F__)
+  const __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+#else
+  const __m256 eight = x;
+#endif
+  const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+  const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+#else
+  return (x[0] + x[2]) + (x[1] + x[3]);
+#endif
 }
