@@ -14,14 +14,16 @@ from offbeat.bundle import Manifest
 from offbeat.bundle.model_version import GOLDEN, MODEL_ONNX, MODEL_SAFETENSORS
 from offbeat.bundle.precision_record import (
     Arithmetic,
+    EngineFigures,
     PrecisionRecord,
     PrecisionSize,
     PrecisionSource,
     WeightPrecision,
 )
 from offbeat.errors import BackendError, ParityError
+from offbeat.result import FloatArray
 from offbeat_export.golden import N_WINDOWS, golden_npz, golden_of
-from offbeat_export.precision_latency import BATCH_SIZES, Latencies, latencies
+from offbeat_export.precision_latency import BATCH_SIZES, latencies
 from offbeat_export.safetensors_export import export_safetensors
 from offbeat_export.variant_candidate import OnnxVariant, VariantGraphs, VariantSource
 from offbeat_export.variant_choice import preferred, refusal
@@ -63,26 +65,30 @@ class VariantAttempt:
         candidates = {each.arithmetic: each for each in self._graphs.candidates(self._fp32.calibration)}
         backends = {arithmetic: self._load(each.content) for arithmetic, each in candidates.items()}
         announce(f"{precision}: measuring latency")
-        measured = latencies(self._fp32.backend, backends, self._fp32.windows().draw("real", max(BATCH_SIZES)))
+        measured = latencies(self._fp32.backend, backends, self._timed)
         reasons = []
         for arithmetic in preferred(measured):
             announce(f"{precision}: judging {arithmetic} arithmetic")
-            record = self._record(candidates[arithmetic], backends[arithmetic], measured[arithmetic])
+            backend = backends[arithmetic]
+            record = self._record(candidates[arithmetic], self._fp32.figures(backend, measured[arithmetic]))
             reason = refusal(record)
             try:
                 if reason is None:
-                    return self._finish(candidates[arithmetic], backends[arithmetic], record)
+                    return self._finish(candidates[arithmetic], backend, record)
             except (ParityError, BackendError) as error:
                 reason = str(error)
             reasons.append(f"{arithmetic}: {reason}")
         return VariantReport(precision=precision, name=name, record=record, refusal="; ".join(reasons))
 
+    @property
+    def _timed(self) -> FloatArray:
+        return self._fp32.windows().draw("real", max(BATCH_SIZES))
+
     def _load(self, content: bytes) -> Backend:
         return self._stack.enter_context(closing(self._folder.load(content)))
 
-    def _record(self, candidate: OnnxVariant, backend: Backend, latency: Latencies) -> PrecisionRecord:
+    def _record(self, candidate: OnnxVariant, figures: EngineFigures) -> PrecisionRecord:
         manifest = self._fp32.version.manifest
-        error, quality = self._fp32.judge(backend)
         weights = manifest.files[MODEL_SAFETENSORS]
         return PrecisionRecord(
             weights=self._source.precision,
@@ -92,9 +98,7 @@ class VariantAttempt:
                 n_bytes=len(candidate.content) + len(self._weights),
                 fp32_n_bytes=manifest.files[MODEL_ONNX].n_bytes + weights.n_bytes,
             ),
-            latency=latency,
-            error=error,
-            quality=quality,
+            engines={"onnxruntime": figures},
         )
 
     def _finish(self, candidate: OnnxVariant, backend: Backend, record: PrecisionRecord) -> VariantReport:
@@ -103,9 +107,29 @@ class VariantAttempt:
         probe = None if integers is None else self._load(integers)
         tolerance = tolerance_of(self._fp32, self._source, candidate.arithmetic, backend, probe)
         self._folder.write(GOLDEN, self._golden(candidate.arithmetic))
+        self._folder.write(MODEL_ONNX, candidate.content)
         record = msgspec.structs.replace(record, integer_quality=tolerance.integer_quality)
-        manifest = self._folder.finish(candidate.content, record, tolerance.bound, tolerance.report)
-        return VariantReport(precision=self._source.precision, name=manifest.name, record=record, manifest=manifest)
+        manifest = self._folder.finish(record, tolerance.bound, tolerance.report)
+        record = msgspec.structs.replace(record, engines=record.engines | self._native())
+        reason = refusal(record)
+        if reason is None:
+            manifest = self._folder.finish(record, tolerance.bound, tolerance.report)
+        return VariantReport(
+            precision=self._source.precision,
+            name=manifest.name,
+            record=record,
+            manifest=manifest if reason is None else None,
+            refusal=reason,
+        )
+
+    def _native(self) -> dict[str, EngineFigures]:
+        """Figures of the native core, where it takes both models and gives the golden outputs again."""
+        native = None if self._fp32.native is None else self._folder.replayed("native")
+        if native is None or self._fp32.native is None:
+            return {}
+        self._stack.enter_context(closing(native))
+        (latency,) = latencies(self._fp32.native, {"float32": native}, self._timed).values()
+        return {"native": self._fp32.figures(native, latency)}
 
     def _golden(self, arithmetic: Arithmetic) -> bytes:
         """Beyond their range static scales saturate, which eager does not: golden windows are real ones there."""

@@ -30,20 +30,26 @@ def preferred(latencies: Mapping[Arithmetic, Latency]) -> tuple[Arithmetic, ...]
 
 
 def refusal(record: PrecisionRecord) -> str | None:
-    """Why the variant is not worth having, with the figures; None where it is."""
-    size, quality = record.size, record.quality
-    fastest = min(record.latency, key=lambda figures: figures.ratio)
+    """Why the variant is not worth having, with the figures; None where it is.
+
+    It has to be smaller, or faster on some backend, and to lose no more on any than is allowed.
+    """
+    size = record.size
+    measured = [(name, each) for name, figures in record.engines.items() for each in figures.latency]
+    name, fastest = min(measured, key=lambda each: each[1].ratio)
     is_smaller = size.n_bytes <= (1 - _NOTICEABLE) * size.fp32_n_bytes
     if not is_smaller and fastest.ratio > 1 - _NOTICEABLE:
         return (
             f"neither smaller nor faster: {size.n_bytes:,} bytes, float32 {size.fp32_n_bytes:,}; at best {fastest.ratio:.2f} "
-            f"of float32's latency, at a batch of {fastest.batch}; expected {1 - _NOTICEABLE:.2f} of either at most"
+            f"of float32's latency, on {name} at a batch of {fastest.batch}; expected {1 - _NOTICEABLE:.2f} of either at most"
         )
-    if not quality.is_allowed:
-        return (
-            f"ROC-AUC falls by {quality.roc_auc_loss:.4f}, from {quality.fp32_roc_auc:.4f} to {quality.roc_auc:.4f}; "
-            f"expected at most {quality.max_loss:g}"
-        )
+    for name, figures in record.engines.items():
+        quality = figures.quality
+        if not quality.is_allowed:
+            return (
+                f"ROC-AUC on {name} falls by {quality.roc_auc_loss:.4f}, from {quality.fp32_roc_auc:.4f} to "
+                f"{quality.roc_auc:.4f}; expected at most {quality.max_loss:g}"
+            )
     return None
 
 

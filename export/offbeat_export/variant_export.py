@@ -32,7 +32,7 @@ from offbeat_export.staging import Staging
 from offbeat_export.torch_threads import threads_restored
 from offbeat_export.variant_attempt import VariantAttempt, VariantReport
 from offbeat_export.variant_candidate import VariantSource
-from offbeat_export.variant_folder import VariantFolder, variant_draft
+from offbeat_export.variant_folder import VariantFolder, replayed, variant_draft
 from offbeat_export.variant_judgement import Float32Model
 from offbeat_export.variant_weights import quantise_weights, with_weights
 from offbeat_training.checkpoint import Checkpoint
@@ -65,12 +65,17 @@ def export_variants(
     module, normal, manifest = ScoringModule.of_checkpoint(loaded), loaded.validation_windows.numpy(), source.manifest
     _check_source(module, source)
     data = planted_anomalies(normal, manifest) if labelled is None else labelled_data(labelled, manifest)
-    with threads_restored(), closing(create_backend(source, _CPU)) as backend:
+    with threads_restored(), ExitStack() as stack:
         announce("judging float32")
+        backend = stack.enter_context(closing(create_backend(source, _CPU)))
+        native = replayed(source, "native")
+        if native is not None:
+            stack.enter_context(closing(native))
         fp32 = Float32Model(
             version=source,
             module=module,
             backend=backend,
+            native=native,
             normal=normal,
             data=data,
             errors=line_errors(backend, data),

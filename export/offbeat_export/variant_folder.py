@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from offbeat.backends import Backend, create_backend
-from offbeat.bundle import Manifest
+from offbeat.bundle import Manifest, ModelVersion
 from offbeat.bundle.manifest import MAX_PARITY_BOUND, Parity, PrecisionRecord
 from offbeat.bundle.model_version import MODEL_ONNX
 from offbeat.config import BackendConfig
+from offbeat.errors import BackendError, ConfigurationError
 from offbeat.scorer import Scorer
 from offbeat_export.parity_report import ParityReport
 from offbeat_export.staging import Staging
@@ -36,12 +37,11 @@ class VariantFolder:
         self.write(MODEL_ONNX, model_onnx)
         return create_backend(self._draft.open(), _config("onnxruntime"))
 
-    def finish(self, model_onnx: bytes, record: PrecisionRecord, bound: float, report: ParityReport) -> Manifest:
-        """Writes the graph that was chosen and the manifest, and replays the golden windows on every backend.
+    def finish(self, record: PrecisionRecord, bound: float, report: ParityReport) -> Manifest:
+        """Writes the manifest, and replays the golden windows on every backend that always takes a variant.
 
         Raises BackendError where a backend does not give them again.
         """
-        self.write(MODEL_ONNX, model_onnx)
         draft = self._draft
         draft.manifest = msgspec.structs.replace(
             draft.manifest, precision=record, parity=Parity(bound=bound, formats={})
@@ -51,6 +51,18 @@ class VariantFolder:
         for backend in _REPLAYED_BACKENDS:
             Scorer.open(opened, _config(backend)).close()
         return manifest
+
+    def replayed(self, backend: str) -> Backend | None:
+        """Another backend on the finished folder; None where it is not there or does not give the golden outputs again."""
+        return replayed(self._draft.open(), backend)
+
+
+def replayed(version: ModelVersion, backend: str) -> Backend | None:
+    """A backend that gives a version's golden outputs; None where it is not there, or does not."""
+    try:
+        return Scorer.open(version, _config(backend)).backend
+    except (ConfigurationError, BackendError):
+        return None
 
 
 def variant_draft(source: Manifest, name: str, version: int) -> Manifest:

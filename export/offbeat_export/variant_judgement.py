@@ -9,11 +9,12 @@ import msgspec
 from offbeat.backends import Backend
 from offbeat.bundle import Manifest, ModelVersion
 from offbeat.bundle.manifest import Parity
-from offbeat.bundle.precision_record import Arithmetic, PrecisionError, PrecisionQuality
+from offbeat.bundle.precision_record import Arithmetic, EngineFigures, PrecisionError, PrecisionQuality
 from offbeat.errors import ParityError
 from offbeat.result import FloatArray
 from offbeat_export.parity import PARITY_BOUND
 from offbeat_export.parity_report import ParityReport
+from offbeat_export.precision_latency import Latencies
 from offbeat_export.quality_data import QualityData
 from offbeat_export.quality_measurement import Floats, error_figures, line_errors, quality_figures
 from offbeat_export.scoring_module import ScoringModule
@@ -26,8 +27,9 @@ from offbeat_export.window_source import WindowSource
 class Float32Model:
     """What all variants of one version are made of, and measured beside.
 
-    `normal` are held-out windows, `errors` [line] those of `data` by `backend`; `calibration` windows are None where
-    none were given. All windows are in raw units.
+    `normal` are held-out windows, `errors` [line] those of `data` by `backend`, which is ONNX Runtime; `calibration` windows
+    are None where none were given, and `native` where that core is not built or does not take the model. All windows are in
+    raw units.
     """
 
     version: ModelVersion
@@ -38,17 +40,23 @@ class Float32Model:
     errors: Floats
     calibration: FloatArray | None
     max_quality_loss: float
+    native: Backend | None = None
 
     def windows(self) -> WindowSource:
         """The same windows each time."""
         return WindowSource(self.version.manifest, self.normal)
 
     def judge(self, backend: Backend) -> tuple[PrecisionError, PrecisionQuality]:
-        """The figures of another engine beside these."""
+        """The errors and the quality of another engine beside these."""
         errors = line_errors(backend, self.data)
         threshold = self.version.manifest.threshold.value
         quality = quality_figures(self.data, threshold, self.errors, errors, self.max_quality_loss)
         return error_figures(self.errors, errors), quality
+
+    def figures(self, backend: Backend, latency: Latencies) -> EngineFigures:
+        """All that the manifest says of an engine whose latency was measured."""
+        error, quality = self.judge(backend)
+        return EngineFigures(latency=latency, error=error, quality=quality)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import math
-
 import msgspec
 import pytest
 
-from offbeat.bundle.precision_record import PrecisionLatency, PrecisionRecord
+from offbeat.bundle.precision_record import EngineFigures, PrecisionLatency, PrecisionRecord
 from offbeat_export.variant_choice import preferred, refusal
 from tests.runtime.precision_example import RECORD
 
@@ -18,11 +16,16 @@ def _latency(*ratios: float) -> tuple[PrecisionLatency, ...]:
     )
 
 
-def _record(n_bytes: int = 50, ratio: float = 1.0, roc_auc: float = 0.96) -> PrecisionRecord:
+def _record(n_bytes: int = 50, ratio: float = 1.0, roc_auc: float = 0.96, **others: EngineFigures) -> PrecisionRecord:
     record = msgspec.convert(RECORD, PrecisionRecord)
-    quality = msgspec.structs.replace(record.quality, roc_auc=roc_auc, fp32_roc_auc=0.96, max_loss=0.005)
     size = msgspec.structs.replace(record.size, n_bytes=n_bytes, fp32_n_bytes=100)
-    return msgspec.structs.replace(record, size=size, quality=quality, latency=_latency(ratio, 1.0))
+    return msgspec.structs.replace(record, size=size, engines={"onnxruntime": _engine(ratio, roc_auc), **others})
+
+
+def _engine(ratio: float = 1.0, roc_auc: float = 0.96) -> EngineFigures:
+    figures = msgspec.convert(RECORD, PrecisionRecord).engines["onnxruntime"]
+    quality = msgspec.structs.replace(figures.quality, roc_auc=roc_auc, fp32_roc_auc=0.96, max_loss=0.005)
+    return msgspec.structs.replace(figures, quality=quality, latency=_latency(ratio, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -50,15 +53,18 @@ def test_a_variant_that_is_smaller_or_faster_and_as_good_is_not_refused() -> Non
     assert refusal(_record(n_bytes=120, ratio=0.9)) is None
     assert refusal(_record(roc_auc=0.9551)) is None
     assert refusal(_record(roc_auc=0.99)) is None
+    assert refusal(_record(n_bytes=120, native=_engine(ratio=0.5))) is None
 
 
 def test_a_variant_that_is_neither_is_refused_with_its_figures() -> None:
     reason = refusal(_record(n_bytes=96, ratio=0.97))
     assert reason is not None
-    assert "neither smaller nor faster: 96 bytes, float32 100; at best 0.97 of float32's latency" in reason
+    assert (
+        "neither smaller nor faster: 96 bytes, float32 100; at best 0.97 of float32's latency, on onnxruntime" in reason
+    )
 
 
 def test_a_variant_that_detects_worse_is_refused_with_its_figures() -> None:
     reason = refusal(_record(roc_auc=0.9549))
-    assert reason == "ROC-AUC falls by 0.0051, from 0.9600 to 0.9549; expected at most 0.005"
-    assert not math.isnan(_record().quality.roc_auc_loss)
+    assert reason == "ROC-AUC on onnxruntime falls by 0.0051, from 0.9600 to 0.9549; expected at most 0.005"
+    assert "ROC-AUC on native falls by 0.0600" in str(refusal(_record(native=_engine(roc_auc=0.9))))

@@ -78,7 +78,7 @@ def test_a_variant_says_what_it_is_and_where_it_comes_from(versions: Float32Vers
     assert record.source.weights_sha256 == fp32.manifest.files["model.safetensors"].sha256
     assert record.size.n_bytes == sum(manifest.files[name].n_bytes for name in ("model.onnx", "model.safetensors"))
     assert record.size.n_bytes < 0.95 * record.size.fp32_n_bytes
-    assert record.quality.data is None
+    assert record.engines["onnxruntime"].quality.data is None
     with pytest.raises(BundleError, match=r"model\.pt is not in this folder"):
         Scorer.open(ModelVersion.open(report.folder), BackendConfig(backend="torchscript", device="cpu"))
 
@@ -136,7 +136,7 @@ def test_labelled_data_are_judged_and_named(versions: Float32Versions, tmp_path:
     source, labelled = versions.in_repository(tmp_path, series()), dataset_of(series(), labels=True)
     (report,) = export_variants(series(), source, ("int8",), labelled=labelled)
     assert report.record is not None
-    quality = report.record.quality
+    quality = report.record.engines["onnxruntime"].quality
     assert quality.data is not None
     assert (quality.data.name, quality.unit, quality.n, quality.n_anomalous) == ("given.csv", "window", 40, 20)
     assert quality.decision_agreement > 0.9
@@ -171,9 +171,10 @@ def test_what_detects_worse_is_refused_with_its_figures_and_nothing_of_it_stays(
     before = _listing(tmp_path)
     (report,) = export_variants(table(), source, ("int8",), labelled=alike, max_quality_loss=0.0)
     assert report.record is not None
-    assert report.record.quality.fp32_roc_auc == 1.0
-    assert report.record.quality.roc_auc_loss > 0
-    assert "float32: ROC-AUC falls by 0." in str(report.refusal)
+    quality = report.record.engines["onnxruntime"].quality
+    assert quality.fp32_roc_auc == 1.0
+    assert quality.roc_auc_loss > 0
+    assert "float32: ROC-AUC on onnxruntime falls by 0." in str(report.refusal)
     assert _listing(tmp_path) == before
     (allowed,) = export_variants(table(), source, ("int8",), labelled=alike)
     assert allowed.folder is not None

@@ -18,13 +18,17 @@ _QUALITY: dict[str, Any] = {
     "max_loss": 0.02,
 }
 
+_ENGINE: dict[str, Any] = {
+    "latency": [{"batch": 1, "median_us": 20.0, "fp32_median_us": 40.0, "ratio": 0.5}],
+    "error": {"max_absolute": 0.1, "mean_absolute": 0.01, "max_relative": 0.02, "mean_relative": 0.002},
+    "quality": _QUALITY,
+}
+
 RECORD: dict[str, Any] = {
     "weights": "int8",
     "arithmetic": "int8-dynamic",
     "source": {"name": "pumps", "version": 3, "weights_sha256": "ab" * 32},
     "size": {"n_bytes": 30, "fp32_n_bytes": 100},
-    "latency": [{"batch": 1, "median_us": 20.0, "fp32_median_us": 40.0, "ratio": 0.5}],
-    "error": {"max_absolute": 0.1, "mean_absolute": 0.01, "max_relative": 0.02, "mean_relative": 0.002},
-    "quality": _QUALITY,
+    "engines": {"onnxruntime": _ENGINE},
     "integer_quality": _QUALITY,
 }

@@ -91,20 +91,31 @@ class PrecisionQuality(Record, frozen=True, kw_only=True):
         return self.fp32_roc_auc - self.roc_auc
 
 
+class EngineFigures(Record, frozen=True, kw_only=True):
+    """What was measured of one backend on this machine: `latency` beside the same backend with float32 weights."""
+
+    latency: tuple[PrecisionLatency, ...]
+    error: PrecisionError
+    quality: PrecisionQuality
+
+    def __post_init__(self) -> None:
+        batches = [figures.batch for figures in self.latency]
+        is_listed_once = 0 < len(batches) == len(set(batches))
+        require(is_listed_once, "latency", batches, "at least one batch size, each once")
+
+
 class PrecisionRecord(Record, frozen=True, kw_only=True):
     """A variant: `weights` are stored so, and `model.onnx` multiplies so. docs/precision.md says how each figure is taken.
 
-    `quality` is that of `model.onnx`; `integer_quality` that of an engine which multiplies 8-bit integers in all layers,
-    where the parity bound has room for such: int8 weights allow it to every engine.
+    `engines` holds figures by backend: always `onnxruntime`, and `native` where that was built. `integer_quality` is
+    that of an engine which multiplies 8-bit integers in all layers, where the parity bound has room for such.
     """
 
     weights: WeightPrecision
     arithmetic: Arithmetic
     source: PrecisionSource
     size: PrecisionSize
-    latency: tuple[PrecisionLatency, ...]
-    error: PrecisionError
-    quality: PrecisionQuality
+    engines: dict[str, EngineFigures]
     integer_quality: PrecisionQuality | None = None
 
     def __post_init__(self) -> None:
@@ -115,10 +126,5 @@ class PrecisionRecord(Record, frozen=True, kw_only=True):
         ):
             value, expected = getattr(self, field), f"that of float32 products for weights in {self.weights}"
             require(is_plain or is_int8, f"precision.{field}", value, expected)
-        batches = [figures.batch for figures in self.latency]
-        require(
-            bool(batches) and len(set(batches)) == len(batches),
-            "precision.latency",
-            batches,
-            "at least one batch size, each once",
-        )
+        names = sorted(self.engines)
+        require("onnxruntime" in names, "precision.engines", names, "onnxruntime among them")

@@ -20,7 +20,8 @@ def _manifest_with(record: Any) -> bytes:
 
 def _changed(path: str, value: Any) -> dict[str, Any]:
     record: dict[str, Any] = json.loads(json.dumps(RECORD))
-    *parents, last = path.split(".")
+    inside = path.partition(".")[0] in ("latency", "error", "quality")
+    *parents, last = (f"engines.onnxruntime.{path}" if inside else path).split(".")
     place: Any = record
     for key in parents:
         place = place[int(key) if key.isdecimal() else key]
@@ -37,9 +38,10 @@ def test_a_float32_model_has_none_and_a_variant_survives_a_round_trip() -> None:
     assert manifest.precision == msgspec.convert(RECORD, PrecisionRecord)
     assert Manifest.from_json(manifest.to_json(), "here") == manifest
     assert manifest.precision is not None
-    assert manifest.precision.quality.roc_auc_loss == pytest.approx(0.01)
+    assert manifest.precision.engines["onnxruntime"].quality.roc_auc_loss == pytest.approx(0.01)
 
 
+ENGINE = RECORD["engines"]["onnxruntime"]
 FIGURES = ("decision_agreement", "roc_auc", "fp32_roc_auc", "max_loss")
 BAD: list[tuple[str, Any, str]] = [
     ("weights", "fp32", "weights"),
@@ -53,13 +55,16 @@ BAD: list[tuple[str, Any, str]] = [
     ("source.weights_sha256", "ab", "source.weights_sha256"),
     ("size.n_bytes", 0, "size.n_bytes"),
     ("size.fp32_n_bytes", -1, "size.fp32_n_bytes"),
-    ("latency", [], "latency"),
-    ("latency", RECORD["latency"] * 2, "latency"),
+    ("engines", {}, "expected onnxruntime among them"),
+    ("engines", {"native": ENGINE}, "expected onnxruntime among them"),
+    ("engines.onnxruntime", 1, "engines"),
+    ("latency", [], "latency is []"),
+    ("latency", ENGINE["latency"] * 2, "latency is [1, 1]"),
     ("latency.0.batch", 0, "latency"),
     ("latency.0.median_us", 0, "latency"),
     ("latency.0.fp32_median_us", -1.0, "latency"),
     ("latency.0.ratio", None, "latency"),
-    *((f"error.{field}", -0.1, f"error.{field}") for field in RECORD["error"]),
+    *((f"error.{field}", -0.1, f"error.{field}") for field in ENGINE["error"]),
     ("quality.data", {"name": "x"}, "quality.data"),
     ("quality.unit", "step", "quality.unit"),
     ("quality.n", 0, "quality.n"),
