@@ -1,8 +1,9 @@
-"""Detection quality on the acceptance sets: a model beside PCA, an isolation forest and chance.
+"""Detection quality on the acceptance sets: two models beside PCA, an isolation forest and chance.
 
     python -m benchmarks.detection --sets ecg5000 adbench --seeds 0 1 2 --json result.json
 
-Each set has one fixed configuration. The seeds go round all sets in turn and the JSON is written after each, so that a run
+`auto` is the recipe `--preset auto`, the same for every set, which the targets are held to; `fixed` has one configuration
+for each set. The seeds go round all sets in turn and the JSON is written after each, so that a run
 that is stopped leaves whole seeds behind.
 """
 

@@ -1,4 +1,4 @@
-"""The model and its baselines, fitted on one part of a data set and scoring another."""
+"""The models and their baselines, fitted on one part of a data set and scoring another."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from offbeat.data import Dataset
 from offbeat_training import Checkpoint, TrainingConfig
+from offbeat_training.auto import resolve
 from offbeat_training.evaluation.baselines import fitted_scores, random_scores
 from offbeat_training.evaluation.score_file import Unit
 from offbeat_training.fit import fit
@@ -19,33 +20,58 @@ from offbeat_training.window_scores import score
 
 Floats = NDArray[np.float64]
 
-MODEL, PCA, FOREST, RANDOM = CONTENDERS = ("offbeat", "PCA", "isolation forest", "random")
+# `auto` is the recipe, the same for every set; `fixed` has one configuration for each. PCA and the forest see windows as
+# long as those of `fixed`; PCA is measured on windows of the recipe's length too, so that what the window is worth shows.
+AUTO, FIXED, PCA, AUTO_PCA, FOREST, RANDOM = CONTENDERS = (
+    "auto",
+    "fixed",
+    "PCA",
+    "PCA, auto's window",
+    "isolation forest",
+    "random",
+)
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """Scores [line] by contender; seconds to fit and to score, those of PCA and the isolation forest in one."""
+    """Scores [line] and seconds to fit and to score by contender; `threshold` is the one that `auto` chose itself."""
 
     scores: Mapping[str, Floats]
-    model_s: float
-    baselines_s: float
+    seconds: Mapping[str, float]
+    threshold: float
 
 
 def score_all(train: Dataset, data: Dataset, config: TrainingConfig, unit: Unit, seed: int) -> Scored:
     """Fits all contenders on the normal part of `train` and scores each line of `data`; its labels are not read."""
+    recipe = TrainingConfig(preset="auto", seed=seed, device="cpu")
+    auto, auto_scores, auto_s = _fitted(train, data, recipe)
+    _, fixed_scores, fixed_s = _fitted(train, data, msgspec.structs.replace(config, seed=seed))
     started = time.perf_counter()
-    checkpoint = fit(train, msgspec.structs.replace(config, seed=seed))
-    model = {MODEL: score(checkpoint, data.values).astype(np.float64)}
-    trained = time.perf_counter()
-    baselines = fitted_scores(train, data, config.seq_len, unit, seed) | {RANDOM: random_scores(data.n_rows, seed)}
-    scored = Scored(scores=model | baselines, model_s=trained - started, baselines_s=time.perf_counter() - trained)
-    _tell(data, seed, checkpoint, scored)
+    baselines = fitted_scores(train, data, config.seq_len, unit, seed)
+    baselines_s = time.perf_counter() - started
+    seq_len = resolve(train, recipe).config.seq_len
+    same_window = fitted_scores(train, data, seq_len, unit, seed)[PCA] if unit == "row" else baselines[PCA]
+    scored = Scored(
+        scores={AUTO: auto_scores, FIXED: fixed_scores, AUTO_PCA: same_window, RANDOM: random_scores(data.n_rows, seed)}
+        | baselines,
+        seconds={AUTO: auto_s, FIXED: fixed_s, "baselines": baselines_s},
+        threshold=auto.threshold.value,
+    )
+    _tell(data, seed, auto, scored)
     return scored
 
 
-def _tell(data: Dataset, seed: int, checkpoint: Checkpoint, scored: Scored) -> None:
-    n_epochs = checkpoint.training["n_epochs"]
+def _fitted(train: Dataset, data: Dataset, config: TrainingConfig) -> tuple[Checkpoint, Floats, float]:
+    started = time.perf_counter()
+    checkpoint = fit(train, config)
+    scores = score(checkpoint, data.values).astype(np.float64)
+    return checkpoint, scores, time.perf_counter() - started
+
+
+def _tell(data: Dataset, seed: int, auto: Checkpoint, scored: Scored) -> None:
+    chosen = {name: auto.training_config[name] for name in ("preset", "seq_len", "stride")}
+    seconds = ", ".join(f"{name} {value:.1f} s" for name, value in scored.seconds.items())
     print(
-        f"{data.name}, seed {seed}: {n_epochs} epochs, model {scored.model_s:.1f} s, baselines {scored.baselines_s:.1f} s",
+        f"{data.name}, seed {seed}: {chosen}, {auto.training['n_epochs']} epochs; {seconds}",
         file=sys.stderr,
         flush=True,
     )

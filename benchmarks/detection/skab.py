@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.detection.configurations import CONFIGURATIONS
-from benchmarks.detection.contenders import CONTENDERS, MODEL, RANDOM, Scored, score_all
+from benchmarks.detection.contenders import AUTO, CONTENDERS, RANDOM, Scored, score_all
 from benchmarks.detection.trial import Trial, labels_of
 from offbeat.data import Dataset
 from offbeat.result import BoolArray
@@ -39,8 +39,7 @@ def skab(folder: Path, seed: int) -> Iterator[Trial]:
         part="valve1",
         seed=seed,
         figures=_figures(runs, scored, seed),
-        model_s=sum(each.model_s for each in scored),
-        baselines_s=sum(each.baselines_s for each in scored),
+        seconds={name: sum(each.seconds[name] for each in scored) for name in scored[0].seconds},
     )
 
 
@@ -49,12 +48,17 @@ def _first_rows(run: Dataset) -> Dataset:
 
 
 def _figures(runs: list[Dataset], scored: list[Scored], seed: int) -> dict[str, dict[str, float]]:
-    """Chance flags as many of the judged rows as the model: its own threshold would lie above all of its scores."""
+    """`auto` flags by the threshold that it took from the 400 rows itself, each third judged by a model of the others.
+
+    The others flag by SKAB's published rule, but for chance, which flags as many of the judged rows as `auto`: a threshold
+    of its own would lie above all of its scores.
+    """
     labels = np.concatenate([labels_of(run) for run in runs])
     is_judged = np.concatenate([np.arange(run.n_rows) >= N_CALIBRATION_ROWS for run in runs])
     flags = {name: np.concatenate([_flags(each.scores[name]) for each in scored]) for name in CONTENDERS}
+    flags[AUTO] = np.concatenate([each.scores[AUTO] > each.threshold for each in scored])
     flags[RANDOM] = np.zeros_like(is_judged)
-    flags[RANDOM][is_judged] = np.random.default_rng(seed).permutation(flags[MODEL][is_judged])
+    flags[RANDOM][is_judged] = np.random.default_rng(seed).permutation(flags[AUTO][is_judged])
     return {name: _quality(labels, flagged, is_judged) for name, flagged in flags.items()}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from benchmarks.detection.contenders import CONTENDERS
 from benchmarks.detection.summary import Line
 
-_ENDS = ("accept", "aim", "s, model", "s, baselines")
+_ENDS = ("accept", "aim", "s, auto", "s, fixed", "s, baselines")
 
 
 def markdown(lines: Iterable[Line]) -> str:
@@ -22,7 +22,7 @@ def _cells(line: Line) -> tuple[str, ...]:
     mark = {None: "", True: " met", False: " **missed**"}[line.is_accepted]
     accept = "" if line.accept is None else f"{line.accept:.3f}{mark}"
     aim = "" if line.aim is None else f"{line.aim:.3f}"
-    seconds = (f"{line.model_s:.0f}", f"{line.baselines_s:.0f}")
+    seconds = (f"{value:.0f}" for value in line.seconds.values())
     return (line.set, line.part, line.metric, str(len(line.seeds)), *figures, accept, aim, *seconds)
 
 

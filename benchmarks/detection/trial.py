@@ -15,14 +15,13 @@ from offbeat.result import BoolArray
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
-    """`figures` by contender and metric; a part is a series, a machine or a table."""
+    """`figures` by contender and metric, `seconds` by contender; a part is a series, a machine or a table."""
 
     set: str
     part: str
     seed: int
     figures: Mapping[str, Mapping[str, float]]
-    model_s: float
-    baselines_s: float
+    seconds: Mapping[str, float]
 
     @classmethod
     def of(
@@ -35,14 +34,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Trial:
         """Judges the scores of every contender by one metric; `name` is of the set and the part."""
         figures = {contender: {metric: judge(scores)} for contender, scores in scored.scores.items()}
-        return cls(
-            set=name[0],
-            part=name[1],
-            seed=seed,
-            figures=figures,
-            model_s=scored.model_s,
-            baselines_s=scored.baselines_s,
-        )
+        return cls(set=name[0], part=name[1], seed=seed, figures=figures, seconds=scored.seconds)
 
 
 def labels_of(data: Dataset) -> BoolArray:

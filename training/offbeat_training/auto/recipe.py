@@ -79,8 +79,8 @@ _DENOISING_REASON = "preset denoising: a linear path from the principal componen
 
 def _schedule(n_windows: int) -> Settings:
     batch_size = 64
-    epochs = min(200, max(5, _MAX_STEPS * batch_size // max(n_windows, 1)))
-    return {"batch_size": batch_size, "epochs": epochs, "patience": max(5, epochs // 10)}
+    epochs = min(500, max(5, _MAX_STEPS * batch_size // max(n_windows, 1)))
+    return {"batch_size": batch_size, "epochs": epochs, "patience": max(5, min(20, epochs // 10))}
 
 
 def _normal_stretch(dataset: Dataset) -> FloatArray:
