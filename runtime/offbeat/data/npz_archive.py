@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +19,22 @@ from offbeat.errors import DataError
 from offbeat.result import FloatArray
 
 _NAMES = "feature_names"
+# What may be unpacked from a small file, and how many times its size from a larger one.
+_MAX_UNPACKED_BYTES = 2**30
+_MAX_RATIO = 100
+# A shape that no memory holds is among them: numpy believes a header.
+_DAMAGE = (
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    TypeError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def read_npz(file: Path, selection: ColumnSelection) -> Table:
@@ -24,17 +43,13 @@ def read_npz(file: Path, selection: ColumnSelection) -> Table:
     Values are [row, feature] or [window, time, feature]. An array without stored names takes the wanted ones in order; one
     with names gives the wanted ones out of them. Raises DataError, naming the file and the array.
     """
-    try:
-        # An open file, because numpy leaves one that it opened open where it is no archive.
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            key = _choose_key(file, archive.files, selection)
-            values = _numbers(file, key, archive[key])
-            labels = _words(file, archive, selection.label_column)
-            classes = _words(file, archive, selection.class_column)
-            timestamps = _words(file, archive, selection.timestamp_column)
-            names = tuple(map(str, archive[_NAMES])) if _NAMES in archive.files else ()
-    except (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{file}: not a readable npz archive: {error}") from error
+    with _opened(file) as archive:
+        key = _choose_key(file, archive.files, selection)
+        values = _numbers(file, key, archive[key])
+        labels = _words(file, archive, selection.label_column)
+        classes = _words(file, archive, selection.class_column)
+        timestamps = _words(file, archive, selection.timestamp_column)
+        names = tuple(map(str, archive[_NAMES])) if _NAMES in archive.files else ()
     if selection.layout == "windows" and values.ndim == 2:
         values, names = values[:, :, None], ("value",)
     names, values = _choose_features(file, names, values, selection.features)
@@ -43,12 +58,32 @@ def read_npz(file: Path, selection: ColumnSelection) -> Table:
 
 def read_npz_words(file: Path, key: str | None) -> NDArray[np.str_]:
     """The array `key`, the only one where none is named, flat and as words. Raises DataError, naming the file."""
-    try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            words = _words(file, archive, key or _choose_key(file, archive.files, ColumnSelection()))
-    except (ValueError, OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{file}: not a readable npz archive: {error}") from error
+    with _opened(file) as archive:
+        words = _words(file, archive, key or _choose_key(file, archive.files, ColumnSelection()))
     return np.empty(0, np.str_) if words is None else words
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """The archive, whose arrays are read when they are asked for. Raises DataError, for what is read inside too."""
+    try:
+        # An open file, because numpy leaves one that it opened open where it is no archive.
+        with file.open("rb") as stream:
+            _refuse_bomb(stream)
+            with np.load(stream, allow_pickle=False) as archive:
+                yield archive
+    except _DAMAGE as error:
+        raise DataError(f"{file}: not a readable npz archive: {error}") from error
+
+
+def _refuse_bomb(stream: BinaryIO) -> None:
+    """Raises ValueError for an archive that unpacks to far more than numbers are ever packed into."""
+    with zipfile.ZipFile(stream) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    packed = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    if unpacked > max(_MAX_UNPACKED_BYTES, _MAX_RATIO * packed):
+        raise ValueError(f"{packed:,} bytes that unpack to {unpacked:,}")
 
 
 def _choose_key(file: Path, keys: Sequence[str], selection: ColumnSelection) -> str:

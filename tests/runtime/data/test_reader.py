@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from offbeat.data import ColumnSelection, read_dataset
+from offbeat.data import ColumnSelection, npz_archive, read_dataset
 from offbeat.errors import ConfigurationError, DataError
 
 
@@ -170,6 +171,24 @@ def test_npz_without_names_takes_the_wanted_ones_and_checks_their_number(tmp_pat
     )
     with pytest.raises(DataError, match="2 features; expected 1"):
         read_dataset(tmp_path / "t.npz", ColumnSelection(features=("cpu",)))
+
+
+@pytest.mark.parametrize("shape", ["(1000000000, 1000000000)", "(100000000000, 5)", "(2, 5)"])
+def test_npz_with_a_header_that_promises_more_than_there_is_is_refused(tmp_path: Path, shape: str) -> None:
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    with zipfile.ZipFile(tmp_path / "t.npz", "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode())
+    with pytest.raises(DataError, match=r"t\.npz: not a readable npz archive"):
+        read_dataset(tmp_path / "t.npz")
+
+
+def test_npz_that_unpacks_to_far_more_than_it_is_is_refused_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(npz_archive, "_MAX_UNPACKED_BYTES", 1000)
+    np.savez_compressed(tmp_path / "t.npz", x=np.zeros((100_000, 2)))
+    with pytest.raises(DataError, match=r"t\.npz: .* bytes that unpack to 1,6"):
+        read_dataset(tmp_path / "t.npz")
 
 
 def test_npz_with_a_pickle_inside_is_refused(tmp_path: Path) -> None:
