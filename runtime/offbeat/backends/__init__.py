@@ -1,6 +1,7 @@
 """The engines that run a model version, by name."""
 
 from offbeat.backends.base import Backend, BackendFactory
+from offbeat.backends.golden_replay import replay_golden
 from offbeat.backends.registry import create_backend, names
 
-__all__ = ["Backend", "BackendFactory", "create_backend", "names"]
+__all__ = ["Backend", "BackendFactory", "create_backend", "names", "replay_golden"]

@@ -10,10 +10,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from offbeat.backends import Backend, create_backend
+from offbeat.backends import Backend, create_backend, replay_golden
 from offbeat.bundle import Manifest, ModelVersion, open_version
 from offbeat.config import BackendConfig
-from offbeat.errors import BackendError
 from offbeat.result import DEFAULT_OUTPUTS, P_VALUE, FloatArray, ScoreResult
 from offbeat.scorer.checks import check_outputs, check_shape, check_windows
 
@@ -39,23 +38,13 @@ class Scorer:
         Raises BackendError where the backend's outputs are not the eager model's within the manifest's parity bound, and
         what `create_backend` raises.
         """
-        scorer = cls(version.manifest, create_backend(version, config))
+        backend = create_backend(version, config)
         try:
-            scorer._replay(version)
+            replay_golden(version, backend)
         except BaseException:
-            scorer.close()
+            backend.close()
             raise
-        return scorer
-
-    def _replay(self, version: ModelVersion) -> None:
-        golden = version.golden()
-        results = self.run(golden.window, self.manifest.output_names)
-        deviation, output = golden.largest_deviation(self.manifest, results)
-        if not deviation <= 1.0:
-            raise BackendError(
-                f"{version.path}: golden replay on {self.backend.description}: {output} is off by {deviation:.3g} "
-                f"times the parity bound of {self.manifest.parity.bound:g}"
-            )
+        return cls(version.manifest, backend)
 
     def check_windows(self, windows: ArrayLike) -> FloatArray:
         """The windows as C-contiguous float32, [batch, time, feature] or [batch, feature]. Raises InvalidWindowError."""
