@@ -23,7 +23,7 @@ def export_onnx(module: nn.Module, manifest: Manifest, exporter: Exporter = "cla
 
     Real LSTM nodes, one initializer `threshold`, no external data. Raises ExportError for a graph that is not so.
     """
-    model = ir.serde.deserialize_model(trace(module, manifest, exporter))
+    model = trace(module, manifest, exporter)
     simplify(model)
     rename(model, module.state_dict())
     proto = ir.serde.serialize_model(model)

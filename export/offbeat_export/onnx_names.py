@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 
 import onnx
@@ -36,7 +37,8 @@ def _node_name(node: ir.Node) -> str:
     if weight is not None and weight.endswith(".weight"):
         # A Gemm that took in its BatchNorm has lost its scope; its weight still tells it.
         return f"{weight.removeprefix(f'{_MODEL_SCOPE}.').removesuffix('.weight')}/Gemm"
-    parts = [part for part in (node.name or node.op_type).split("/") if part]
+    # The number that a tracer adds to a name that is taken; `_free` counts anew, without gaps.
+    parts = [part for part in re.sub(r"(_\d+)+$", "", node.name or node.op_type).split("/") if part]
     # torch repeats the parent in the name of a Sequential's child: encoder/encoder.2/Relu.
     parts = [part for part, child in zip(parts, [*parts[1:], ""], strict=True) if not child.startswith(f"{part}.")]
     return "/".join(parts[1:] if parts[0] == _MODEL_SCOPE and len(parts) > 2 else parts)
@@ -59,7 +61,7 @@ def _formal_name(node: ir.Node, index: int, *, is_input: bool) -> str:
 
 
 def _free(name: str, taken: set[str | None]) -> str:
-    unique, count = name, 1
+    unique, count = name, 0
     while unique in taken:
         count += 1
         unique = f"{name}_{count}"

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Final, Literal, get_args
 
 import onnx
+import onnx_ir as ir
 import torch
 from torch import Tensor, nn
 
@@ -45,7 +46,7 @@ def example_window(module: nn.Module, manifest: Manifest) -> Tensor:
     return torch.zeros([sizes[axis] if isinstance(axis, str) else axis for axis in manifest.window_shape])
 
 
-def trace(module: nn.Module, manifest: Manifest, exporter: Exporter) -> onnx.ModelProto:
+def trace(module: nn.Module, manifest: Manifest, exporter: Exporter) -> ir.Model:
     """The graph as torch writes it: input `window`, the manifest's outputs, nodes named by the module they were in.
 
     Raises ExportError where torch cannot.
@@ -62,7 +63,7 @@ def dynamic_axes(manifest: Manifest) -> dict[int, str]:
     return {index: axis for index, axis in enumerate(manifest.window_shape) if isinstance(axis, str)}
 
 
-def _trace_classic(module: nn.Module, manifest: Manifest) -> onnx.ModelProto:
+def _trace_classic(module: nn.Module, manifest: Manifest) -> ir.Model:
     buffer = io.BytesIO()
     torch.onnx.export(
         module,
@@ -74,11 +75,14 @@ def _trace_classic(module: nn.Module, manifest: Manifest) -> onnx.ModelProto:
         output_names=list(manifest.output_names),
         dynamic_axes={"window": dynamic_axes(manifest)},
     )
-    return onnx.load_from_string(buffer.getvalue())
+    return ir.serde.deserialize_model(onnx.load_from_string(buffer.getvalue()))
 
 
-def _trace_dynamo(module: nn.Module, manifest: Manifest) -> onnx.ModelProto:
-    """The newer exporter. Outside of inference mode torch unrolls an LSTM over the traced steps."""
+def _trace_dynamo(module: nn.Module, manifest: Manifest) -> ir.Model:
+    """The newer exporter. Outside of inference mode torch unrolls an LSTM over the traced steps.
+
+    Its own optimisation is left out: it folds a threshold that is 1 out of the graph.
+    """
     program = torch.onnx.export(
         module,
         (example_window(module, manifest),),
@@ -87,20 +91,25 @@ def _trace_dynamo(module: nn.Module, manifest: Manifest) -> onnx.ModelProto:
         input_names=["window"],
         output_names=list(manifest.output_names),
         dynamic_shapes=(dict.fromkeys(dynamic_axes(manifest), torch.export.Dim.DYNAMIC),),
+        optimize=False,
         verbose=False,
     )
     if program is None:
         raise ExportError("torch's dynamo exporter gives no graph")
-    proto = program.model_proto
-    for node in proto.graph.node:
+    model: ir.Model = program.model
+    for number, node in enumerate(model.graph):
         node.name = _scoped_name(node)
-    return proto
+        for index, output in enumerate(node.outputs):
+            # torch gives values the names of operations, which may be those of weights: `mean`.
+            if not output.is_graph_output():
+                output.name = f"value_{number}_{index}"
+    return model
 
 
-def _scoped_name(node: onnx.NodeProto) -> str:
+def _scoped_name(node: ir.Node) -> str:
     """`/model/encoder/LSTM`, as the classic exporter names nodes."""
-    scopes = next((each.value for each in node.metadata_props if each.key == _SCOPES), "[]")
     # A Python list of strings, the last of which is the operation's own name.
+    scopes = node.metadata_props.get(_SCOPES, "[]")
     modules = [part.strip(" '\"") for part in scopes.strip("[]").split(",")][:-1]
     innermost = modules[-1] if modules and not modules[-1].startswith("_") else ""
     outer, _, inner = innermost.partition(".")
