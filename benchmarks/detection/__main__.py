@@ -19,11 +19,11 @@ from typing import Any
 import msgspec
 
 from benchmarks.detection.configurations import CONFIGURATIONS
-from benchmarks.detection.environment import environment
 from benchmarks.detection.protocols import PROTOCOLS
 from benchmarks.detection.summary import summarise
 from benchmarks.detection.table import markdown
 from benchmarks.detection.trial import Trial
+from benchmarks.environment import environment
 from offbeat.errors import OffbeatError
 from tests.training.datasets.shared import SHARED_DATA
 
