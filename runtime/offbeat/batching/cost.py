@@ -6,6 +6,8 @@ import math
 
 # The weight of the newest measurement: a change of the machine's speed is followed within about ten batches.
 _WEIGHT = 0.2
+# A batch that was interrupted says little of the next: no measurement counts as more than so many times what was expected.
+_MAX_SURPRISE = 4.0
 # Older measurements do not justify refusing anyone: the next batch must be allowed to correct them.
 _FRESH_S = 1.0
 
@@ -21,7 +23,10 @@ class BatchCost:
         """Learns from a batch that has run until `now`."""
         size = _size(n_rows)
         known = self._seconds.get(size)
-        self._seconds[size] = seconds if known is None else known + _WEIGHT * (seconds - known)
+        if known is None:
+            self._seconds[size] = seconds
+        else:
+            self._seconds[size] = known + _WEIGHT * (min(seconds, _MAX_SURPRISE * known) - known)
         self._recorded_at = now
 
     def is_fresh(self, now: float) -> bool:

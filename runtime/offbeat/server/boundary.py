@@ -63,7 +63,7 @@ class Boundary:
                 query = query_of(parse(kind, data))
                 drain.enter()
                 context.add_done_callback(leave)  # type: ignore[arg-type]
-                taken = engine.submit(query, context.time_remaining())
+                taken = engine.submit(query, context.time_remaining(), is_alone=drain.n_calls == 1)
                 scored = taken if isinstance(taken, Scored) else await _reply(taken)
                 context.set_trailing_metadata(_metadata(scored))
                 return self.sendable(encoded(scored, query.id))

@@ -17,6 +17,10 @@ from offbeat.server.query import Scored
 from offbeat.server.served import Awaited, ServedModel
 from offbeat.server.workers import WorkerPool
 
+# What it costs to hand a batch to a worker and its scores back. A request that takes longer, and is not alone, is worth it:
+# the loop reads and answers the others meanwhile.
+_HANDOVER_S = 50e-6
+
 
 class Dispatcher:
     """Runs the batching policy of every model on one event loop and one pool of workers.
@@ -28,6 +32,7 @@ class Dispatcher:
     def __init__(self, workers: WorkerPool, max_inline_us: int) -> None:
         self._workers = workers
         self._max_inline_s = max_inline_us * 1e-6
+        self._max_inline_in_company_s = min(self._max_inline_s, _HANDOVER_S)
         self._n_idle = workers.n_workers
         # The models with waiting requests; whoever gets a worker goes to the end.
         self._waiting: OrderedDict[ServedModel, None] = OrderedDict()
@@ -39,11 +44,10 @@ class Dispatcher:
         """Whether no batch is being computed."""
         return self._n_idle == self._workers.n_workers
 
-    def is_quick(self, model: ServedModel, n_rows: int) -> bool:
-        """Whether a request that came now should be run at once, and on the loop."""
-        return (
-            not model.queue and model.queue.takes_at_once(n_rows) and model.cost.estimate(n_rows) <= self._max_inline_s
-        )
+    def is_quick(self, model: ServedModel, n_rows: int, *, is_alone: bool) -> bool:
+        """Whether a request that came now should be run at once, and on the loop; `is_alone` where no other is under way."""
+        limit = self._max_inline_s if is_alone else self._max_inline_in_company_s
+        return not model.queue and model.queue.takes_at_once(n_rows) and model.cost.estimate(n_rows) <= limit
 
     def run(self, model: ServedModel, form: RequestForm, windows: FloatArray) -> Scored:
         """Runs checked windows at once. Raises BackendError."""

@@ -13,7 +13,7 @@ _QUIET_S = 0.03
 
 
 class Drain:
-    """Counts the calls that were accepted, and after `start` accepts none.
+    """Counts the calls that were accepted (`n_calls` are under way), and after `start` accepts none.
 
     grpc answers calls that cross with its shutdown as CANCELLED, as if the caller had wanted that. So the end has two steps:
     `hold` keeps the last calls waiting, and `release`, once the shutdown is on its way to the clients, refuses them.
@@ -22,7 +22,7 @@ class Drain:
     def __init__(self) -> None:
         self.is_draining = False
         self.is_holding = False
-        self._n_calls = 0
+        self.n_calls = 0
         self._n_held = 0
         # Made by whoever waits for the last call: an Event would be set and cleared with every call.
         self._quiet: asyncio.Future[None] | None = None
@@ -38,12 +38,12 @@ class Drain:
         """Counts a call; `leave` must follow when its reply has been sent. Raises UnavailableError when draining."""
         if self.is_draining:
             self.check()
-        self._n_calls += 1
+        self.n_calls += 1
 
     def leave(self) -> None:
         """Ends a call."""
-        self._n_calls -= 1
-        if self._n_calls == 0 and self._quiet is not None and not self._quiet.done():
+        self.n_calls -= 1
+        if self.n_calls == 0 and self._quiet is not None and not self._quiet.done():
             self._quiet.set_result(None)
 
     def listen(self, listener: Callable[[], object]) -> None:
@@ -63,7 +63,7 @@ class Drain:
 
     async def finished(self) -> None:
         """Returns when no accepted call is left."""
-        if self._n_calls:
+        if self.n_calls:
             self._quiet = asyncio.get_running_loop().create_future()
             await self._quiet
 

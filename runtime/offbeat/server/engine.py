@@ -20,9 +20,10 @@ class Engine:
         self.models = models
         self._dispatcher = dispatcher
 
-    def submit(self, query: Query, remaining_s: float | None) -> Scored | Ticket:
+    def submit(self, query: Query, remaining_s: float | None, *, is_alone: bool) -> Scored | Ticket:
         """Takes a request that has `remaining_s` seconds left, None for no limit; what is quick is scored at once.
 
+        `is_alone` says that no other request is under way.
         Raises UnknownModelError, UnavailableError, InvalidWindowError, OverloadedError, DeadlineExceededError, BackendError.
         """
         model = self.models.find(query.model, query.version)
@@ -32,7 +33,7 @@ class Engine:
             remaining_s = query.timeout_s if remaining_s is None else min(remaining_s, query.timeout_s)
         if remaining_s is not None and remaining_s <= 0:
             raise DeadlineExceededError("the deadline had passed when the request arrived; nothing was run")
-        if self._dispatcher.is_quick(model, len(windows)):
+        if self._dispatcher.is_quick(model, len(windows), is_alone=is_alone):
             return self._dispatcher.run(model, form, windows)
         deadline = None if remaining_s is None else monotonic() + remaining_s
         return self._queue(model, form, windows, deadline, model.batching.level(query.priority))

@@ -85,7 +85,9 @@ class ScoreStream:
         try:
             request = parse(ScoreRequest, data)
             request_id = request.id
-            ticket = self._boundary.engine.submit(query_of(request), self._context.time_remaining())
+            ticket = self._boundary.engine.submit(
+                query_of(request), self._context.time_remaining(), is_alone=not self._tickets and self._answers.empty()
+            )
         except Exception as error:  # noqa: BLE001 - the request boundary, of a request on a stream
             refusal = self._boundary.refusal(error)
             self._answers.put_nowait(_Answer(request_id, len(data), refusal))

@@ -36,3 +36,10 @@ def test_a_machine_that_changes_its_speed_is_followed_and_one_slow_batch_is_not(
     for _ in range(30):
         cost.record(1, 2.0, 0.0)
     assert cost.estimate(1) == pytest.approx(2.0, rel=0.01)
+
+
+def test_one_batch_that_was_interrupted_for_long_changes_little() -> None:
+    cost = BatchCost()
+    cost.record(1, 1.0, 0.0)
+    cost.record(1, 1000.0, 0.0)
+    assert cost.estimate(1) == pytest.approx(1.6)

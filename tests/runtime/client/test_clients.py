@@ -240,8 +240,8 @@ def test_an_empty_stream_has_no_results(serve: Serve, connect: Connect) -> None:
 
 
 def test_a_refused_batch_ends_the_stream_after_the_results_before_it(serve: Serve, connect: Connect) -> None:
-    client = connect(serve(make_scorer(), max_batch_size=4, max_queue_size=2).target)
-    batches = [random_windows(9 if n == 7 else 1) for n in range(20)]
+    client = connect(serve(make_scorer(), max_batch_size=4, max_queue_size=32).target)
+    batches = [random_windows(129 if n == 7 else 1) for n in range(20)]
     results, error = client.stream(batches, model="level")
     assert len(results) == 7
     assert isinstance(error, InvalidWindowError)

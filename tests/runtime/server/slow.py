@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from offbeat.batching import BatchCost
 from offbeat.scorer import Scorer
 from offbeat.server import server
 from offbeat.server.served import ServedModel
@@ -14,7 +15,7 @@ _warm_up = server.warm_up
 
 
 def slow_down(delay_s: float) -> None:
-    """Has every batch take `delay_s` longer, once the models are loaded; the first ones, whose cost is learned, do not."""
+    """Has every batch take `delay_s` longer, once the models are loaded, and be expected to."""
 
     def run(self: Scorer, windows: Any, outputs: Any) -> Any:
         time.sleep(delay_s)
@@ -22,6 +23,7 @@ def slow_down(delay_s: float) -> None:
 
     def warm_up_and_slow_down(model: ServedModel) -> None:
         _warm_up(model)
+        model.cost = BatchCost()
         model.cost.record(1, 10.0, 0.0)
         Scorer.run = run  # type: ignore[method-assign]
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from offbeat.batching import BatchCost
 from offbeat.config import BatchingConfig
 from offbeat.errors import BackendError, DeadlineExceededError
 from offbeat.server.dispatcher import Dispatcher
@@ -42,7 +43,7 @@ class Parts:
 
 
 def queued(parts: Parts, n_rows: int, remaining_s: float | None) -> Ticket:
-    ticket = parts.engine.submit(query(n_rows), remaining_s)
+    ticket = parts.engine.submit(query(n_rows), remaining_s, is_alone=True)
     assert isinstance(ticket, Ticket)
     return ticket
 
@@ -140,10 +141,10 @@ def test_a_quick_model_scores_on_the_loop_once_its_cost_is_known_and_never_with_
     async def test() -> None:
         for max_inline_us, expected in ((1_000_000, Scored), (0, Ticket)):
             parts = Parts(NumpyBackend(), max_inline_us=max_inline_us)
-            first = parts.engine.submit(query(3), None)
+            first = parts.engine.submit(query(3), None, is_alone=True)
             assert isinstance(first, Ticket), "nothing is known of the cost yet"
             slow = await first.reply
-            second = parts.engine.submit(query(3), None)
+            second = parts.engine.submit(query(3), None, is_alone=True)
             assert type(second) is expected
             quick = second if isinstance(second, Scored) else await second.reply
             for name, values in slow.outputs.items():
@@ -161,9 +162,11 @@ def test_a_failure_on_the_loop_is_an_incident_as_anywhere() -> None:
         parts.model.cost.record(1, 1e-6, 0.0)
         with pytest.raises(BackendError, match="incident"):
             parts.engine.submit(
-                Query(model="level", version=None, id="", shape=bad.shape, data=bad.tobytes(), outputs=()), None
+                Query(model="level", version=None, id="", shape=bad.shape, data=bad.tobytes(), outputs=()),
+                None,
+                is_alone=True,
             )
-        assert isinstance(parts.engine.submit(query(), None), Scored)
+        assert isinstance(parts.engine.submit(query(), None, is_alone=True), Scored)
         parts.close()
 
     run(test())
@@ -173,12 +176,28 @@ def test_nobody_overtakes_the_queue_of_a_model() -> None:
     async def test() -> None:
         backend = GatedBackend()
         parts = Parts(backend, max_inline_us=1_000_000)
-        running, waiting = parts.engine.submit(query(1), None), parts.engine.submit(query(2), None)
+        running, waiting = (
+            parts.engine.submit(query(1), None, is_alone=True),
+            parts.engine.submit(query(2), None, is_alone=True),
+        )
         parts.model.cost.record(1, 1e-6, 0.0)
-        late = parts.engine.submit(query(1), None)
+        late = parts.engine.submit(query(1), None, is_alone=True)
         assert isinstance(late, Ticket)
         backend.gate.set()
         await asyncio.gather(*(each.reply for each in (running, waiting, late) if isinstance(each, Ticket)))
+        parts.close()
+
+    run(test())
+
+
+def test_in_company_only_what_takes_less_than_a_change_of_thread_is_scored_on_the_loop() -> None:
+    async def test() -> None:
+        parts = Parts(NumpyBackend(), max_inline_us=200)
+        for seconds, alone, in_company in ((40e-6, True, True), (150e-6, True, False), (250e-6, False, False)):
+            parts.model.cost = BatchCost()
+            parts.model.cost.record(1, seconds, 0.0)
+            assert parts.dispatcher.is_quick(parts.model, 1, is_alone=True) is alone
+            assert parts.dispatcher.is_quick(parts.model, 1, is_alone=False) is in_company
         parts.close()
 
     run(test())

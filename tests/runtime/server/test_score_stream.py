@@ -116,7 +116,7 @@ def test_clients_that_vanish_in_the_middle_of_their_streams_leave_no_trace(
             answers = stream(server, requests, vanishing)
             for _ in range(n_answers):
                 next(answers)
-    eventually(lambda: server.server._drain._n_calls == 0, "every stream has ended")
+    eventually(lambda: server.server._drain.n_calls == 0, "every stream has ended")
     assert score(server.channel, score_request(random_windows(3))).outputs
     assert caplog.records == []
 
