@@ -52,17 +52,14 @@ class _Widened(nn.Module):
         return (outputs[0].unsqueeze(1), outputs[1].unsqueeze(1), outputs[2].unsqueeze(1)) + outputs[3:]  # noqa: RUF005
 
 
-class _WidenedDraws(nn.Module):
+class _WidenedDraws(_Widened):
     """The same for a scorer whose last output, `error_std`, is of [batch] too."""
-
-    def __init__(self, scorer: nn.Module) -> None:
-        super().__init__()
-        self.widened = _Widened(scorer)
 
     def forward(self, window: Tensor) -> Any:
         """All outputs of the scorer, none of them of [batch] alone."""
-        outputs = self.widened(window)
-        return outputs[:5] + (outputs[5].unsqueeze(1),)  # noqa: RUF005
+        outputs = self.scorer(window)
+        first = (outputs[0].unsqueeze(1), outputs[1].unsqueeze(1), outputs[2].unsqueeze(1))
+        return first + outputs[3:5] + (outputs[5].unsqueeze(1),)
 
 
 def export_triton_pytorch(module: nn.Module, manifest: Manifest) -> bytes:
