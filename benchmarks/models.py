@@ -38,8 +38,15 @@ def export_model(model: str, repository: Path) -> ModelVersion:
     """Builds the model with seeded random weights and exports it, as a trained one would be."""
     torch.manual_seed(0)
     make, length = ARCHITECTURES[model]
-    module = make().eval()
-    checkpoint = Checkpoint(
+    export_checkpoint(random_checkpoint(make().eval(), length), repository, name=model)
+    return ModelRepository(repository).open(model)
+
+
+def random_checkpoint(module: Architecture, length: int | None) -> Checkpoint:
+    """A checkpoint of a module as it stands, for standard normal windows of `length` steps, or rows where that is None."""
+    shape = (_N_VALIDATION_WINDOWS, *(() if length is None else (length,)), module.n_features)
+    windows = np.random.default_rng(1).standard_normal(shape, dtype=np.float32)
+    return Checkpoint(
         architecture_kind=module.kind,
         architecture_settings=module.settings(),
         state_dict=module.state_dict(),
@@ -49,10 +56,8 @@ def export_model(model: str, repository: Path) -> ModelVersion:
         threshold=Threshold(value=1.0, method="fixed"),
         training=_provenance(),
         metrics={},
-        validation_windows=torch.from_numpy(random_windows(model, _N_VALIDATION_WINDOWS, seed=1)),
+        validation_windows=torch.from_numpy(windows),
     )
-    export_checkpoint(checkpoint, repository, name=model)
-    return ModelRepository(repository).open(model)
 
 
 def _provenance() -> dict[str, object]:

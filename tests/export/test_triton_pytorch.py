@@ -89,5 +89,7 @@ def test_an_export_writes_the_same_version_to_both_repositories(tmp_path: Path) 
 def test_a_version_that_triton_has_already_leaves_both_repositories_as_they_were(tmp_path: Path) -> None:
     (tmp_path / "torch" / "t" / "1").mkdir(parents=True)
     with pytest.raises(ExportError, match="version 1 exists"):
-        export_checkpoint(table_checkpoint(), tmp_path / "models", name="t", triton_pytorch=tmp_path / "torch")
+        export_checkpoint(
+            table_checkpoint(), tmp_path / "models", name="t", exporter="classic", triton_pytorch=tmp_path / "torch"
+        )
     assert list((tmp_path / "models").iterdir()) == []
