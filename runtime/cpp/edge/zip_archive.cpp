@@ -1,5 +1,6 @@
 #include "zip_archive.h"
 
+#include <algorithm>
 #include <array>
 
 #include "inflate.h"
@@ -60,11 +61,14 @@ Result<ZipMember> read_entry(std::span<const std::byte> archive, std::size_t& of
   if ((number(entry, 8, 2) & is_encrypted) != 0) return damaged(where, "a member is encrypted");
   const std::size_t n_packed = number(entry, 20, 4), header = number(entry, 42, 4);
   if (!is_at(archive, header, local_header_size, 0x04034b50)) return damaged(where, "a member is not where the directory says");
-  // The local header's name and extra field may differ in size from the directory's.
-  const std::size_t begin = header + local_header_size + number(archive, header + 26, 2) + number(archive, header + 28, 2);
+  // The local header's extra field may differ from the directory's, the name may not.
+  const std::size_t n_local_name = number(archive, header + 26, 2);
+  const std::size_t begin = header + local_header_size + n_local_name + number(archive, header + 28, 2);
   if (begin > archive.size() || n_packed > archive.size() - begin) return damaged(where, "a member is cut off");
+  const std::span<const std::byte> name = entry.subspan(directory_entry_size, n_name), local_name = archive.subspan(header + local_header_size, n_local_name);
+  if (!std::equal(name.begin(), name.end(), local_name.begin(), local_name.end())) return damaged(where, "a member has two names");
   offset += directory_entry_size + n_name + n_extra + n_comment;
-  return ZipMember{.name = std::string(reinterpret_cast<const char*>(entry.data()) + directory_entry_size, n_name),
+  return ZipMember{.name = std::string(reinterpret_cast<const char*>(name.data()), n_name),
                    .method = static_cast<std::uint16_t>(number(entry, 10, 2)),
                    .crc32 = number(entry, 16, 4),
                    .n_unpacked = number(entry, 24, 4),
