@@ -87,13 +87,14 @@ def export_variants(
 
 def find_source(checkpoint: Checkpoint, repository: str | os.PathLike[str], name: str) -> ModelVersion:
     """The newest float32 version of a model that was exported from the checkpoint. Raises ExportError where there is none."""
-    found, module = ModelRepository(repository), ScoringModule.of_checkpoint(checkpoint)
-    for number in reversed(found.versions(name)):
-        version = found.open(name, number)
+    module, path = ScoringModule.of_checkpoint(checkpoint), Path(repository)
+    versions = ModelRepository(path).versions(name) if path.is_dir() else ()
+    for number in reversed(versions):
+        version = ModelRepository(path).open(name, number)
         if _has_weights_of(version, module):
             return version
     raise ExportError(
-        f"{found.path / name}: no version with the checkpoint's weights among {list(found.versions(name))}; "
+        f"{path / name}: no version with the checkpoint's weights among {list(versions)}; "
         "expected one to measure beside: export fp32 too"
     )
 
