@@ -11,12 +11,17 @@ import torch
 import typer
 from typer.testing import CliRunner, Result
 
+from offbeat.bundle import ModelVersion
 from offbeat.cli.diff import diff
+from offbeat.cli.inspect import inspect
 from offbeat.result import FloatArray, Threshold
 from offbeat.scorer import load
+from offbeat_export import variant_attempt
 from offbeat_export.exporter import export_checkpoint
 from offbeat_export.recalibration import recalibrate
+from offbeat_export.variant_export import export_variants
 from tests.export.checkpoints import LENGTH, lstm_checkpoint
+from tests.export.variants import fixed_latencies, table
 from tests.runtime import folders
 
 
@@ -117,6 +122,25 @@ def test_another_architecture_is_told_by_its_fields_its_plan_and_its_tensors(mod
     changes = {each["name"]: each["change"] for each in found["weights"]["tensors"]}
     assert changes["encoder.weight_ih_l1"] == "only in B"
     assert "the layer plans differ" in run(model / "1", model.parent / "deep").stdout
+
+
+def test_a_variant_is_inspected_with_its_figures_and_its_integers_are_told_to_be_another_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(variant_attempt, "latencies", fixed_latencies())
+    checkpoint = table()
+    fp32 = ModelVersion.open(export_checkpoint(checkpoint, tmp_path, name="m", exporter="classic").folder)
+    export_variants(checkpoint, fp32, ("int8",))
+    found = facts(tmp_path / "m", tmp_path / "m-int8")
+    changes = {each["name"]: each["change"] for each in found["weights"]["tensors"]}
+    assert changes["encoder.0.weight"] == "another type"
+    assert changes["encoder.0.bias"] == "equal"
+    assert run(tmp_path / "m", tmp_path / "m-int8").exit_code == 1
+    app = typer.Typer()
+    app.command("inspect")(inspect)
+    shown = CliRunner().invoke(app, [str(tmp_path / "m-int8")], env={"COLUMNS": "200"}).stdout
+    for words in ("weights in int8", "of the size of m version 1", "on onnxruntime", "ROC-AUC"):
+        assert words in shown
 
 
 def test_without_safetensors_only_the_graphs_file_is_compared(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from offbeat.bundle.model_version import MODEL_ONNX, MODEL_SAFETENSORS
 from offbeat.bundle.safetensors_file import SafetensorsFile
 from offbeat.errors import BundleError
 
-Change = Literal["equal", "changed", "only in A", "only in B", "another shape"]
+Change = Literal["equal", "changed", "only in A", "only in B", "another shape", "another type"]
 
 
 class TensorDifference(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +72,9 @@ def _diff_tensor(name: str, a: NDArray[np.generic] | None, b: NDArray[np.generic
         return TensorDifference(name=name, change="only in B" if a is None else "only in A", shape=shape)
     if a.shape != b.shape:
         return TensorDifference(name=name, change="another shape", shape=b.shape)
+    if a.dtype.kind != b.dtype.kind:
+        # Integers stand for numbers by scales of their own: what they differ by says nothing.
+        return TensorDifference(name=name, change="another type", shape=b.shape)
     if a.dtype == b.dtype and a.tobytes() == b.tobytes():
         return TensorDifference(name=name, change="equal", shape=b.shape, max_absolute=0.0, n_changed=0)
     with np.errstate(invalid="ignore"):

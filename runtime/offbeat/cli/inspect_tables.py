@@ -39,6 +39,8 @@ def _summary(facts: Facts) -> Table:
 def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
     yield facts["kind"], facts["path"]
     yield "description", facts.get("description") or "-"
+    if licence := facts.get("licence"):
+        yield "licence", licence
     if architecture := facts.get("architecture"):
         yield "architecture", f"{architecture['kind']} {_in_words(architecture.get('settings') or {})}".strip()
         if architecture.get("n_parameters") is not None:
@@ -48,6 +50,10 @@ def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
     if names := facts.get("feature_names"):
         yield "features", ", ".join(names)
     yield from _learnt(facts)
+    if graph := facts.get("graph"):
+        yield "graph", f"by torch's {graph['exporter']} exporter: {graph['reason']}"
+    if precision := facts.get("precision"):
+        yield from _precision(precision)
     for what, value in facts.get("more", {}).items():
         yield what, str(value)
 
@@ -84,6 +90,18 @@ def _training(training: Facts) -> str:
         f"{training['n_epochs']} epochs, seed {training['seed']}, offbeat {training['offbeat_version']}, "
         f"torch {training['torch_version']}"
     )
+
+
+def _precision(precision: Facts) -> Iterator[tuple[str, str]]:
+    """What a variant is, and what was measured of it on each engine beside its float32 version."""
+    source, size = precision["source"], precision["size"]
+    share = f"{size['n_bytes'] / size['fp32_n_bytes']:.0%} of the size of {source['name']} version {source['version']}"
+    yield "precision", f"weights in {precision['weights']}, products in {precision['arithmetic']}, {share}"
+    for engine, figures in precision["engines"].items():
+        quality = figures["quality"]
+        latency = ", ".join(f"{each['ratio']:.2f} at batch {each['batch']}" for each in figures["latency"])
+        auc = f"ROC-AUC {quality['roc_auc']:.4f}, float32's {quality['fp32_roc_auc']:.4f}"
+        yield f"on {engine}", f"times float32's latency {latency}; {auc}"
 
 
 def _recalibration(recalibration: Facts) -> str:
