@@ -75,7 +75,7 @@ def test_a_path_and_the_files_content_give_the_same_scores(name: str, tmp_path: 
     file = tmp_path / "model.safetensors"
     file.write_bytes(each.content)
     windows = each.windows(3)
-    from_path = Session.load(str(file)).score(windows, each.outputs)
+    from_path = Session.load(file).score(windows, each.outputs)
     for padding in range(4):
         # The content need not begin at a multiple of four bytes.
         content = memoryview(b"x" * padding + each.content)[padding:]
@@ -160,7 +160,10 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path) -> None:
         (missing, "No such file"),
     ):
         with pytest.raises(ValueError, match=message):
-            Session.load(str(path))
+            Session.load(path)
+    for wrong in ("a\0b", 3, None):
+        with pytest.raises((ValueError, TypeError)):
+            Session.load(wrong)  # type: ignore[arg-type]
 
 
 def test_sizes_that_nobody_has_cost_no_memory() -> None:

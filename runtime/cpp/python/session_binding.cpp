@@ -135,11 +135,15 @@ PythonSession::PythonSession(Session session) : session_(std::move(session)) {
   bool_ = numpy.attr("dtype")("bool");
 }
 
-PythonSession PythonSession::load(const std::string& path, const std::string& isa, const std::string& precision, std::size_t n_threads) {
+PythonSession PythonSession::load(nb::handle object, const std::string& isa, const std::string& precision, std::size_t n_threads) {
   const offbeat::SessionOptions options{isa, precision_of(precision), n_threads};
+  // str, bytes or os.PathLike, in the file system's encoding; a zero byte inside is refused.
+  PyObject* encoded = nullptr;
+  if (PyUnicode_FSConverter(object.ptr(), &encoded) == 0) throw nb::python_error();
+  const nb::object path = nb::steal(encoded);
   const auto loaded = [&] {
     const nb::gil_scoped_release released;
-    return Session::load(path.c_str(), options);
+    return Session::load(PyBytes_AS_STRING(path.ptr()), options);
   };
   return PythonSession(opened(loaded()));
 }

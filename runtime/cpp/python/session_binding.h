@@ -17,7 +17,7 @@ namespace nb = nanobind;
 /// What Python sees of a Session: arrays in, arrays out, and workspaces that threads lend from it one after the other.
 class PythonSession {
  public:
-  static PythonSession load(const std::string& path, const std::string& isa, const std::string& precision, std::size_t n_threads);
+  static PythonSession load(nb::handle path, const std::string& isa, const std::string& precision, std::size_t n_threads);
   static PythonSession parse(nb::handle content, const std::string& name, const std::string& isa, const std::string& precision,
                              std::size_t n_threads);
 

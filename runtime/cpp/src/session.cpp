@@ -111,10 +111,12 @@ Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 Session::~Session() = default;
 
-Result<Session> Session::load(const char* path, const SessionOptions& options) {
+Result<Session> Session::load(const char* path, const SessionOptions& options) try {
   const Result<FileContent> file = FileContent::open(path, SafetensorsFile::max_bytes);
   if (!file) return file.error();
   return load(file.value().bytes(), path, options);
+} catch (const std::bad_alloc&) {
+  return refusal(path, "no memory to load it");
 }
 
 Result<Session> Session::load(std::span<const std::byte> content, std::string_view name, const SessionOptions& options) try {

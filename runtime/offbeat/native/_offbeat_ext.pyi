@@ -1,3 +1,4 @@
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,7 +10,9 @@ def cpu_features() -> dict[str, bool]: ...
 
 class Session:
     @staticmethod
-    def load(path: str, *, isa: str = "", precision: str = "stored", n_threads: int = 1) -> Session: ...
+    def load(
+        path: str | os.PathLike[str], *, isa: str = "", precision: str = "stored", n_threads: int = 1
+    ) -> Session: ...
     @staticmethod
     def parse(
         content: Buffer,

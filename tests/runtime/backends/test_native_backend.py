@@ -12,7 +12,7 @@ import pytest
 
 import offbeat
 from offbeat import native
-from offbeat.backends import create_backend, names
+from offbeat.backends import auto_backend, create_backend, names
 from offbeat.backends.native_backend import NativeBackend
 from offbeat.bundle import ModelVersion
 from offbeat.config import BackendConfig
@@ -59,6 +59,31 @@ def test_auto_takes_it_where_the_golden_windows_agree_and_says_why(
         assert scorer.backend.name == "native"
         assert f"level version 1 runs on {scorer.backend.description}: it replays the golden windows" in caplog.text
         assert scorer.score(folders.random_windows(1)).backend == scorer.backend.description
+
+
+class FakeOnnxRuntime:
+    """ONNX Runtime where a CUDA provider is installed: with a GPU or without."""
+
+    description = "onnxruntime (fake)"
+
+    def __init__(self, *, is_on_cuda: bool) -> None:
+        self.is_on_cuda = is_on_cuda
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.mark.parametrize("is_on_cuda", [True, False])
+def test_a_gpu_goes_before_the_native_core_and_a_provider_without_one_does_not(
+    version: ModelVersion, is_on_cuda: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeOnnxRuntime(is_on_cuda=is_on_cuda)
+    monkeypatch.setattr(auto_backend, "may_use_cuda", lambda: True)
+    monkeypatch.setattr(auto_backend, "OnnxRuntimeBackend", lambda version, config: fake)
+    chosen = create_backend(version)
+    assert (chosen is fake) == is_on_cuda == (not fake.is_closed)
+    assert create_backend(version, BackendConfig(device="cpu")).name == "native"
 
 
 def test_auto_works_without_onnx_runtime(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
