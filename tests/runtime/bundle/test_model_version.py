@@ -147,6 +147,9 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("graph", GRAPH | {"candidates": {"classic": GRAPH_CANDIDATE | {"n_lstm_nodes": -1}}}, "n_lstm_nodes"),
     ("graph", GRAPH | {"candidates": {"classic": GRAPH_CANDIDATE | {"findings": [1]}}}, "findings"),
     ("licence", 1, "licence"),
+    # Its own fields have their bad values in test_precision_record.py.
+    ("precision", "int8", "precision"),
+    ("precision", {"weights": "fp8"}, "precision"),
     ("parity.bound", 0.0, "bound"),
     ("parity.bound", 5.0, "bound"),
     ("parity.formats", [], "formats"),
