@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.detection.configurations import CONFIGURATIONS
+from benchmarks.detection.configurations import CONFIGURATIONS, Configurations
 from benchmarks.detection.protocols import PROTOCOLS
 from benchmarks.detection.summary import summarise
 from benchmarks.detection.table import markdown
@@ -50,24 +50,25 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--sets", nargs="+", choices=PROTOCOLS, default=list(PROTOCOLS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--without-fixed", action="store_true", help="measure auto and the baselines only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write trials, means, versions and the commit")
     parser.add_argument("--data", type=Path, metavar="FOLDER", default=SHARED_DATA, help="default: %(default)s")
     return parser.parse_args()
 
 
 def _run(arguments: argparse.Namespace) -> list[Trial]:
-    origin = environment()
+    origin, fixed = environment(), {} if arguments.without_fixed else CONFIGURATIONS
     trials: list[Trial] = []
     for seed in arguments.seeds:
         for name in arguments.sets:
-            trials += PROTOCOLS[name](arguments.data / name, seed)
+            trials += PROTOCOLS[name](arguments.data / name, seed, fixed)
             if arguments.json is not None:
-                _write(arguments.json, origin, trials)
+                _write(arguments.json, origin, fixed, trials)
     return trials
 
 
-def _write(file: Path, origin: dict[str, Any], trials: list[Trial]) -> None:
-    used = {name: CONFIGURATIONS[name] for name in dict.fromkeys(trial.set for trial in trials)}
+def _write(file: Path, origin: dict[str, Any], fixed: Configurations, trials: list[Trial]) -> None:
+    used = {name: fixed[name] for name in dict.fromkeys(trial.set for trial in trials) if name in fixed}
     content = {"environment": origin, "configurations": used, "lines": summarise(trials), "trials": trials}
     file.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from offbeat_training import TrainingConfig
 from tests.training.acceptance import ECG5000
 
-CONFIGURATIONS: Mapping[str, TrainingConfig] = {
+Configurations = Mapping[str, TrainingConfig]
+
+CONFIGURATIONS: Configurations = {
     # Chosen on the training part: tests/training/acceptance.py says how.
     "ecg5000": ECG5000,
     # TSB-AD's own window for its autoencoder, 100 rows, for every series; the rest bounds the time, and was not searched.
@@ -33,3 +35,5 @@ CONFIGURATIONS: Mapping[str, TrainingConfig] = {
     # The preset as published, larger batches and fewer epochs; not searched.
     "adbench": TrainingConfig(preset="tabular", batch_size=256, epochs=100, patience=10, device="cpu"),
 }
+# PCA and the isolation forest see the windows that `fixed` sees, whether that is measured or not.
+BASELINE_WINDOWS: Mapping[str, int] = {name: config.seq_len for name, config in CONFIGURATIONS.items()}

@@ -22,14 +22,7 @@ Floats = NDArray[np.float64]
 
 # `auto` is the recipe, the same for every set; `fixed` has one configuration for each. PCA and the forest see windows as
 # long as those of `fixed`; PCA is measured on windows of the recipe's length too, so that what the window is worth shows.
-AUTO, FIXED, PCA, AUTO_PCA, FOREST, RANDOM = CONTENDERS = (
-    "auto",
-    "fixed",
-    "PCA",
-    "PCA, auto's window",
-    "isolation forest",
-    "random",
-)
+AUTO, FIXED, PCA, AUTO_PCA, RANDOM = "auto", "fixed", "PCA", "PCA, auto's window", "random"
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -40,22 +33,25 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     threshold: float
 
 
-def score_all(train: Dataset, data: Dataset, config: TrainingConfig, unit: Unit, seed: int) -> Scored:
-    """Fits all contenders on the normal part of `train` and scores each line of `data`; its labels are not read."""
+def score_all(
+    train: Dataset, data: Dataset, config: TrainingConfig | None, unit: Unit, seed: int, seq_len: int
+) -> Scored:
+    """Fits all contenders on the normal part of `train` and scores each line of `data`; its labels are not read.
+
+    `config` is that of `fixed`, None to leave it out; `seq_len` is the window of the baselines.
+    """
     recipe = TrainingConfig(preset="auto", seed=seed, device="cpu")
     auto, auto_scores, auto_s = _fitted(train, data, recipe)
-    _, fixed_scores, fixed_s = _fitted(train, data, msgspec.structs.replace(config, seed=seed))
+    scores, seconds = {AUTO: auto_scores}, {AUTO: auto_s}
+    if config is not None:
+        _, scores[FIXED], seconds[FIXED] = _fitted(train, data, msgspec.structs.replace(config, seed=seed))
     started = time.perf_counter()
-    baselines = fitted_scores(train, data, config.seq_len, unit, seed)
-    baselines_s = time.perf_counter() - started
-    seq_len = resolve(train, recipe).config.seq_len
-    same_window = fitted_scores(train, data, seq_len, unit, seed)[PCA] if unit == "row" else baselines[PCA]
-    scored = Scored(
-        scores={AUTO: auto_scores, FIXED: fixed_scores, AUTO_PCA: same_window, RANDOM: random_scores(data.n_rows, seed)}
-        | baselines,
-        seconds={AUTO: auto_s, FIXED: fixed_s, "baselines": baselines_s},
-        threshold=auto.threshold.value,
-    )
+    scores |= fitted_scores(train, data, seq_len, unit, seed)
+    seconds["baselines"] = time.perf_counter() - started
+    own_len = resolve(train, recipe).config.seq_len
+    scores[AUTO_PCA] = fitted_scores(train, data, own_len, unit, seed)[PCA] if unit == "row" else scores[PCA]
+    scores[RANDOM] = random_scores(data.n_rows, seed)
+    scored = Scored(scores=scores, seconds=seconds, threshold=auto.threshold.value)
     _tell(data, seed, auto, scored)
     return scored
 

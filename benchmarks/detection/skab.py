@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.detection.configurations import CONFIGURATIONS
-from benchmarks.detection.contenders import AUTO, CONTENDERS, RANDOM, Scored, score_all
+from benchmarks.detection.configurations import BASELINE_WINDOWS, Configurations
+from benchmarks.detection.contenders import AUTO, RANDOM, Scored, score_all
 from benchmarks.detection.trial import Trial, labels_of
 from offbeat.data import Dataset
 from offbeat.result import BoolArray
@@ -25,7 +25,7 @@ CALIBRATION_PERCENTILE = 99.9
 CALIBRATION_FACTOR = 4 / 3
 
 
-def skab(folder: Path, seed: int) -> Iterator[Trial]:
+def skab(folder: Path, seed: int, fixed: Configurations) -> Iterator[Trial]:
     """Rows from the 401st on are judged, all runs counted together; nothing is adjusted to the labels.
 
     SKAB's own table counts the calibration rows as well, which are normal and hardly flagged: its false-alarm rate is told
@@ -33,7 +33,8 @@ def skab(folder: Path, seed: int) -> Iterator[Trial]:
     """
     files = sorted((folder / "valve1").glob("*.csv"), key=lambda file: int(file.stem))
     runs = [read_skab(file) for file in files]
-    scored = [score_all(_first_rows(run), run, CONFIGURATIONS["skab"], "row", seed) for run in runs]
+    config, seq_len = fixed.get("skab"), BASELINE_WINDOWS["skab"]
+    scored = [score_all(_first_rows(run), run, config, "row", seed, seq_len) for run in runs]
     yield Trial(
         set="skab",
         part="valve1",
@@ -55,7 +56,7 @@ def _figures(runs: list[Dataset], scored: list[Scored], seed: int) -> dict[str, 
     """
     labels = np.concatenate([labels_of(run) for run in runs])
     is_judged = np.concatenate([np.arange(run.n_rows) >= N_CALIBRATION_ROWS for run in runs])
-    flags = {name: np.concatenate([_flags(each.scores[name]) for each in scored]) for name in CONTENDERS}
+    flags = {name: np.concatenate([_flags(each.scores[name]) for each in scored]) for name in scored[0].scores}
     flags[AUTO] = np.concatenate([each.scores[AUTO] > each.threshold for each in scored])
     flags[RANDOM] = np.zeros_like(is_judged)
     flags[RANDOM][is_judged] = np.random.default_rng(seed).permutation(flags[AUTO][is_judged])

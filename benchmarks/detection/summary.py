@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
-from benchmarks.detection.contenders import AUTO, AUTO_PCA, CONTENDERS, PCA
+from benchmarks.detection.contenders import AUTO, AUTO_PCA, PCA
 from benchmarks.detection.trial import Trial
 
 MEAN_OF_PARTS = "mean"
@@ -72,7 +72,7 @@ def _line(trials: Sequence[Trial], name: str, part: str, metric: str) -> Line:
     by_seed = [[trial for trial in trials if trial.seed == seed] for seed in seeds]
     figures = {
         contender: [float(np.mean([each.figures[contender][metric] for each in group])) for group in by_seed]
-        for contender in CONTENDERS
+        for contender in trials[0].figures
     }
     means = {contender: float(np.mean(values)) for contender, values in figures.items()}
     target = TARGETS.get((name, part, metric), Target())

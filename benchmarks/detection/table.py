@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from benchmarks.detection.contenders import CONTENDERS
 from benchmarks.detection.summary import Line
 
-_ENDS = ("accept", "aim", "s, auto", "s, fixed", "s, baselines")
 
-
-def markdown(lines: Iterable[Line]) -> str:
+def markdown(lines: Sequence[Line]) -> str:
     """One row a line: mean ± standard deviation over the seeds, what is accepted and whether it is met, seconds a seed."""
-    heads = ("set", "part", "metric", "seeds", *CONTENDERS, *_ENDS)
+    seconds = (f"s, {name}" for name in lines[0].seconds)
+    heads = ("set", "part", "metric", "seeds", *lines[0].means, "accept", "aim", *seconds)
     rows = ["| " + " | ".join(cells) + " |" for cells in (heads, *map(_cells, lines))]
     return "\n".join([rows[0], "|" + "---|" * len(heads), *rows[1:]])
 
 
 def _cells(line: Line) -> tuple[str, ...]:
-    figures = (_figure(line.means[name], line.spreads[name]) for name in CONTENDERS)
+    figures = (_figure(mean, line.spreads[name]) for name, mean in line.means.items())
     mark = {None: "", True: " met", False: " **missed**"}[line.is_accepted]
     accept = "" if line.accept is None else f"{line.accept:.3f}{mark}"
     aim = "" if line.aim is None else f"{line.aim:.3f}"

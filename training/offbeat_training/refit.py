@@ -19,7 +19,7 @@ from offbeat_training.split import Indices
 from offbeat_training.training_run import TrainingRun
 
 # So many held-out windows say enough about their errors: no fold would add to it.
-ENOUGH_HELD_OUT = 1000
+ENOUGH_HELD_OUT = 500
 
 Build = Callable[[Indices], Architecture]
 
