@@ -48,7 +48,11 @@ def _onnx(content: bytes, manifest: Manifest) -> bytes:
     for initializer in proto.graph.initializer:
         if initializer.name == THRESHOLD:
             initializer.CopyFrom(onnx.numpy_helper.from_array(_scalar(manifest), THRESHOLD))
+    before = {prop.key: prop.value for prop in proto.metadata_props}
     describe_onnx(proto, manifest)
+    # A variant says more of itself than its float32 version does.
+    now = {prop.key: prop.value for prop in proto.metadata_props}
+    onnx.helper.set_model_props(proto, before | now)
     # Operators that the version was exported with are allowed in it.
     check_onnx(proto, manifest, {opset.domain for opset in proto.opset_import})
     rewritten: bytes = proto.SerializeToString(deterministic=True)

@@ -159,6 +159,8 @@ def test_a_variant_keeps_its_weights_its_precision_and_its_bound(
     new = ModelVersion.open(recalibrate(old, NEW).folder)
     assert new.manifest.precision == old.manifest.precision
     assert new.manifest.parity.bound == old.manifest.parity.bound
+    props = {prop.key: prop.value for prop in onnx.load_from_string(new.read("model.onnx")).metadata_props}
+    assert (props["precision"], props["threshold"], props["version"]) == (precision, repr(NEW.value), "2")
     before, after = old.read("model.safetensors"), new.read("model.safetensors")
     assert sum(a != b for a, b in zip(before, after, strict=True)) <= 4
     with Scorer.open(new, BackendConfig(device="cpu")) as scorer:
