@@ -17,7 +17,7 @@ from benchmarks.models import ARCHITECTURES, random_windows
 from offbeat.backends import Backend
 from offbeat.result import DEFAULT_OUTPUTS
 
-BACKENDS = ("eager", "torchscript", "onnxruntime")
+BACKENDS = ("eager", "torchscript", "onnxruntime", "native")
 BATCHES = (1, 8, 64, 512)
 # The bound of offbeat_export.parity, for windows whose error is about 1.
 PARITY_BOUND = 1e-5

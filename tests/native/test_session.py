@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import timeit
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from offbeat.bundle import Golden
 from offbeat.native import Session
+from offbeat.result import DEFAULT_OUTPUTS
 from tests.native.designs import DESIGNS, ISAS, design
 
 SERIES = "flexible, bidirectional"
@@ -219,3 +221,11 @@ def test_the_model_is_described() -> None:
     assert session.n_parameters == each.manifest.architecture.n_parameters + 2 * 3 + 1
     fixed = design("denoising").session()
     assert fixed.n_steps == design("denoising").manifest.window.length
+
+
+def test_a_call_from_python_costs_a_microsecond_or_two() -> None:
+    """The smallest model, one window: what is left is the call. Ten times the usual figure, for slow and busy machines."""
+    session = design("table, 1 feature").session()
+    window = np.zeros((1, 1), np.float32)
+    calls = timeit.repeat(lambda: session.score(window, DEFAULT_OUTPUTS), number=200, repeat=50)
+    assert min(calls) / 200 < 10e-6
