@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from offbeat.bundle import ModelVersion
-from offbeat.bundle.model_version import MODEL_SAFETENSORS, MODEL_TORCHSCRIPT
+from offbeat.bundle.model_version import MANIFEST, MODEL_SAFETENSORS, MODEL_TORCHSCRIPT
 from offbeat.config import BackendConfig
 from offbeat.errors import BackendError, ConfigurationError
 from offbeat.result import FloatArray
@@ -67,7 +67,11 @@ class EagerBackend(TorchBackend):
 
     def _load(self, version: ModelVersion, device: torch.device) -> nn.Module:
         content = version.read(MODEL_SAFETENSORS)
-        return import_safetensors(content, version.manifest, str(version.path / MODEL_SAFETENSORS)).to(device)
+        try:
+            scorer = import_safetensors(content, version.manifest, str(version.path / MODEL_SAFETENSORS))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{version.path / MANIFEST}: {error}") from error
+        return scorer.to(device)
 
 
 def _device(config: BackendConfig) -> torch.device:
