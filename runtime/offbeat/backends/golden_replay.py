@@ -8,9 +8,14 @@ from offbeat.errors import BackendError
 
 
 def replay_golden(version: ModelVersion, backend: Backend) -> None:
-    """Runs the golden windows. Raises BackendError where an output is farther from the eager model's than the parity bound."""
+    """Runs the golden windows. Raises BackendError, naming the folder, where the engine fails, or an output is farther from
+    the eager model's than the parity bound.
+    """
     golden = version.golden()
-    results = backend.run(golden.window, version.manifest.output_names)
+    try:
+        results = backend.run(golden.window, version.manifest.output_names)
+    except BackendError as error:
+        raise BackendError(f"{version.path}: golden replay on {error}") from error
     deviation, output = golden.largest_deviation(version.manifest, results)
     if not deviation <= 1.0:
         raise BackendError(

@@ -85,8 +85,9 @@ def test_a_graph_that_reads_other_files_is_refused(
 @pytest.mark.parametrize("change", [absurd_shape, absurd_memory])
 def test_absurd_sizes_are_refused_and_take_no_memory(tmp_path: Path, change: Change) -> None:
     version = ModelVersion.open(folder_with(tmp_path, change))
-    with pytest.raises(OffbeatError, match=r"ONNX"):
+    with pytest.raises(OffbeatError, match=r"ONNX") as caught:
         Scorer.open(version, CONFIG)
+    assert str(caught.value).startswith(str(version.path))
 
 
 def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
