@@ -56,7 +56,8 @@ def _arguments() -> argparse.Namespace:
 
 def _variants(subject: Subject) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as repository:
-        source = ModelVersion.open(export_checkpoint(subject.checkpoint, repository, name="model").folder)
+        folder = export_checkpoint(subject.checkpoint, repository, name="model", exporter="classic").folder
+        source = ModelVersion.open(folder)
         reports = export_variants(
             subject.checkpoint, source, PRECISIONS, labelled=subject.labelled, calibration=subject.calibration
         )

@@ -23,7 +23,7 @@ Latencies = tuple[PrecisionLatency, ...]
 def latencies(
     fp32: Backend, contenders: Mapping[Arithmetic, Backend], windows: FloatArray
 ) -> dict[Arithmetic, Latencies]:
-    """By name, the latency of each contender at batches of 1 and 64 beside `fp32`'s.
+    """By name, the latency of each contender at batches of 1 and 64 beside `fp32`'s; all of them on one thread.
 
     `windows` [64 or more, …] are in raw units.
     """
@@ -55,8 +55,12 @@ def _turns(backends: Sequence[Backend], window: FloatArray) -> NDArray[np.float6
 
 
 def _call(backend: Backend, window: FloatArray) -> float:
-    """Seconds of a call right after another, which brings the weights back into the caches that its rival used."""
+    """Seconds of a call right after another, which brings the weights back into the caches that its rival used.
+
+    They are the thread's own processor time: all engines compute on the calling thread here, and a busy machine that takes the
+    processor away for a while says nothing of the model.
+    """
     backend.run(window, DEFAULT_OUTPUTS)
-    start = time.perf_counter()
+    start = time.thread_time()
     backend.run(window, DEFAULT_OUTPUTS)
-    return time.perf_counter() - start
+    return time.thread_time() - start
