@@ -211,6 +211,10 @@ def test_a_session_that_is_unknown_to_this_processor_or_program_is_refused() -> 
         Session.parse(content, precision="int4")
     with pytest.raises((ValueError, TypeError)):
         Session.parse(content, n_threads=-1)
+    for n_threads in (0, 1025, 2**63):
+        with pytest.raises(ValueError, match=f"{n_threads} threads; expected 1 to 1024"):
+            Session.parse(content, n_threads=n_threads)
+    assert Session.parse(content, n_threads=1024).n_features == 3
 
 
 def test_the_model_is_described() -> None:

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <span>
 #include <string>
@@ -42,7 +41,7 @@ offbeat_status crossed(offbeat::Status status) noexcept { return static_cast<off
 offbeat_status say(offbeat_status status, std::string_view what, char* message, std::size_t message_size) noexcept {
   if (message == nullptr || message_size == 0) return status;
   const std::size_t n_bytes = std::min(what.size(), message_size - 1);
-  std::memcpy(message, what.data(), n_bytes);
+  std::copy_n(what.data(), n_bytes, message);
   message[n_bytes] = '\0';
   return status;
 }

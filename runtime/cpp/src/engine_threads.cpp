@@ -1,9 +1,16 @@
 #include "engine_threads.h"
 
+#include <system_error>
+
 namespace offbeat {
 
 ThreadPool::ThreadPool(std::size_t n_threads) {
-  for (std::size_t thread = 1; thread < n_threads; ++thread) threads_.emplace_back([this, thread] { serve(thread); });
+  threads_.reserve(n_threads - 1);
+  try {
+    for (std::size_t thread = 1; thread < n_threads; ++thread) threads_.emplace_back([this, thread] { serve(thread); });
+  } catch (const std::system_error&) {
+    // The system gives no more: those that are there share the work.
+  }
 }
 
 ThreadPool::~ThreadPool() {

@@ -19,6 +19,7 @@ namespace offbeat {
 namespace {
 
 constexpr std::size_t alignment = 64;
+constexpr std::size_t max_threads = 1024;
 
 struct AlignedDelete {
   void operator()(std::byte* bytes) const noexcept { ::operator delete(bytes, std::align_val_t{alignment}); }
@@ -120,6 +121,9 @@ Result<Session> Session::load(const char* path, const SessionOptions& options) t
 }
 
 Result<Session> Session::load(std::span<const std::byte> content, std::string_view name, const SessionOptions& options) try {
+  if (options.n_threads < 1 || options.n_threads > max_threads) {
+    return refusal(name, std::to_string(options.n_threads) + " threads; expected 1 to " + std::to_string(max_threads));
+  }
   AlignedBytes aligned;
   if (reinterpret_cast<std::uintptr_t>(content.data()) % alignof(float) != 0) {
     aligned = allocate(content.size());

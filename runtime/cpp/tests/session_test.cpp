@@ -93,6 +93,15 @@ void says_what_it_cannot_do() {
   expect(!session.workspace(std::numeric_limits<std::size_t>::max()).ok(), "a workspace beyond all memory is an error");
 }
 
+void bounds_threads() {
+  const std::vector<std::uint8_t> file = level_file();
+  for (const std::size_t n_threads : {std::size_t{0}, std::size_t{1025}, std::numeric_limits<std::size_t>::max()}) {
+    offbeat::SessionOptions options;
+    options.n_threads = n_threads;
+    expect(!Session::load(bytes_of(file), "by hand", options).ok(), std::to_string(n_threads) + " threads are refused");
+  }
+}
+
 void survives_moves_and_many_threads() {
   const std::vector<std::uint8_t> file = recurrent_file();
   Session first = open(file);
@@ -159,6 +168,7 @@ void survives_spoilt_files() {
 int main() {
   scores_by_the_formula();
   says_what_it_cannot_do();
+  bounds_threads();
   survives_moves_and_many_threads();
   survives_spoilt_files();
   return offbeat_test::exit_code();

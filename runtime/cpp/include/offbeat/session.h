@@ -17,7 +17,7 @@ struct SessionOptions {
   /// Instruction set by name ("baseline", "avx2", "avx512", "neon"); empty takes the best that this CPU has.
   std::string_view isa{};
   Precision precision = Precision::stored;
-  /// Threads that split a large batch, the caller's included.
+  /// Threads that split a large batch, the caller's included: 1 to 1024.
   std::size_t n_threads = 1;
 };
 
