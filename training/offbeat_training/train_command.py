@@ -186,9 +186,10 @@ def _kept(run: RunConfig) -> str:
 def summary(checkpoint: Checkpoint, out: Path) -> Table:
     """What was learnt, from what, and where it is."""
     training, threshold = msgspec.convert(checkpoint.training, dict), checkpoint.threshold
+    held_out = "of them held out at first" if checkpoint.training_config.get("refit") else "held out"
     table = Table(show_header=False, title=f"{checkpoint.architecture_kind} on {training['source']['name']}")
     for name, value in {
-        "windows": f"{training['n_training_windows']:,} learnt from, {training['n_validation_windows']:,} held out",
+        "windows": f"{training['n_training_windows']:,} learnt from, {training['n_validation_windows']:,} {held_out}",
         "epochs": f"{training['n_epochs']}, the best was {training['best_epoch']}",
         "best loss": f"{training['best_validation_loss']:.6g} on the held-out windows",
         "threshold": f"{threshold.value:.6g} ({threshold.how})",

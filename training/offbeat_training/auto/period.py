@@ -25,6 +25,8 @@ def dominant_period(values: FloatArray) -> int | None:
     nearly as high as the highest. Only lags after the autocorrelation has first been negative count, since a slow series
     resembles itself a few rows on without being periodic, and only those of which the series holds three.
     """
+    if len(values) <= MIN_REPEATS:
+        return None
     correlation = autocorrelation(values, len(values) // MIN_REPEATS)
     below = np.flatnonzero(correlation < 0)
     if not below.size:
@@ -41,7 +43,7 @@ def autocorrelation(values: FloatArray, max_lag: int) -> Floats:
 
     Each product is divided by the number of pairs of rows behind it. All 0 where nothing varies but a trend.
     """
-    rows = detrend(values.astype(np.float64), axis=0) if len(values) > 1 else np.zeros(values.shape)
+    rows = detrend(values.astype(np.float64), axis=0)
     varies = rows.std(axis=0) > 1e-6 * np.abs(values).max(axis=0, initial=0)
     if not varies.any():
         return np.zeros(max_lag + 1)

@@ -51,7 +51,8 @@ def resolve(dataset: Dataset, config: TrainingConfig, given: Collection[str] | N
     recipe = {"windows": _windows, "series": _series, "table": _table}[kind]
     settings, reasons = recipe(dataset, config, kept)
     chosen = {name: value for name, value in (_COMMON | dict(settings)).items() if name not in kept}
-    return AutoChoice(config=msgspec.structs.replace(config, **chosen), reasons=(known_by, *reasons))
+    resolved = msgspec.structs.replace(config, **chosen)
+    return AutoChoice(config=resolved, reasons=(known_by, *reasons, _learning(resolved)))
 
 
 def _series(dataset: Dataset, config: TrainingConfig, kept: Collection[str]) -> tuple[Settings, list[str]]:
@@ -59,7 +60,7 @@ def _series(dataset: Dataset, config: TrainingConfig, kept: Collection[str]) -> 
     length, why = (config.seq_len, "as given") if "seq_len" in kept else window_length(values)
     n_windows = normal_starts(dataset.n_rows, length, 1, dataset.labels).size
     stride = config.stride if "stride" in kept else window_stride(n_windows, length)
-    reasons = [f"windows of {length} rows ({why}), one every {_rows(stride)}", _DENOISING_REASON]
+    reasons = [f"windows of {_rows(length)} ({why}), one every {_rows(stride).removeprefix('1 ')}", _DENOISING_REASON]
     return {"preset": "denoising", "seq_len": length, "stride": stride, **_schedule(n_windows // stride)}, reasons
 
 
@@ -75,6 +76,11 @@ def _table(dataset: Dataset, config: TrainingConfig, kept: Collection[str]) -> t
 
 
 _DENOISING_REASON = "preset denoising: a linear path from the principal components, and a network that corrects it"
+
+
+def _learning(config: TrainingConfig) -> str:
+    learnt = "then all of the normal data for as many" if config.refit else "the held-out part left out"
+    return f"up to {config.epochs} epochs, batches of {config.batch_size}; {learnt}"
 
 
 def _schedule(n_windows: int) -> Settings:
@@ -98,4 +104,4 @@ def _not_defaults(config: TrainingConfig) -> list[str]:
 
 
 def _rows(n_rows: int) -> str:
-    return "row" if n_rows == 1 else f"{n_rows} rows"
+    return "1 row" if n_rows == 1 else f"{n_rows} rows"

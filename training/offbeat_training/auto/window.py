@@ -29,13 +29,18 @@ def window_length(values: FloatArray) -> tuple[int, str]:
         n_periods = min(max(1, round(near / period)), most // period)
         times = "the" if n_periods == 1 else f"{n_periods} times the"
         return n_periods * period, f"{times} dominant period of {period} rows"
-    without = "no dominant period" if period is None else f"the dominant period of {period} rows is too long"
     length = min(near, most)
-    enough = f"about {TARGET_VALUES} values" if length * n_features >= TARGET_VALUES / 2 else ""
-    bound = f"at most {MAX_PART:.0%} of the rows" if length < near else enough
-    if length == MIN_STEPS and n_features > 1 and length == near:
-        bound = f"at least {MIN_STEPS} rows"
-    return length, f"{without}; {bound}"
+    without = "no dominant period" if period is None else f"a dominant period of {period} rows is too long"
+    return length, f"{without}; {_bound(length, near, n_rows, n_features)}"
+
+
+def _bound(length: int, near: int, n_rows: int, n_features: int) -> str:
+    """What the length of a window without a period comes from."""
+    if length < near:
+        by_rows = MAX_PART * n_rows <= MAX_VALUES // n_features
+        return f"at most {MAX_PART:.0%} of the rows" if by_rows else f"at most {MAX_VALUES:,} values"
+    is_least = round(TARGET_VALUES / n_features) < MIN_STEPS
+    return f"at least {MIN_STEPS} rows" if is_least else f"about {TARGET_VALUES} values"
 
 
 def window_stride(n_windows: int, length: int) -> int:

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import torch
+
+from offbeat.data import Dataset
+from offbeat_training import TrainingConfig
+from offbeat_training.fit import fit
+from offbeat_training.folds import N_FOLDS, sample_folds, series_folds
+from tests.training.examples import table, waves
+
+CONFIG = TrainingConfig(
+    preset="denoising", seq_len=12, hidden_size=8, latent_dim=2, epochs=3, lr=0.01, device="cpu", refit=True
+)
+
+
+def test_no_row_is_both_learnt_from_and_held_out_in_a_fold() -> None:
+    starts = np.arange(0, 300, 2)
+    folds = series_folds(starts, 12)
+    assert len(folds) == N_FOLDS
+    np.testing.assert_array_equal(np.concatenate([held_out for _, held_out in folds]), starts)
+    for training, held_out in folds:
+        rows, others = ({start + step for start in part for step in range(12)} for part in (training, held_out))
+        assert not rows & others
+
+
+def test_a_series_too_short_for_its_windows_has_no_folds() -> None:
+    assert series_folds(np.arange(100), 60) == []
+    assert series_folds(np.arange(2), 1) == []
+
+
+def test_folds_of_samples_are_random_parts_that_the_seed_repeats() -> None:
+    positions = np.arange(5, 55)
+    folds = sample_folds(positions, seed=1)
+    np.testing.assert_array_equal(np.sort(np.concatenate([held_out for _, held_out in folds])), positions)
+    assert all(not np.intersect1d(*fold).size for fold in folds)
+    for one, other in zip(folds, sample_folds(positions, seed=1), strict=True):
+        np.testing.assert_array_equal(one[1], other[1])
+    assert sample_folds(np.arange(5), seed=1) == []
+
+
+def test_all_normal_windows_are_learnt_from_and_judged_by_a_model_that_had_not_seen_them() -> None:
+    checkpoint = fit(waves(400), CONFIG)
+    n_windows = 400 - CONFIG.seq_len + 1
+    assert checkpoint.training["n_training_windows"] == n_windows
+    assert checkpoint.threshold.n_windows == n_windows
+
+
+def test_the_last_rows_change_the_model_only_with_a_refit() -> None:
+    dataset = waves(400)
+    changed = dataset.values.copy()
+    changed[-10:] += 2
+    for refit in (False, True):
+        config = msgspec.structs.replace(CONFIG, refit=refit)
+        before, after = (fit(each, config) for each in (dataset, msgspec.structs.replace(dataset, values=changed)))
+        same = torch.equal(before.normalisation.mean, after.normalisation.mean)
+        assert same is not refit
+
+
+def test_anomalous_rows_stay_out_of_a_refit() -> None:
+    dataset = waves(400)
+    labels = np.zeros(400, np.bool_)
+    labels[200:204] = True
+    spoilt = dataset.values.copy()
+    spoilt[200:204] = 1e6
+    clean, dirty = (
+        fit(msgspec.structs.replace(dataset, values=values, labels=labels), CONFIG)
+        for values in (dataset.values, spoilt)
+    )
+    assert all(torch.equal(tensor, dirty.state_dict[name]) for name, tensor in clean.state_dict.items())
+
+
+def test_tables_and_ready_made_windows_are_refitted_too() -> None:
+    rows = fit(table(), msgspec.structs.replace(CONFIG, preset="tabular"))
+    assert rows.threshold.n_windows == rows.training["n_training_windows"] == 300
+    windows = np.random.default_rng(0).normal(size=(30, 12, 1)).astype(np.float32)
+    beats = fit(Dataset(name="beats", values=windows, feature_names=("value",)), CONFIG)
+    assert beats.threshold.n_windows == beats.training["n_training_windows"] == 30
