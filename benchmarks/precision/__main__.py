@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import torch
 
-from benchmarks.detection.environment import environment
+from benchmarks.environment import environment
 from benchmarks.precision.models import Subject, subjects
 from benchmarks.precision.table import markdown
 from offbeat.bundle import ModelVersion
