@@ -16,6 +16,9 @@ from offbeat_export.onnx_patterns import constant, insert_constant, is_constant,
 from offbeat_export.onnx_states import drop_zero_states, hand_over_states, join_directions
 from offbeat_export.onnx_zero_input import narrow_zero_inputs
 
+# The newer exporter brings an LSTM's weights into ONNX's order of gates by nodes; weights of any size are to be folded.
+_MAX_FOLDED_BYTES = 2**31
+
 
 def simplify(model: ir.Model) -> None:
     """Rewrites the graph in place into an equivalent smaller one of the same opset; every output keeps its meaning."""
@@ -49,7 +52,11 @@ def _kept_apart(graph: ir.Graph, name: str) -> Iterator[None]:
 
 def _fold(model: ir.Model) -> None:
     optimizer.optimize_ir(
-        model, num_iterations=8, should_fold=lambda node: True if node.op_type == "ConstantOfShape" else None
+        model,
+        num_iterations=8,
+        input_size_limit=_MAX_FOLDED_BYTES,
+        output_size_limit=_MAX_FOLDED_BYTES,
+        should_fold=lambda node: True if node.op_type == "ConstantOfShape" else None,
     )
 
 

@@ -16,7 +16,7 @@ from offbeat_export.onnx_choice import onnx_candidates
 from offbeat_export.onnx_export import export_onnx
 from offbeat_export.onnx_inspection import inspect_graph
 from offbeat_export.onnx_tracing import example_window, traced_sizes
-from tests.export.checkpoints import CHECKPOINTS, LENGTH, lstm_checkpoint, table_checkpoint
+from tests.export.checkpoints import CHECKPOINTS, LENGTH, lstm_checkpoint, preset_checkpoint, table_checkpoint
 from tests.export.scorers import run_onnx, scorer_of
 
 TRACED = {"batch": 11, "time": 13}
@@ -38,6 +38,14 @@ def test_the_newer_exporters_graph_is_clean_and_scores_as_eager_does(case: str) 
         eager, seen = evaluate(module, window, manifest.output_names), run_onnx(candidate.content, window)
         for name in manifest.output_names:
             np.testing.assert_allclose(seen[name], eager[name], rtol=1e-5, atol=1e-5)
+
+
+def test_weights_of_any_size_are_folded_into_the_nodes_of_the_newer_exporters_graph() -> None:
+    small, large = (
+        onnx.load_from_string(export_onnx(*scorer_of(preset_checkpoint(2, hidden_size=size)), "dynamo"))
+        for size in (8, 96)
+    )
+    assert [node.op_type for node in large.graph.node] == [node.op_type for node in small.graph.node]
 
 
 def test_names_of_the_newer_exporters_graph_are_readable_too() -> None:

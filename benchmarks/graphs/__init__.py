@@ -1,0 +1,1 @@
+"""What each rewrite of the exported graph is worth, side by side in one run."""
