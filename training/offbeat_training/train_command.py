@@ -108,7 +108,12 @@ def train(
         float, flag("validation-fraction", "Part of the normal windows held out.")
     ] = _DEFAULT.validation_fraction,
     refit: Annotated[
-        bool, flag("refit", "Learn from the held-out part too in the end, for as many epochs.")
+        bool,
+        flag(
+            "refit/--no-refit",
+            "Learn from the held-out part too in the end, for as many epochs.",
+            envvar="OFFBEAT_REFIT",
+        ),
     ] = _DEFAULT.refit,
     percentile: Annotated[float, flag("percentile", "Of the held-out errors: the threshold.")] = _DEFAULT.percentile,
     threshold: Annotated[
