@@ -77,6 +77,8 @@ class OFFBEAT_API Workspace {
 class OFFBEAT_API Session {
  public:
   /// Loads `model.safetensors`: everything in it is validated, weights are packed for the instruction set.
+  ///
+  /// The file is mapped while this runs, and must not be shortened meanwhile; replace a model by renaming a new file over it.
   static Result<Session> load(const char* path, const SessionOptions& options = {});
 
   /// The same from the file's content in memory, which is not needed afterwards; `name` stands for the path in messages.
