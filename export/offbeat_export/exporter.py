@@ -30,6 +30,7 @@ from offbeat_export.triton_pytorch import (
     TRITON_MODEL,
     TritonPyTorchBackend,
     export_triton_pytorch,
+    triton_name,
     triton_pytorch_config,
 )
 from offbeat_export.version_draft import VersionDraft
@@ -74,12 +75,12 @@ def export_checkpoint(
 
     The version appears whole or not at all. `exporter` is torch's that writes `model.onnx`; by default the one whose graph
     is cleaner. `torch_program` adds `model.pt2`. `triton_pytorch` is another repository, to which the same version is written
-    for Triton's PyTorch backend. `announce` is told each step as it begins.
+    for Triton's PyTorch backend, under the name with `-pytorch` behind it. `announce` is told each step as it begins.
 
     Raises ParityError where a format misses a parity bound, CheckpointError for a file that is none, ConfigurationError for a
     name, version or exporter that cannot be, ExportError otherwise; nothing is written then.
     """
-    check_identity(name, version)
+    check_identity(name if triton_pytorch is None else triton_name(name), version)
     announce("reading the checkpoint")
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.load(Path(checkpoint))
     module = ScoringModule.of_checkpoint(loaded)
@@ -94,7 +95,7 @@ def export_checkpoint(
         _write_formats(draft, module, loaded, torch_program=torch_program, announce=announce)
         others: dict[str, Backend] = {}
         if triton_pytorch is not None:
-            triton = stack.enter_context(Staging(Path(triton_pytorch), name, staging.version))
+            triton = stack.enter_context(Staging(Path(triton_pytorch), triton_name(name), staging.version))
             others["triton-pytorch"] = _write_triton(triton, module, manifest, announce)
         parity = _measure(draft, candidates, module, loaded, others, announce)
         manifest = draft.close(report for report in parity.reports if report.format not in others)

@@ -36,6 +36,11 @@ parameters {{ key: "INTER_OP_THREAD_COUNT" value {{ string_value: "1" }} }}
 """
 
 
+def triton_name(name: str) -> str:
+    """The model's name in Triton, which serves one model of a name, whatever the repository: the ONNX one has `name`."""
+    return f"{name}-pytorch"
+
+
 class _Widened(nn.Module):
     """Gives the first three outputs, error, score and decision, as [batch, 1]: Triton knows no tensor of [batch] alone.
 
@@ -82,7 +87,7 @@ def triton_pytorch_config(manifest: Manifest, batching: BatchingConfig | None = 
     tensors += [_tensor("output", f"OUTPUT__{index}", spec) for index, spec in enumerate(manifest.outputs)]
     return _TEMPLATE.format(
         outputs=", ".join(manifest.output_names),
-        name=manifest.name,
+        name=triton_name(manifest.name),
         tensors="\n".join(tensors),
         max_batch_size=batching.max_batch_size,
         max_queue_delay_us=batching.max_queue_delay_us,

@@ -38,6 +38,7 @@ def test_tritons_own_protobuf_reads_tensors_that_the_module_takes_and_gives() ->
     done = subprocess.run(command, input=texts, capture_output=True, text=True, check=True)
     types = {torch.float32: "TYPE_FP32", torch.bool: "TYPE_BOOL"}
     for (module, manifest), config in zip(scorers, json.loads(done.stdout), strict=True):
+        assert config["name"] == f"{manifest.name}-pytorch"
         assert (config["backend"], config["platform"]) == ("pytorch", "pytorch_libtorch")
         assert [each["name"] for each in config["input"]] == ["INPUT__0"]
         sizes = [int(size) for size in config["input"][0]["dims"]]
@@ -74,12 +75,12 @@ def test_an_export_writes_the_same_version_to_both_repositories(tmp_path: Path) 
         exporter="classic",
         triton_pytorch=tmp_path / "torch",
     )
-    assert report.triton_folder == tmp_path / "torch" / "t" / "3"
+    assert report.triton_folder == tmp_path / "torch" / "t-pytorch" / "3"
     assert sorted(str(path.relative_to(tmp_path / "torch")) for path in (tmp_path / "torch").rglob("*")) == [
-        "t",
-        "t/3",
-        "t/3/model.pt",
-        "t/config.pbtxt",
+        "t-pytorch",
+        "t-pytorch/3",
+        "t-pytorch/3/model.pt",
+        "t-pytorch/config.pbtxt",
     ]
     assert "triton-pytorch" in {each.format for each in report.parity}
     assert "triton-pytorch" not in report.manifest.parity.formats
@@ -87,7 +88,7 @@ def test_an_export_writes_the_same_version_to_both_repositories(tmp_path: Path) 
 
 
 def test_a_version_that_triton_has_already_leaves_both_repositories_as_they_were(tmp_path: Path) -> None:
-    (tmp_path / "torch" / "t" / "1").mkdir(parents=True)
+    (tmp_path / "torch" / "t-pytorch" / "1").mkdir(parents=True)
     with pytest.raises(ExportError, match="version 1 exists"):
         export_checkpoint(
             table_checkpoint(), tmp_path / "models", name="t", exporter="classic", triton_pytorch=tmp_path / "torch"
