@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from offbeat.backends.base import Backend
 from offbeat.backends.golden_replay import replay_golden
 from offbeat.backends.native_backend import NativeBackend
@@ -11,20 +13,29 @@ from offbeat.config import BackendConfig
 from offbeat.errors import FormatAbsentError, MissingExtraError, OffbeatError
 
 
-def choose_backend(version: ModelVersion, config: BackendConfig) -> tuple[Backend, str]:
-    """The backend, and why it was chosen. Raises what ONNX Runtime's backend raises where nothing else is left."""
+class Choice(NamedTuple):
+    """A backend, and why it was chosen; `is_alarming` where the native core was there and could not be trusted with the file."""
+
+    backend: Backend
+    reason: str
+    is_alarming: bool = False
+
+
+def choose_backend(version: ModelVersion, config: BackendConfig) -> Choice:
+    """The first of the three that works. Raises what ONNX Runtime's backend raises where nothing else is left."""
     onnxruntime: OnnxRuntimeBackend | None = None
     if config.device == "cuda" or (config.device == "auto" and may_use_cuda()):
         onnxruntime = OnnxRuntimeBackend(version, config)
         if onnxruntime.is_on_cuda:
-            return onnxruntime, "a GPU is usable"
+            return Choice(onnxruntime, "a GPU is usable")
     try:
         backend = _native(version, config)
     except OffbeatError as error:
-        return onnxruntime or _onnxruntime(version, config, error), f"not native: {error}"
+        is_alarming = not isinstance(error, MissingExtraError | FormatAbsentError)
+        return Choice(onnxruntime or _onnxruntime(version, config, error), f"not native: {error}", is_alarming)
     if onnxruntime is not None:
         onnxruntime.close()
-    return backend, "it replays the golden windows"
+    return Choice(backend, "it replays the golden windows")
 
 
 def _native(version: ModelVersion, config: BackendConfig) -> Backend:

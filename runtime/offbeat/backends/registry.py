@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from importlib.metadata import entry_points
 
-from offbeat.backends.auto_backend import choose_backend
+from offbeat.backends.auto_backend import Choice, choose_backend
 from offbeat.backends.base import Backend, BackendFactory
 from offbeat.backends.native_backend import NativeBackend
 from offbeat.backends.onnxruntime_backend import OnnxRuntimeBackend
@@ -34,13 +34,23 @@ def create_backend(version: ModelVersion, config: BackendConfig | None = None) -
     the engine is not installed, BackendError where it refuses the model.
     """
     config = config or BackendConfig()
+    choice, manifest = _choose(version, config), version.manifest
+    level = logging.WARNING if choice.is_alarming else logging.INFO
+    _log.log(
+        level,
+        "%s version %d runs on %s: %s",
+        manifest.name,
+        manifest.version,
+        choice.backend.description,
+        choice.reason,
+    )
+    return choice.backend
+
+
+def _choose(version: ModelVersion, config: BackendConfig) -> Choice:
     if config.backend == "auto":
-        backend, reason = choose_backend(version, config)
-    else:
-        backend, reason = _factory(config.backend)(version, config), "asked for"
-    manifest = version.manifest
-    _log.info("%s version %d runs on %s: %s", manifest.name, manifest.version, backend.description, reason)
-    return backend
+        return choose_backend(version, config)
+    return Choice(_factory(config.backend)(version, config), "asked for")
 
 
 def _factory(name: str) -> BackendFactory:

@@ -103,6 +103,7 @@ def test_a_folder_without_the_file_is_left_to_onnx_runtime(tmp_path: Path, caplo
     assert create_backend(version).name == "onnxruntime"
     assert "not native: " in caplog.text
     assert "model.safetensors is not in this folder" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["INFO"]
     with pytest.raises(FormatAbsentError, match=r"model\.safetensors is not in this folder"):
         create_backend(version, NATIVE)
 
@@ -127,6 +128,7 @@ def test_a_file_that_misses_the_golden_outputs_is_never_scored_with(
         assert scorer.backend.name == "onnxruntime"
     assert "not native: " in caplog.text
     assert "times the parity bound" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
     with pytest.raises(BackendError, match=r"golden replay on native \(.*times the parity bound"):
         Scorer.open(version, NATIVE)
 
