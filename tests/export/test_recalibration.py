@@ -49,6 +49,15 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return repository
 
 
+@pytest.fixture(scope="module")
+def recalibrated(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, with a second version of each."""
+    repository = Path(shutil.copytree(exported, tmp_path_factory.mktemp("recalibrated") / "models"))
+    for name in ("series", "table", "draws"):
+        recalibrate(repository / name, NEW, source=SOURCE)
+    return repository
+
+
 @pytest.fixture
 def repository(exported: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported, tmp_path / "models"))
@@ -59,10 +68,9 @@ def listing(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def pair(repository: Path) -> tuple[ModelVersion, ModelVersion]:
+def pair(recalibrated: Path) -> tuple[ModelVersion, ModelVersion]:
     """A version, and the one that its recalibration wrote."""
-    folder = recalibrate(repository / "series", NEW, source=SOURCE).folder
-    return ModelVersion.open(repository / "series" / "1"), ModelVersion.open(folder)
+    return ModelVersion.open(recalibrated / "series" / "1"), ModelVersion.open(recalibrated / "series" / "2")
 
 
 def test_every_tensor_of_the_safetensors_file_but_the_threshold_keeps_its_bytes(
@@ -103,10 +111,9 @@ def test_every_constant_of_the_torchscript_file_but_the_threshold_keeps_its_byte
 @pytest.mark.parametrize("name", ["series", "table", "draws"])
 @pytest.mark.parametrize("backend", ["onnxruntime", "torchscript", "eager"])
 def test_every_backend_decides_by_the_new_threshold_and_gives_the_same_errors_bit_for_bit(
-    repository: Path, name: str, backend: str
+    recalibrated: Path, name: str, backend: str
 ) -> None:
-    recalibrate(repository / name, NEW)
-    found = ModelRepository(repository)
+    found = ModelRepository(recalibrated)
     old, new = (found.open(name, version) for version in (1, 2))
     window = old.golden().window
     config = BackendConfig(backend=backend, device="cpu")

@@ -15,9 +15,10 @@ from tests.export.checkpoints import CHECKPOINTS, table_checkpoint
 from tests.export.scorers import scorer_of
 
 
-@pytest.mark.parametrize("make", CHECKPOINTS.values(), ids=CHECKPOINTS.keys())
-def test_every_scorer_calls_only_what_a_scorer_may(make: Callable[[], object]) -> None:
-    module, manifest = scorer_of(make())
+@pytest.mark.parametrize("name", ["repeat-classifier", "repeat-forecast", "flexible, bottleneck", "variational"])
+def test_a_scorer_calls_only_what_a_scorer_may(name: str) -> None:
+    """The others are loaded by the tests of the exporter, which goes through the same check."""
+    module, manifest = scorer_of(CHECKPOINTS[name]())
     check_torchscript(export_torchscript(module, manifest), "here")
 
 
@@ -94,12 +95,16 @@ def code(text: str) -> Callable[[str, bytes], bytes]:
     return lambda name, old: text.encode() if name.endswith(".py") else old
 
 
+def bomb(name: str, old: bytes) -> bytes:
+    return bytes(2**25) if name.endswith("/constants/0") else old
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda _: b"", "not a readable TorchScript archive"),
         (lambda good: good[:-100], "not a readable TorchScript archive"),
-        (lambda good: rewritten(good, lambda _, __: bytes(2**24), zipfile.ZIP_DEFLATED), "unpacks to"),
+        (lambda good: rewritten(good, bomb, zipfile.ZIP_DEFLATED), "unpacks to"),
         (lambda good: rewritten(good, code("(" * 5000)), "not readable as TorchScript"),
         (lambda good: rewritten(good, code("x = " + "-" * 100_000 + "1")), "not readable as TorchScript"),
         (lambda good: rewritten(good, code("\0")), "not readable as TorchScript"),
