@@ -14,15 +14,28 @@ if TYPE_CHECKING:
     from offbeat_export.parity_report import ParityReport
     from offbeat_export.recalibration import recalibrate
     from offbeat_export.scoring_module import ScoringModule
+    from offbeat_export.variant_attempt import VariantReport
+    from offbeat_export.variant_export import export_variants
 
-__all__ = ["PARITY_BOUND", "ExportReport", "ParityReport", "ScoringModule", "export_checkpoint", "recalibrate"]
+__all__ = [
+    "PARITY_BOUND",
+    "ExportReport",
+    "ParityReport",
+    "ScoringModule",
+    "VariantReport",
+    "export_checkpoint",
+    "export_variants",
+    "recalibrate",
+]
 
 _HOMES = {
     "PARITY_BOUND": "parity",
     "ExportReport": "exporter",
     "ParityReport": "parity_report",
     "ScoringModule": "scoring_module",
+    "VariantReport": "variant_attempt",
     "export_checkpoint": "exporter",
+    "export_variants": "variant_export",
     "recalibrate": "recalibration",
 }
 

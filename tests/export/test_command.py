@@ -71,7 +71,9 @@ def test_the_package_exports_these_names_and_no_others() -> None:
         "ExportReport",
         "ParityReport",
         "ScoringModule",
+        "VariantReport",
         "export_checkpoint",
+        "export_variants",
         "recalibrate",
     ]
     assert all(getattr(offbeat_export, name) is not None for name in offbeat_export.__all__)
