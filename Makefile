@@ -6,11 +6,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(shell find runtime/cpp -type f)
 
-.PHONY: demo test lint cpp pytest benchmark proto clean help
+.PHONY: demo test lint cpp pytest sanitize arm benchmark proto clean help
 
 help:
 	@grep -hE '^# make' Makefile | cut -c3-
 	@echo 'make lint | cpp | pytest    one part of `make test`'
+	@echo 'make sanitize               the C++ tests under the address, undefined-behaviour and thread sanitizers'
+	@echo 'make arm                    offbeat-edge for 64-bit Arm, its golden windows under emulation (docs/edge.md)'
 	@echo 'make benchmark              the pytest-benchmark suite, to benchmarks/results/latest.json'
 	@echo 'make proto                  the generated wire code, after a change under proto/'
 
@@ -29,6 +31,15 @@ cpp:
 	cmake -S . -B build/cmake -DCMAKE_BUILD_TYPE=Release
 	cmake --build build/cmake --parallel 2
 	ctest --test-dir build/cmake --output-on-failure
+
+sanitize:
+	cmake --preset asan && cmake --build --preset asan && ctest --preset asan
+	cmake --preset tsan && cmake --build --preset tsan && ctest --preset tsan
+
+arm:
+	cmake --preset aarch64
+	cmake --build --preset aarch64 --target offbeat-edge
+	ctest --preset aarch64 --tests-regex golden
 
 pytest: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest

@@ -1,7 +1,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstdio>
 #include <optional>
 #include <random>
 #include <string>
@@ -87,8 +89,10 @@ std::vector<double> timed_calls(const Session& session, const std::vector<float>
 }
 
 void write_number(TextWriter& text, std::string_view key, double number) {
-  text.add(", \"" + std::string(key) + "\": ");
-  text.add(static_cast<float>(number));
+  // Six digits: more would be noise.
+  std::array<char, 32> digits;
+  std::snprintf(digits.data(), digits.size(), "%.6g", number);
+  text.add(", \"" + std::string(key) + "\": " + digits.data());
 }
 
 void write_batch(TextWriter& text, std::size_t batch, const std::vector<double>& durations) {
