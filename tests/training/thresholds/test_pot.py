@@ -56,5 +56,7 @@ def test_a_rate_beyond_what_the_tail_can_tell_is_an_error_that_says_what_is_poss
     smallest = 1 / (100 * n_windows)
     assert np.isfinite(pot_threshold(errors, smallest).value)
     for rate in (smallest * 0.99, 1e-30, 5e-324):
-        with pytest.raises(TrainingError, match=rf"is {rate:g}; .* can tell {smallest:.3g} from {n_windows:,} held-out"):
+        with pytest.raises(
+            TrainingError, match=rf"is {rate:g}; .* can tell {smallest:.3g} from {n_windows:,} held-out"
+        ):
             pot_threshold(errors, rate)
