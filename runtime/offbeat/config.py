@@ -12,8 +12,10 @@ from typing import Literal
 import msgspec
 
 from offbeat.errors import require
+from offbeat.version_policy import VersionPolicy
 
 Device = Literal["auto", "cpu", "cuda"]
+ModelControlMode = Literal["none", "poll", "explicit"]
 _ISAS = ("auto", "baseline", "avx2", "avx512", "neon")
 
 
@@ -83,6 +85,11 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `model_repository` is a folder of models in Triton's layout. `port` 0 takes a free port. `n_workers` is the number of
     batches computed at the same time. Requests that are expected to take `max_inline_us` at most are scored where they are
     received, without a change of thread (0: none are). `grace_s` is how long a drain may take. `max_message_bytes` bounds one message either way.
+
+    With `model_control_mode` none the models are those of the start; with poll the repository is looked at every
+    `repository_poll_s` seconds; with explicit clients load and unload, and the start loads the models of `load_model`, `*` for
+    all. `version_policy` (see VersionPolicy.parse) is for models whose config.pbtxt has none. Without `exit_on_error` the
+    server starts although a model cannot be loaded.
     """
 
     model_repository: Path
@@ -92,6 +99,11 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_inline_us: int = 200
     grace_s: float = 30.0
     max_message_bytes: int = 64 * 2**20
+    model_control_mode: ModelControlMode = "none"
+    repository_poll_s: float = 15.0
+    load_model: tuple[str, ...] = ()
+    version_policy: str = "latest:1"
+    exit_on_error: bool = True
     backend: BackendConfig = BackendConfig()
     batching: BatchingConfig = BatchingConfig()
 
@@ -107,3 +119,22 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             self.max_message_bytes,
             "1,024 to 2,147,483,647 bytes",
         )
+        require(
+            self.model_control_mode in ("none", "poll", "explicit"),
+            "model_control_mode",
+            self.model_control_mode,
+            "'none', 'poll' or 'explicit'",
+        )
+        require(
+            0.01 <= self.repository_poll_s <= 86_400,
+            "repository_poll_s",
+            self.repository_poll_s,
+            "0.01 to 86,400 seconds",
+        )
+        require(
+            not self.load_model or self.model_control_mode == "explicit",
+            "load_model",
+            self.load_model,
+            "none but with model_control_mode 'explicit'",
+        )
+        VersionPolicy.parse(self.version_policy)

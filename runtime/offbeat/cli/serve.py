@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
-from offbeat.config import BackendConfig, BatchingConfig, ServerConfig
+from offbeat.config import BackendConfig, BatchingConfig, ModelControlMode, ServerConfig
 from offbeat.errors import MissingExtraError
 
 
@@ -61,8 +61,35 @@ def serve(
     grace_s: Annotated[
         float, typer.Option(envvar="OFFBEAT_GRACE_S", min=0, help="How long a drain may take after SIGTERM.")
     ] = 30.0,
+    model_control_mode: Annotated[
+        ModelControlMode,
+        typer.Option(
+            envvar="OFFBEAT_MODEL_CONTROL_MODE",
+            help="Who changes what is served: none; poll, the repository's folders; explicit, clients that load and unload.",
+        ),
+    ] = "none",
+    repository_poll_s: Annotated[
+        float,
+        typer.Option(envvar="OFFBEAT_REPOSITORY_POLL_S", min=0.01, help="Seconds between two looks at the repository."),
+    ] = 15.0,
+    load_model: Annotated[
+        list[str],
+        typer.Option(
+            envvar="OFFBEAT_LOAD_MODEL", help="With explicit: a model to load at the start, * for all; repeatable."
+        ),
+    ] = [],  # noqa: B006 - typer's way to say that none is given
+    version_policy: Annotated[
+        str,
+        typer.Option(
+            envvar="OFFBEAT_VERSION_POLICY",
+            help="Versions to serve of models whose config.pbtxt does not say: latest:N, all or specific:N,N.",
+        ),
+    ] = "latest:1",
+    exit_on_error: Annotated[
+        bool, typer.Option(envvar="OFFBEAT_EXIT_ON_ERROR", help="Refuse to start where a model cannot be loaded.")
+    ] = True,
 ) -> None:
-    """Serve every model of a repository over gRPC, until SIGTERM or Ctrl-C; then answer what is queued and stop.
+    """Serve the models of a repository over gRPC, until SIGTERM or Ctrl-C; then answer what is queued and stop.
 
     Speaks offbeat.v1.AnomalyScoring and the Open Inference Protocol v2, health and reflection, on one port.
 
@@ -76,6 +103,11 @@ def serve(
         max_inline_us=max_inline_us,
         grace_s=grace_s,
         max_message_bytes=max_message_bytes,
+        model_control_mode=model_control_mode,
+        repository_poll_s=repository_poll_s,
+        load_model=tuple(load_model),
+        version_policy=version_policy,
+        exit_on_error=exit_on_error,
         backend=BackendConfig(backend=backend, device=device, n_threads=n_threads),
         batching=BatchingConfig(
             max_batch_size=max_batch_size,

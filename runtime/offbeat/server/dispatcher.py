@@ -55,9 +55,11 @@ class Dispatcher:
         try:
             outputs = run_rows(model.scorer, windows, form.outputs)
         except BaseException as error:  # noqa: BLE001 - a SystemExit of an engine must not end the server either
+            model.statistics.fail(1, monotonic() - started)
             raise incident(str(model), error) from None
         ended = monotonic()
         model.cost.record(len(windows), ended - started, ended)
+        model.statistics.succeed(1, len(windows), 0.0, ended - started)
         return _scored(model, form, outputs, 0, _microseconds(ended - started), len(windows))
 
     def submit(
@@ -85,8 +87,10 @@ class Dispatcher:
     def cancel(self, model: ServedModel, request: PendingRequest[Awaited]) -> None:
         """Takes a request out of the queue if it is still there; a batch that runs is not stopped."""
         request.completion.reply.cancel()
-        if model.queue.cancel(request) and not model.queue:
-            self._waiting.pop(model, None)
+        if model.queue.cancel(request):
+            model.statistics.fail(1, monotonic() - request.arrival)
+            if not model.queue:
+                self._waiting.pop(model, None)
 
     def close(self) -> None:
         """Stops the timer."""
@@ -106,6 +110,7 @@ class Dispatcher:
 
     def _refuse_expired(self, model: ServedModel, now: float) -> None:
         for request in model.queue.purge(now):
+            model.statistics.fail(1, now - request.arrival)
             if not request.completion.reply.done():
                 request.completion.reply.set_exception(_too_late(request, now))
         if not model.queue:
@@ -118,6 +123,7 @@ class Dispatcher:
             if batch is None:
                 continue
             self._n_idle -= 1
+            model.n_running += 1
             self._workers.submit(partial(compute, model, batch), partial(self._finish, model, batch))
             self._waiting.move_to_end(model)
             self._refuse_expired(model, now)
@@ -126,10 +132,15 @@ class Dispatcher:
 
     def _finish(self, model: ServedModel, batch: Batch[Awaited], computed: Computed) -> None:
         compute_s = computed.ended - computed.started
-        if not isinstance(computed.outcome, BackendError):
+        waits_s = sum(computed.started - request.arrival for request in batch.requests)
+        if isinstance(computed.outcome, BackendError):
+            model.statistics.fail(len(batch.requests), waits_s + compute_s)
+        else:
             model.cost.record(batch.n_rows, compute_s, computed.ended)
+            model.statistics.succeed(len(batch.requests), batch.n_rows, waits_s, compute_s)
         # First the worker, then the replies: it computes while they are written.
         self._n_idle += 1
+        model.n_running -= 1
         self._dispatch()
         if isinstance(computed.outcome, BackendError):
             for request in batch.requests:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from offbeat.errors import DeadlineExceededError
+from offbeat.errors import DeadlineExceededError, OverloadedError
 from offbeat.result import FloatArray
 from offbeat.server.dispatcher import Dispatcher
 from offbeat.server.form import RequestForm
@@ -43,7 +43,11 @@ class Engine:
     ) -> Ticket:
         max_rows = model.batching.max_batch_size
         starts = range(0, len(windows), max_rows)
-        model.queue.check_room(len(starts))
+        try:
+            model.queue.check_room(len(starts))
+        except OverloadedError:
+            model.statistics.fail(1, 0.0)
+            raise
         parts = [
             QueuedRequest(
                 self._dispatcher,

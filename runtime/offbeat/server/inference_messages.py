@@ -7,10 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from offbeat.errors import InvalidWindowError, UnknownModelError
-from offbeat.inference.open_inference_pb2 import InferParameter, ModelInferRequest, ModelInferResponse
+from offbeat.inference.open_inference_pb2 import (
+    InferParameter,
+    ModelInferRequest,
+    ModelInferResponse,
+    ModelStreamInferResponse,
+)
 from offbeat.result import FloatArray
 from offbeat.server.form import INPUT
 from offbeat.server.query import Query, Scored
+from offbeat.server.stream_format import StreamFormat
 from offbeat.server.wire import field_prefix
 
 DATATYPES = {"float32": "FP32", "bool": "BOOL"}
@@ -58,6 +64,20 @@ def encoded_response(scored: Scored, request_id: str) -> bytes:
     for before, array in zip(template, scored.outputs.values(), strict=True):
         parts += (before, array.tobytes())
     return b"".join(parts)
+
+
+def encoded_stream_response(scored: Scored, request_id: str) -> bytes:
+    """The answer to the request of that id, a ModelStreamInferResponse."""
+    response = encoded_response(scored, request_id)
+    number = ModelStreamInferResponse.DESCRIPTOR.fields_by_name["infer_response"].number
+    return field_prefix(number, len(response)) + response
+
+
+def encoded_stream_refusal(request_id: str, _: int, message: str) -> bytes:
+    """The refusal of the request of that id, a ModelStreamInferResponse, which has no place for a code."""
+    return ModelStreamInferResponse(
+        error_message=message, infer_response=ModelInferResponse(id=request_id)
+    ).SerializeToString()
 
 
 def _template(scored: Scored) -> list[bytes]:
@@ -126,3 +146,13 @@ def _check_parameters(where: str, parameters: Mapping[str, InferParameter]) -> N
         return
     for name in _UNSUPPORTED.intersection(parameters):
         raise InvalidWindowError(f"{where} has parameter {name!r}, which is not supported; expected none of its kind")
+
+
+# Triton keeps the order, and its client leaves the ids to its user.
+INFERENCE_STREAM = StreamFormat(
+    kind=ModelInferRequest,
+    query_of=query_of,
+    encoded_answer=encoded_stream_response,
+    encoded_refusal=encoded_stream_refusal,
+    keeps_order=True,
+)

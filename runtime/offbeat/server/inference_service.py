@@ -10,9 +10,16 @@ from offbeat.config import BatchingConfig
 from offbeat.errors import UnavailableError, UnknownModelError
 from offbeat.inference import open_inference_pb2 as pb
 from offbeat.server.boundary import Boundary, Context
-from offbeat.server.inference_messages import encoded_response, query_of, version_of
+from offbeat.server.inference_messages import INFERENCE_STREAM, encoded_response, query_of, version_of
+from offbeat.server.model_control import ModelControl
 from offbeat.server.model_messages import config_of, metadata_of
-from offbeat.server.served import ModelState
+from offbeat.server.model_state import ModelState
+from offbeat.server.repository_messages import check_unload, index_of, policy_asked_for
+from offbeat.server.score_stream import stream_handler
+from offbeat.server.statistics_messages import statistics_of
+
+# What this server can of all that Triton's clients may ask for, in Triton's words.
+_EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "schedule_policy", "statistics")
 
 
 class InferenceService:
@@ -20,9 +27,10 @@ class InferenceService:
 
     NAME: str = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 
-    def __init__(self, boundary: Boundary, batching: BatchingConfig) -> None:
+    def __init__(self, boundary: Boundary, control: ModelControl, batching: BatchingConfig) -> None:
         self._boundary = boundary
         self._models = boundary.engine.models
+        self._control = control
         self._batching = batching
 
     def handlers(self) -> grpc.GenericRpcHandler:
@@ -37,8 +45,12 @@ class InferenceService:
                 "ServerMetadata": unary(pb.ServerMetadataRequest, self._server_metadata),
                 "ModelMetadata": unary(pb.ModelMetadataRequest, self._model_metadata),
                 "ModelInfer": self._boundary.scoring(pb.ModelInferRequest, query_of, encoded_response),
+                "ModelStreamInfer": stream_handler(self._boundary, INFERENCE_STREAM),
                 "ModelConfig": unary(pb.ModelConfigRequest, self._model_config),
+                "ModelStatistics": unary(pb.ModelStatisticsRequest, self._model_statistics),
                 "RepositoryIndex": unary(pb.RepositoryIndexRequest, self._repository_index),
+                "RepositoryModelLoad": unary(pb.RepositoryModelLoadRequest, self._repository_model_load),
+                "RepositoryModelUnload": unary(pb.RepositoryModelUnloadRequest, self._repository_model_unload),
             },
         )
 
@@ -46,10 +58,7 @@ class InferenceService:
         return pb.ServerLiveResponse(live=True)
 
     async def _server_ready(self, _: pb.ServerReadyRequest, __: Context) -> pb.ServerReadyResponse:
-        states = [state for _, _, state in self._models.index()]
-        return pb.ServerReadyResponse(
-            ready=not self._boundary.drain.is_draining and all(state is ModelState.READY for state in states)
-        )
+        return pb.ServerReadyResponse(ready=self._control.has_started and not self._boundary.drain.is_draining)
 
     async def _model_ready(self, request: pb.ModelReadyRequest, _: Context) -> pb.ModelReadyResponse:
         try:
@@ -60,9 +69,7 @@ class InferenceService:
         return pb.ModelReadyResponse(ready=True)
 
     async def _server_metadata(self, _: pb.ServerMetadataRequest, __: Context) -> pb.ServerMetadataResponse:
-        return pb.ServerMetadataResponse(
-            name="offbeat", version=version("offbeat"), extensions=["binary_tensor_data", "model_configuration"]
-        )
+        return pb.ServerMetadataResponse(name="offbeat", version=version("offbeat"), extensions=_EXTENSIONS)
 
     async def _model_metadata(self, request: pb.ModelMetadataRequest, _: Context) -> pb.ModelMetadataResponse:
         model = self._models.find(request.name, version_of(request.version))
@@ -71,13 +78,41 @@ class InferenceService:
 
     async def _model_config(self, request: pb.ModelConfigRequest, _: Context) -> pb.ModelConfigResponse:
         model = self._models.find(request.name, version_of(request.version))
-        return pb.ModelConfigResponse(config=config_of(model.scorer.manifest, self._batching))
+        policy = self._control.policy(model.name)
+        return pb.ModelConfigResponse(config=config_of(model.scorer.manifest, self._batching, policy))
+
+    async def _model_statistics(self, request: pb.ModelStatisticsRequest, _: Context) -> pb.ModelStatisticsResponse:
+        number = version_of(request.version)
+        if request.name:
+            self._models.find(request.name, number)
+        return pb.ModelStatisticsResponse(
+            model_stats=[
+                statistics_of(model)
+                for model in self._models.ready()
+                if request.name in ("", model.name) and number in (None, model.version)
+            ]
+        )
 
     async def _repository_index(self, request: pb.RepositoryIndexRequest, _: Context) -> pb.RepositoryIndexResponse:
         return pb.RepositoryIndexResponse(
             models=[
-                pb.RepositoryIndexResponse.ModelIndex(name=name, version=str(number), state=state)
-                for name, number, state in self._models.index()
-                if state is ModelState.READY or not request.ready
+                index_of(status)
+                for status in await self._control.index()
+                if status.state is ModelState.READY or not request.ready
             ]
         )
+
+    async def _repository_model_load(
+        self, request: pb.RepositoryModelLoadRequest, _: Context
+    ) -> pb.RepositoryModelLoadResponse:
+        self._boundary.drain.check()
+        await self._control.load(request.model_name, policy_asked_for(request))
+        return pb.RepositoryModelLoadResponse()
+
+    async def _repository_model_unload(
+        self, request: pb.RepositoryModelUnloadRequest, _: Context
+    ) -> pb.RepositoryModelUnloadResponse:
+        self._boundary.drain.check()
+        check_unload(request)
+        await self._control.unload(request.model_name)
+        return pb.RepositoryModelUnloadResponse()

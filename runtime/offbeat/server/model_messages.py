@@ -16,6 +16,8 @@ from offbeat.inference.open_inference_pb2 import (
     ModelOutput,
 )
 from offbeat.server.inference_messages import DATATYPES
+from offbeat.server.triton_config import policy_message
+from offbeat.version_policy import VersionPolicy
 
 # The folder's standard form, as Triton names it, whatever engine runs it here.
 PLATFORM = "onnxruntime_onnx"
@@ -33,12 +35,13 @@ def metadata_of(manifest: Manifest, versions: Sequence[int]) -> ModelMetadataRes
     )
 
 
-def config_of(manifest: Manifest, batching: BatchingConfig) -> ModelConfig:
+def config_of(manifest: Manifest, batching: BatchingConfig, policy: VersionPolicy | None) -> ModelConfig:
     """Triton's configuration of the model; its shapes leave the batch axis out."""
     return ModelConfig(
         name=manifest.name,
         platform=PLATFORM,
         backend="onnxruntime",
+        version_policy=None if policy is None else policy_message(policy),
         max_batch_size=batching.max_batch_size,
         input=[
             ModelInput(name=spec.name, data_type=_CONFIG_TYPES[spec.dtype], dims=_sizes(spec)[1:])

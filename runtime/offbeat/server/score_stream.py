@@ -1,4 +1,4 @@
-"""One call of ScoreStream."""
+"""Many requests on one call, and their answers."""
 
 from __future__ import annotations
 
@@ -10,41 +10,62 @@ from msgspec import Struct
 
 from offbeat.errors import OffbeatError
 from offbeat.server.allowance import Allowance
-from offbeat.server.boundary import Boundary, Context
+from offbeat.server.boundary import Boundary, Context, Handler
 from offbeat.server.parsing import parse
 from offbeat.server.query import Scored
-from offbeat.server.scoring_messages import encoded_stream_response, query_of, stream_refusal
 from offbeat.server.served import Reply
 from offbeat.server.status import details, status_code
+from offbeat.server.stream_format import StreamFormat
 from offbeat.server.ticket import Ticket
-from offbeat.v1.scoring_pb2 import ScoreRequest
 
 # Enough to fill batches from one stream; a few streams cannot fill the default queue by themselves.
 MAX_IN_FLIGHT = 128
 _EOF = grpc.aio.EOF  # type: ignore[attr-defined]
 
 
-class _Answer(Struct, frozen=True, eq=False):
-    """What became of a request of `n_bytes`."""
+def stream_handler(boundary: Boundary, form: StreamFormat) -> Handler:
+    """The handler of a method whose calls are streams of that format."""
 
+    async def call(_: object, context: Context) -> None:
+        if boundary.drain.is_holding:
+            await boundary.drain.passage()
+        try:
+            boundary.count(context)
+            await ScoreStream(boundary, context, form).run()
+        except Exception as error:
+            await boundary.abort(context, error)
+            raise
+
+    return grpc.stream_stream_rpc_method_handler(call)
+
+
+class _Answer(Struct, frozen=True, eq=False):
+    """What became of the request of that number on the stream, which has `n_bytes`."""
+
+    number: int
     request_id: str
     n_bytes: int
     outcome: Scored | OffbeatError
 
 
 class ScoreStream:
-    """Reads requests, and writes answers in the order in which they are ready.
+    """Reads requests, and writes answers in the order in which they are ready, or in which they were asked for.
 
     A reader that is slower than the scores stops the reading, by `Allowance`, and holds up nobody else. When the server
     drains, reading ends, what was read is answered, and the call ends with UNAVAILABLE.
     """
 
-    def __init__(self, boundary: Boundary, context: Context) -> None:
+    def __init__(self, boundary: Boundary, context: Context, form: StreamFormat) -> None:
         self._boundary = boundary
         self._context = context
+        self._form = form
         self._allowance = Allowance(max_requests=MAX_IN_FLIGHT, max_bytes=boundary.max_message_bytes)
         # None after the last answer.
         self._answers: asyncio.Queue[_Answer | None] = asyncio.Queue()
+        self._n_accepted = 0
+        # Where the order is kept: how many were put into the queue of answers, and those that have to wait for others.
+        self._n_put = 0
+        self._early: dict[int, _Answer] = {}
         self._tickets: set[Ticket] = set()
         self._is_reading = True
         self._has_read_all = False
@@ -81,31 +102,43 @@ class ScoreStream:
         self._end_if_answered()
 
     def _accept(self, data: bytes) -> None:
-        request_id = ""
+        request_id, number = "", self._n_accepted
+        self._n_accepted += 1
         try:
-            request = parse(ScoreRequest, data)
+            request = parse(self._form.kind, data)
             request_id = request.id
             ticket = self._boundary.engine.submit(
-                query_of(request), self._context.time_remaining(), is_alone=not self._tickets and self._answers.empty()
+                self._form.query_of(request),
+                self._context.time_remaining(),
+                is_alone=not self._tickets and self._answers.empty(),
             )
         except Exception as error:  # noqa: BLE001 - the request boundary, of a request on a stream
             refusal = self._boundary.refusal(error)
-            self._answers.put_nowait(_Answer(request_id, len(data), refusal))
+            self._put(_Answer(number, request_id, len(data), refusal))
             return
         if isinstance(ticket, Scored):
-            self._answers.put_nowait(_Answer(request_id, len(data), ticket))
+            self._put(_Answer(number, request_id, len(data), ticket))
             return
         self._tickets.add(ticket)
-        ticket.reply.add_done_callback(partial(self._answer, ticket, request_id, len(data)))
+        ticket.reply.add_done_callback(partial(self._answer, ticket, number, request_id, len(data)))
 
-    def _answer(self, ticket: Ticket, request_id: str, n_bytes: int, reply: Reply) -> None:
+    def _answer(self, ticket: Ticket, number: int, request_id: str, n_bytes: int, reply: Reply) -> None:
         self._tickets.discard(ticket)
         if reply.cancelled():
             return
         error = reply.exception()
         outcome = reply.result() if error is None else self._boundary.refusal(error)
-        self._answers.put_nowait(_Answer(request_id, n_bytes, outcome))
+        self._put(_Answer(number, request_id, n_bytes, outcome))
         self._end_if_answered()
+
+    def _put(self, answer: _Answer) -> None:
+        if not self._form.keeps_order:
+            self._answers.put_nowait(answer)
+            return
+        self._early[answer.number] = answer
+        while (ready := self._early.pop(self._n_put, None)) is not None:
+            self._answers.put_nowait(ready)
+            self._n_put += 1
 
     def _end_if_answered(self) -> None:
         if not self._is_reading and not self._tickets:
@@ -115,8 +148,8 @@ class ScoreStream:
         outcome = answer.outcome
         if isinstance(outcome, Scored):
             try:
-                return self._boundary.sendable(encoded_stream_response(outcome, answer.request_id))
+                return self._boundary.sendable(self._form.encoded_answer(outcome, answer.request_id))
             except OffbeatError as error:
                 outcome = self._boundary.refusal(error)
         code: int = status_code(outcome).value[0]
-        return stream_refusal(answer.request_id, code, details(outcome)).SerializeToString()
+        return self._form.encoded_refusal(answer.request_id, code, details(outcome))

@@ -7,6 +7,7 @@ import numpy as np
 from offbeat.errors import InvalidWindowError
 from offbeat.server.form import INPUT
 from offbeat.server.query import Query, Scored
+from offbeat.server.stream_format import StreamFormat
 from offbeat.server.wire import field_prefix
 from offbeat.v1.scoring_pb2 import (
     DATA_TYPE_BOOL,
@@ -70,12 +71,21 @@ def encoded_stream_response(scored: Scored, request_id: str) -> bytes:
     return field_prefix(ScoreStreamResponse.DESCRIPTOR.fields_by_name["response"].number, len(response)) + response
 
 
-def stream_refusal(request_id: str, code: int, message: str) -> ScoreStreamResponse:
-    """The refusal of the request of that id; `code` is a google.rpc.Code."""
-    return ScoreStreamResponse(refusal=Refusal(id=request_id, code=code, message=message))
+def encoded_stream_refusal(request_id: str, code: int, message: str) -> bytes:
+    """The refusal of the request of that id, a ScoreStreamResponse; `code` is a google.rpc.Code."""
+    return ScoreStreamResponse(refusal=Refusal(id=request_id, code=code, message=message)).SerializeToString()
 
 
 def _data_type_name(number: int) -> str:
     """The name of a data type; proto3 lets any number through."""
     known = number in DataType.values()
     return DataType.Name(number).removeprefix("DATA_TYPE_") if known else str(number)
+
+
+SCORE_STREAM = StreamFormat(
+    kind=ScoreRequest,
+    query_of=query_of,
+    encoded_answer=encoded_stream_response,
+    encoded_refusal=encoded_stream_refusal,
+    keeps_order=False,
+)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import grpc
 
 from offbeat.server.boundary import Boundary, Context
-from offbeat.server.score_stream import ScoreStream
-from offbeat.server.scoring_messages import encoded_response, query_of
+from offbeat.server.score_stream import stream_handler
+from offbeat.server.scoring_messages import SCORE_STREAM, encoded_response, query_of
 from offbeat.server.served import ServedModel
 from offbeat.v1.scoring_pb2 import (
     DESCRIPTOR,
@@ -35,21 +35,11 @@ class ScoringService:
             self.NAME,
             {
                 "Score": self._boundary.scoring(ScoreRequest, query_of, encoded_response),
-                "ScoreStream": grpc.stream_stream_rpc_method_handler(self._score_stream),
+                "ScoreStream": stream_handler(self._boundary, SCORE_STREAM),
                 "ListModels": unary(ListModelsRequest, self._list_models),
                 "GetModel": unary(GetModelRequest, self._get_model),
             },
         )
-
-    async def _score_stream(self, _: object, context: Context) -> None:
-        if self._boundary.drain.is_holding:
-            await self._boundary.drain.passage()
-        try:
-            self._boundary.count(context)
-            await ScoreStream(self._boundary, context).run()
-        except Exception as error:
-            await self._boundary.abort(context, error)
-            raise
 
     async def _list_models(self, _: ListModelsRequest, __: Context) -> ListModelsResponse:
         return ListModelsResponse(models=[_summary(model) for model in self._models.ready()])

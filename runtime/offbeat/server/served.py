@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from enum import StrEnum
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from offbeat.batching import BatchCost, DynamicBatcher
 from offbeat.config import BatchingConfig
-from offbeat.errors import UnavailableError, UnknownModelError
+from offbeat.errors import OffbeatError, UnavailableError, UnknownModelError
 from offbeat.scorer import Scorer
 from offbeat.server.form import RequestForm, RequestForms
+from offbeat.server.model_state import ModelState, VersionStatus
+from offbeat.server.model_statistics import ModelStatistics
 from offbeat.server.query import Scored
 
 Reply: TypeAlias = asyncio.Future[Scored]
@@ -25,15 +26,8 @@ class Awaited(Struct, frozen=True, kw_only=True, eq=False):
     form: RequestForm
 
 
-class ModelState(StrEnum):
-    """Where a version is on its way, in Triton's words."""
-
-    LOADING = "LOADING"
-    READY = "READY"
-
-
 class ServedModel:
-    """One version that takes requests: its scorer, its queue, and what its batches cost."""
+    """One version that takes requests: its scorer, its queue, what its batches cost, and what became of them."""
 
     def __init__(self, scorer: Scorer, batching: BatchingConfig) -> None:
         self.scorer = scorer
@@ -44,61 +38,99 @@ class ServedModel:
         self.forms = RequestForms(scorer)
         self.cost = BatchCost()
         self.queue: DynamicBatcher[Awaited] = DynamicBatcher(batching, self.cost)
+        self.statistics = ModelStatistics()
+        # Batches in the hands of workers; the dispatcher counts them.
+        self.n_running = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return not self.queue and not self.n_running
 
     def __str__(self) -> str:
         return f"model {self.name!r} version {self.version} on {self.backend}"
 
 
 class ServedModels:
-    """Finds what is served by name and version; a name alone stands for its newest ready version."""
+    """Finds what is served by name and version; a name alone stands for its newest ready version.
+
+    Of versions that take no requests it knows what to tell. Belongs to the event loop: each call is one step there, and so is
+    a switch from one version to another.
+    """
 
     def __init__(self) -> None:
-        self._versions: dict[str, dict[int, ServedModel | None]] = {}
+        self._ready: dict[str, dict[int, ServedModel]] = {}
         self._newest: dict[str, ServedModel] = {}
+        self._notes: dict[tuple[str, int], VersionStatus] = {}
 
     def announce(self, name: str, version: int) -> None:
         """Says that a version is loading: requests for it are refused as UnavailableError instead of UnknownModelError."""
-        self._versions.setdefault(name, {})[version] = None
+        self.note(VersionStatus(name, version, ModelState.LOADING))
 
-    def add(self, model: ServedModel) -> None:
-        """Lets the version take requests."""
-        self._versions.setdefault(model.name, {})[model.version] = model
-        newest = self._newest.get(model.name)
-        if newest is None or newest.version < model.version:
-            self._newest[model.name] = model
+    def note(self, status: VersionStatus) -> None:
+        """What to tell of a version that takes no requests; of one that does, the reason alone is told."""
+        self._notes[status.name, status.version] = status
+
+    def end_unloading(self, name: str, version: int) -> None:
+        """Says that an unloading version is gone, unless something else is told of it by now."""
+        note = self._notes.get((name, version))
+        if note is not None and note.state is ModelState.UNLOADING:
+            self.note(VersionStatus(name, version, ModelState.UNAVAILABLE, "unloaded"))
+
+    def forget(self, name: str, version: int) -> None:
+        """Nothing more is to be told of a version that takes no requests."""
+        self._notes.pop((name, version), None)
+
+    def add(self, model: ServedModel) -> ServedModel | None:
+        """Lets the version take requests; returns the one whose place it takes, which has the same name and number."""
+        versions = self._ready.setdefault(model.name, {})
+        displaced = versions.get(model.version)
+        versions[model.version] = model
+        self._newest[model.name] = versions[max(versions)]
+        self.forget(model.name, model.version)
+        return displaced
+
+    def remove(self, name: str, version: int) -> ServedModel | None:
+        """Lets the version take no more requests; returns it, None where it did not take any."""
+        versions = self._ready.get(name, {})
+        removed = versions.pop(version, None)
+        if versions:
+            self._newest[name] = versions[max(versions)]
+        else:
+            self._ready.pop(name, None)
+            self._newest.pop(name, None)
+        return removed
 
     def find(self, name: str, version: int | None = None) -> ServedModel:
         """The version asked for, or the newest. Raises UnknownModelError, UnavailableError while it is loading."""
-        model = self._newest.get(name) if version is None else self._versions.get(name, {}).get(version)
-        if model is not None:
-            return model
-        wanted = f"model {name!r}" if version is None else f"model {name!r} version {version}"
-        if name in self._versions and (version is None or version in self._versions[name]):
-            raise UnavailableError(f"{wanted} is loading; expected to be ready soon")
-        raise UnknownModelError(
-            f"no {wanted}; being served: {', '.join(map(self._describe, self._versions)) or '(none)'}"
-        )
+        model = self._newest.get(name) if version is None else self._ready.get(name, {}).get(version)
+        if model is None:
+            raise self._absence(name, version)
+        return model
 
     def ready(self) -> list[ServedModel]:
         """Every version that takes requests, by name and version."""
-        return [model for _, _, model in self._sorted() if model is not None]
+        return [model for name in sorted(self._ready) for _, model in sorted(self._ready[name].items())]
 
-    def index(self) -> list[tuple[str, int, ModelState]]:
+    def versions(self, name: str) -> tuple[int, ...]:
+        """The versions of a model that take requests, ascending."""
+        return tuple(sorted(self._ready.get(name, ())))
+
+    def index(self) -> list[VersionStatus]:
         """Every version and its state, by name and version."""
-        return [
-            (name, version, ModelState.LOADING if model is None else ModelState.READY)
-            for name, version, model in self._sorted()
-        ]
+        told = dict(self._notes)
+        for model in self.ready():
+            key = model.name, model.version
+            reason = told[key].reason if key in told else ""
+            told[key] = VersionStatus(*key, ModelState.READY, reason)
+        return [status for _, status in sorted(told.items())]
 
-    def _sorted(self) -> list[tuple[str, int, ServedModel | None]]:
-        return sorted(
-            (
-                (name, version, model)
-                for name, versions in self._versions.items()
-                for version, model in versions.items()
-            ),
-            key=lambda entry: entry[:2],
-        )
-
-    def _describe(self, name: str) -> str:
-        return f"{name!r} ({', '.join(map(str, sorted(self._versions[name])))})"
+    def _absence(self, name: str, version: int | None) -> OffbeatError:
+        """Why there is no such model; clients of Triton look for its words, which are these."""
+        notes = [note for note in self._notes.values() if note.name == name and version in (None, note.version)]
+        wanted = f"{name!r}" if version is None else f"{name!r} version {version}"
+        if any(note.state is ModelState.LOADING for note in notes):
+            return UnavailableError(f"model {wanted} is loading; expected to be ready soon")
+        what = "is not found" if not notes else "has no available versions" if version is None else "is not available"
+        served = ", ".join(f"{each!r} ({', '.join(map(str, self.versions(each)))})" for each in sorted(self._ready))
+        return UnknownModelError(f"Request for unknown model: {wanted} {what}; being served: {served or '(none)'}")

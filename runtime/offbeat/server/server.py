@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
-from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Self
 
 import grpc
 
-from offbeat.bundle import ModelRepository
 from offbeat.config import ServerConfig
-from offbeat.errors import BundleError
 from offbeat.scorer import Scorer
 from offbeat.server.boundary import Boundary
 from offbeat.server.dispatcher import Dispatcher
@@ -22,19 +18,18 @@ from offbeat.server.drain import Drain
 from offbeat.server.engine import Engine
 from offbeat.server.health import Health
 from offbeat.server.inference_service import InferenceService
+from offbeat.server.model_control import ModelControl
 from offbeat.server.scoring_service import ScoringService
-from offbeat.server.served import ServedModel, ServedModels
+from offbeat.server.served import ServedModels
 from offbeat.server.transport import listen
-from offbeat.server.warm_up import warm_up
 from offbeat.server.workers import WorkerPool
 
-_logger = logging.getLogger("offbeat.server")
 # Twice this is kept of the grace time: to hold the last calls, and to refuse them.
 _FAREWELL_S = 0.5
 
 
 class Server:
-    """Serves the newest version of each model of `config.model_repository` over gRPC. Making it starts nothing.
+    """Serves models of `config.model_repository` over gRPC. Making it starts nothing.
 
     `scorers`, where given, are served instead of the repository's models. The server closes them when it ends. Belongs
     to one event loop; an async context manager that starts, and stops without draining.
@@ -46,11 +41,12 @@ class Server:
         self._workers = WorkerPool(config.n_workers)
         self._dispatcher = Dispatcher(self._workers, config.max_inline_us)
         self._models = ServedModels()
+        self._control = ModelControl(self._models, config)
         self._drain = Drain()
         boundary = Boundary(Engine(self._models, self._dispatcher), self._drain, config.max_message_bytes)
         self._services = (
             ScoringService(boundary),
-            InferenceService(boundary, config.batching),
+            InferenceService(boundary, self._control, config.batching),
         )
         self._health = Health(service.NAME for service in self._services)
         self._transport: grpc.aio.Server | None = None
@@ -63,7 +59,7 @@ class Server:
         return self._port
 
     async def start(self) -> None:
-        """Listens, loads every model, and says SERVING; until then requests are refused as UNAVAILABLE.
+        """Listens, loads the models, and says SERVING; until then requests are refused as UNAVAILABLE.
 
         Raises ConfigurationError for an address that is taken; BundleError and BackendError for a repository or a model
         that cannot be served, and then serves nothing.
@@ -75,7 +71,7 @@ class Server:
         await self._transport.start()
         self._workers.start()
         try:
-            await self._load()
+            await self._control.start(self._scorers)
         except BaseException:
             await self.stop()
             raise
@@ -101,24 +97,6 @@ class Server:
         self._health.set_serving(False)
         await self._end(None)
 
-    async def _load(self) -> None:
-        if self._scorers is not None:
-            for scorer in self._scorers:
-                self._add(ServedModel(scorer, self._config.batching))
-            return
-        repository = ModelRepository(self._config.model_repository)
-        newest = [(name, repository.versions(name)[-1]) for name in repository.names()]
-        if not newest:
-            raise BundleError(f"{repository.path}: no models; expected <model>/<version>/manifest.json")
-        for name, version in newest:
-            self._models.announce(name, version)
-        for name, version in newest:
-            self._add(await self._workers.call(partial(_open, repository, name, version, self._config)))
-
-    def _add(self, model: ServedModel) -> None:
-        self._models.add(model)
-        _logger.info("serving %s", model)
-
     async def _end(self, grace_s: float | None) -> None:
         self._health.close()
         if self._transport is not None:
@@ -130,12 +108,12 @@ class Server:
         if self._has_ended:
             return
         self._has_ended = True
+        self._control.stop()
         self._dispatcher.close()
         self._workers.stop()
         # A backend must not be freed under a batch that is still running; then the process's end frees it.
         if self._dispatcher.is_idle:
-            for model in self._models.ready():
-                model.scorer.close()
+            self._control.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -145,10 +123,3 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
-
-
-def _open(repository: ModelRepository, name: str, version: int, config: ServerConfig) -> ServedModel:
-    """The version, replayed and warm."""
-    model = ServedModel(Scorer.open(repository.open(name, version), config.backend), config.batching)
-    warm_up(model)
-    return model

@@ -15,13 +15,13 @@ _MAX_SECONDS = 2.0
 
 
 def warm_up(model: ServedModel) -> None:
-    """Runs batches of 1, 2, 4 … up to `max_batch_size` windows, and learns what they cost.
+    """Runs batches of 1, 2, 4 … and `max_batch_size` windows, and learns what they cost.
 
     Stops where the next batch would take the whole to more than two seconds. Raises BackendError.
     """
     end = monotonic() + _MAX_SECONDS
-    n_rows = 1
-    while n_rows <= model.batching.max_batch_size:
+    n_rows, max_rows = 1, model.batching.max_batch_size
+    while n_rows <= max_rows:
         windows = _normal_windows(model.scorer.manifest, n_rows)
         # The first run makes room and loads code: it tells nothing of the next.
         model.scorer.run(windows, DEFAULT_OUTPUTS)
@@ -32,7 +32,7 @@ def warm_up(model: ServedModel) -> None:
         # The next has twice the rows, and runs twice.
         if ended + 4 * (ended - started) > end:
             return
-        n_rows *= 2
+        n_rows = 2 * n_rows if n_rows == max_rows else min(2 * n_rows, max_rows)
 
 
 def _normal_windows(manifest: Manifest, n_rows: int) -> FloatArray:

@@ -20,12 +20,11 @@ class WorkerPool:
     They are daemons, unlike those of concurrent.futures: an engine that hangs must not keep the process from ending.
     """
 
-    def __init__(self, n_workers: int) -> None:
+    def __init__(self, n_workers: int, name: str = "offbeat-worker") -> None:
         self.n_workers = n_workers
         self._tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._threads = [
-            threading.Thread(target=self._work, name=f"offbeat-worker-{number}", daemon=True)
-            for number in range(n_workers)
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True) for number in range(n_workers)
         ]
 
     def start(self) -> None:

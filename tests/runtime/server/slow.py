@@ -7,11 +7,11 @@ from typing import Any
 
 from offbeat.batching import BatchCost
 from offbeat.scorer import Scorer
-from offbeat.server import server
+from offbeat.server import loading
 from offbeat.server.served import ServedModel
 
 _run = Scorer.run
-_warm_up = server.warm_up
+_warm_up = loading.warm_up
 
 
 def slow_down(delay_s: float) -> None:
@@ -27,4 +27,4 @@ def slow_down(delay_s: float) -> None:
         model.cost.record(1, 10.0, 0.0)
         Scorer.run = run  # type: ignore[method-assign]
 
-    server.warm_up = warm_up_and_slow_down  # type: ignore[attr-defined]
+    loading.warm_up = warm_up_and_slow_down  # type: ignore[attr-defined]

@@ -23,8 +23,9 @@ from offbeat.errors import (
 from offbeat.scorer import Scorer
 from offbeat.server import Server
 from offbeat.server import refusals as refusals_module
+from offbeat.server.model_state import ModelState, VersionStatus
 from offbeat.server.refusals import RefusalLog
-from offbeat.server.served import ModelState, ServedModel, ServedModels
+from offbeat.server.served import ServedModel, ServedModels
 from tests.runtime.folders import expected_outputs, random_windows, write_version
 
 from .calls import arrays, score, score_request
@@ -131,7 +132,10 @@ def test_a_newer_version_that_is_loading_leaves_the_older_one_to_answer() -> Non
     models.add(ServedModel(make_scorer(version=1), BatchingConfig()))
     models.announce("level", 2)
     assert models.find("level").version == 1
-    assert models.index() == [("level", 1, ModelState.READY), ("level", 2, ModelState.LOADING)]
+    assert models.index() == [
+        VersionStatus("level", 1, ModelState.READY),
+        VersionStatus("level", 2, ModelState.LOADING),
+    ]
     with pytest.raises(UnavailableError, match="model 'level' version 2 is loading"):
         models.find("level", 2)
 

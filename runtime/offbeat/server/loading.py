@@ -1,0 +1,23 @@
+"""From a folder to a model that may take requests."""
+
+from __future__ import annotations
+
+from offbeat.bundle import ModelRepository
+from offbeat.config import ServerConfig
+from offbeat.scorer import Scorer
+from offbeat.server.served import ServedModel
+from offbeat.server.warm_up import warm_up
+
+
+def open_model(repository: ModelRepository, name: str, version: int, config: ServerConfig) -> ServedModel:
+    """The version: its files checked, its golden windows replayed, and warm. Takes seconds.
+
+    Raises BundleError, BackendError, ConfigurationError and UnknownModelError, and leaves nothing behind then.
+    """
+    model = ServedModel(Scorer.open(repository.open(name, version), config.backend), config.batching)
+    try:
+        warm_up(model)
+    except BaseException:
+        model.scorer.close()
+        raise
+    return model

@@ -1,0 +1,48 @@
+"""How clients ask for models to be loaded and unloaded, and what they are told of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from offbeat.errors import InvalidWindowError
+from offbeat.inference.open_inference_pb2 import (
+    RepositoryIndexResponse,
+    RepositoryModelLoadRequest,
+    RepositoryModelUnloadRequest,
+)
+from offbeat.server.model_state import VersionStatus
+from offbeat.server.triton_config import policy_of_json
+from offbeat.version_policy import VersionPolicy
+
+
+def policy_asked_for(request: RepositoryModelLoadRequest) -> VersionPolicy | None:
+    """The version policy in the request's parameter `config`, None where it has none.
+
+    Raises InvalidWindowError for what would not be honoured: other parameters, such as files, and other repositories.
+    """
+    _check(request, ("config",))
+    if "config" not in request.parameters:
+        return None
+    return policy_of_json(request.parameters["config"].string_param, request.model_name)
+
+
+def check_unload(request: RepositoryModelUnloadRequest) -> None:
+    """Raises InvalidWindowError for what would not be honoured. No model depends on others here."""
+    _check(request, ("unload_dependents",))
+
+
+def index_of(status: VersionStatus) -> RepositoryIndexResponse.ModelIndex:
+    """One entry of the index; its version is empty where the model as a whole is meant."""
+    version = str(status.version) if status.version else ""
+    return RepositoryIndexResponse.ModelIndex(
+        name=status.name, version=version, state=status.state, reason=status.reason
+    )
+
+
+def _check(request: RepositoryModelLoadRequest | RepositoryModelUnloadRequest, known: Iterable[str]) -> None:
+    if request.repository_name:
+        raise InvalidWindowError(
+            f"repository_name is {request.repository_name!r}; expected none: there is one repository"
+        )
+    if unknown := sorted(set(request.parameters).difference(known)):
+        raise InvalidWindowError(f"parameters {', '.join(unknown)}; expected none but {', '.join(known)}")

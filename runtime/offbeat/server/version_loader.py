@@ -1,0 +1,130 @@
+"""Brings versions into service and out of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+from offbeat.bundle import ModelRepository
+from offbeat.config import ServerConfig
+from offbeat.errors import BundleError, OffbeatError, UnavailableError
+from offbeat.server.incident import incident
+from offbeat.server.loading import open_model
+from offbeat.server.model_state import ModelState, VersionStatus
+from offbeat.server.repository_scan import FolderState, folder_state
+from offbeat.server.served import ServedModel, ServedModels
+from offbeat.server.workers import WorkerPool
+
+Result = TypeVar("Result")
+_logger = logging.getLogger("offbeat.server")
+# One loads, and one looks into the repository meanwhile; those that compute are left alone.
+_N_THREADS = 2
+# How often a version that was taken out is looked at, until nobody waits for it any more.
+_DRAIN_INTERVAL_S = 0.01
+
+
+class VersionLoader:
+    """Loads in threads of its own, and changes what is served on the event loop, in single steps.
+
+    A version that is taken out of service finishes the requests that it has taken, and then its scorer is closed.
+    """
+
+    def __init__(self, models: ServedModels, config: ServerConfig) -> None:
+        self._models = models
+        self._config = config
+        self._threads = WorkerPool(_N_THREADS, "offbeat-loader")
+        # The folders as they were when they were loaded or refused: the same ones would give the same again.
+        self._tried: dict[tuple[str, int], FolderState] = {}
+        self._retiring: dict[asyncio.Task[None], ServedModel] = {}
+
+    def start(self) -> None:
+        """Starts the threads."""
+        self._threads.start()
+
+    def call(self, function: Callable[[], Result]) -> asyncio.Future[Result]:
+        """Runs what waits for the disk in a thread."""
+        return self._threads.call(function)
+
+    def was_tried(self, name: str, version: int, state: FolderState) -> bool:
+        """Whether this very folder was loaded, and not taken out since, or refused."""
+        return self._tried.get((name, version)) == state
+
+    async def load(
+        self, repository: ModelRepository, name: str, version: int, state: FolderState
+    ) -> OffbeatError | None:
+        """Puts the version in service, in the place of one that has the same number; or tells why it is refused.
+
+        Then nothing else changes. UnavailableError is for a folder that changes while it is read.
+        """
+        self._models.announce(name, version)
+        try:
+            model = await self.call(partial(open_model, repository, name, version, self._config))
+        except Exception as error:  # noqa: BLE001 - whatever a folder does to an engine, the others are still served
+            known = error if isinstance(error, OffbeatError) else incident(f"loading {name!r} version {version}", error)
+            return await self._refuse(repository, name, version, state, known)
+        self._tried[name, version] = state
+        displaced = self._models.add(model)
+        _logger.info("serving %s", model)
+        if displaced is not None:
+            self._retire(displaced)
+        return None
+
+    def withdraw(self, name: str, version: int) -> asyncio.Task[None] | None:
+        """Takes the version out of service; the task ends when all it had taken is answered, and its memory is given back.
+
+        None where it took no requests.
+        """
+        self._tried.pop((name, version), None)
+        model = self._models.remove(name, version)
+        if model is None:
+            return None
+        self._models.note(VersionStatus(name, version, ModelState.UNLOADING))
+        return self._retire(model)
+
+    def forget(self, name: str, version: int) -> None:
+        """Knows nothing more of a version that takes no requests."""
+        self._tried.pop((name, version), None)
+        self._models.forget(name, version)
+
+    def stop(self) -> None:
+        """Stops the threads, after what they do."""
+        self._threads.stop()
+
+    def close(self) -> None:
+        """Closes the scorers that are on their way out. No batch may be running."""
+        for task, model in self._retiring.items():
+            task.cancel()
+            model.scorer.close()
+
+    async def _refuse(
+        self, repository: ModelRepository, name: str, version: int, state: FolderState, error: OffbeatError
+    ) -> OffbeatError:
+        try:
+            now = await self.call(partial(folder_state, repository.path / name / str(version)))
+        except (BundleError, FileNotFoundError):
+            now = None
+        if now == state:
+            self._tried[name, version] = state
+        else:
+            error = UnavailableError(f"{repository.path / name / str(version)} changes while it is read; try again")
+        self._models.note(VersionStatus(name, version, ModelState.UNAVAILABLE, str(error)))
+        return error
+
+    def _retire(self, model: ServedModel) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._end(model))
+        self._retiring[task] = model
+        task.add_done_callback(lambda ended: self._retiring.pop(ended, None))
+        return task
+
+    async def _end(self, model: ServedModel) -> None:
+        while True:
+            # Also once more after the last batch, whose answers are being sent.
+            await asyncio.sleep(_DRAIN_INTERVAL_S)
+            if model.is_idle:
+                break
+        await self.call(model.scorer.close)
+        _logger.info("unloaded %s", model)
+        self._models.end_unloading(model.name, model.version)

@@ -1,0 +1,266 @@
+"""Models that clients load and unload."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from offbeat.errors import BundleError, ConfigurationError, UnknownModelError
+from offbeat.inference import open_inference_pb2 as oip
+from offbeat.scorer import Scorer
+from offbeat.server import Server, loading
+from offbeat.server.served import ServedModel
+from tests.runtime.folders import random_windows, write_version
+
+from .admin import index, load, load_versions, ready, unload
+from .calls import score, score_later, score_request
+from .fakes import GatedBackend, NumpyBackend, make_scorer
+from .live import LiveServer, Serve, config, eventually
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    for version in (1, 2, 3):
+        write_version(tmp_path, "level", version)
+    write_version(tmp_path, "other")
+    return tmp_path
+
+
+@pytest.fixture
+def server(serve: Serve, repository: Path) -> LiveServer:
+    return serve(path=repository, model_control_mode="explicit")
+
+
+def refused(call: Any, *arguments: Any, **parameters: Any) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.RpcError) as caught:
+        call(*arguments, **parameters)
+    return caught.value.code(), caught.value.details()
+
+
+def test_nothing_is_served_until_it_is_loaded(server: LiveServer) -> None:
+    assert index(server) == {
+        ("level", ""): ("UNAVAILABLE", "not loaded"),
+        ("other", ""): ("UNAVAILABLE", "not loaded"),
+    }
+    code, details = refused(score, server.channel, score_request(random_windows(1)))
+    assert code is grpc.StatusCode.NOT_FOUND
+    assert details == "Request for unknown model: 'level' is not found; being served: (none)"
+    load(server)
+    assert ready(server) == [("level", "3")]
+    assert score(server.channel, score_request(random_windows(1))).version == 3
+
+
+def test_models_named_for_the_start_are_loaded_then(serve: Serve, repository: Path) -> None:
+    server = serve(path=repository, model_control_mode="explicit", load_model=("other",))
+    assert ready(server) == [("other", "1")]
+
+
+def test_a_star_stands_for_all_models(serve: Serve, repository: Path) -> None:
+    server = serve(path=repository, model_control_mode="explicit", load_model=("*",))
+    assert ready(server) == [("level", "3"), ("other", "1")]
+
+
+def test_a_model_named_for_the_start_that_is_not_there_refuses_it(loop: Any, repository: Path) -> None:
+    settings = config(repository, model_control_mode="explicit", load_model=("nobody",))
+    with pytest.raises(UnknownModelError, match=r"load_model 'nobody': .* holds level, other"):
+        loop.run(Server(settings).start())
+
+
+def test_models_to_load_need_the_mode_that_loads_them() -> None:
+    with pytest.raises(ConfigurationError, match="load_model"):
+        config(load_model=("level",))
+
+
+def test_a_policy_for_the_server_and_one_of_the_model_choose_versions(serve: Serve, repository: Path) -> None:
+    (repository / "other" / "config.pbtxt").write_text('name: "other" version_policy { all {} }')
+    write_version(repository, "other", 5)
+    server = serve(path=repository, version_policy="latest:2")
+    assert ready(server) == [("level", "2"), ("level", "3"), ("other", "1"), ("other", "5")]
+    assert score(server.channel, score_request(random_windows(1), version=2)).version == 2
+    assert score(server.channel, score_request(random_windows(1))).version == 3
+    request = oip.ModelConfigRequest(name="level")
+    call = server.channel.unary_unary("/inference.GRPCInferenceService/ModelConfig")
+    told = oip.ModelConfigResponse.FromString(call(request.SerializeToString())).config
+    assert told.version_policy.latest.num_versions == 2
+
+
+def test_a_policy_that_chooses_no_version_refuses_the_start(loop: Any, repository: Path) -> None:
+    with pytest.raises(BundleError, match="specific:9 chooses none of the versions 1, 2, 3"):
+        loop.run(Server(config(repository, version_policy="specific:9")).start())
+
+
+def test_a_load_may_bring_a_policy_and_the_others_go(server: LiveServer) -> None:
+    load_versions(server, '{"specific": {"versions": [1, 2]}}')
+    assert ready(server) == [("level", "1"), ("level", "2")]
+    load_versions(server, '{"specific": {"versions": [1]}}')
+    assert ready(server) == [("level", "1")]
+    eventually(lambda: index(server)["level", "2"] == ("UNAVAILABLE", "unloaded"), "version 2 is unloaded")
+    assert score(server.channel, score_request(random_windows(1))).version == 1
+    load(server)
+    assert ready(server) == [("level", "3")]
+
+
+def test_an_unloaded_model_takes_no_requests_and_can_be_loaded_again(server: LiveServer) -> None:
+    for _ in range(3):
+        load(server)
+        assert score(server.channel, score_request(random_windows(1))).version == 3
+        unload(server)
+        assert index(server)["level", "3"] == ("UNAVAILABLE", "unloaded")
+        code, details = refused(score, server.channel, score_request(random_windows(1)))
+        assert code is grpc.StatusCode.NOT_FOUND
+        assert details.startswith("Request for unknown model: 'level' has no available versions")
+
+
+def test_a_model_that_is_loaded_as_it_lies_there_is_not_loaded_again(
+    server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(server)
+    monkeypatch.setattr(Scorer, "open", lambda *_: pytest.fail("opened again"))
+    load(server)
+    assert ready(server) == [("level", "3")]
+
+
+@pytest.mark.parametrize("name", ["nobody", "", "../level", "a/b", "x" * 5000])
+def test_a_model_that_is_not_there_cannot_be_loaded_or_unloaded(server: LiveServer, name: str) -> None:
+    code, details = refused(load, server, name)
+    assert code is grpc.StatusCode.NOT_FOUND
+    assert details.startswith("failed to load '")
+    code, details = refused(unload, server, name)
+    assert code is grpc.StatusCode.NOT_FOUND
+    assert "is not loaded" in details or len(name) > 600
+
+
+@pytest.mark.parametrize("mode", ["none", "poll"])
+def test_other_modes_refuse_to_load_and_unload_in_tritons_words(serve: Serve, repository: Path, mode: str) -> None:
+    server = serve(path=repository, model_control_mode=mode)
+    for call in (load, unload):
+        code, details = refused(call, server)
+        assert code is grpc.StatusCode.UNAVAILABLE
+        assert details.startswith("explicit model load / unload is not allowed if polling is enabled")
+    assert ready(server) == [("level", "3"), ("other", "1")]
+
+
+def test_a_server_of_given_scorers_has_nothing_to_load_from(serve: Serve) -> None:
+    server = serve(make_scorer(), model_control_mode="explicit")
+    assert refused(load, server)[0] is grpc.StatusCode.UNAVAILABLE
+    assert ready(server) == [("level", "1")]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"file:1/model.onnx": oip.ModelRepositoryParameter(bytes_param=b"x")}, "parameters file:1/model.onnx"),
+        ({"config": oip.ModelRepositoryParameter(string_param='{"max_batch_size": 8}')}, "sets max_batch_size"),
+    ],
+)
+def test_what_would_not_be_honoured_is_refused(
+    server: LiveServer, parameters: dict[str, oip.ModelRepositoryParameter], message: str
+) -> None:
+    code, details = refused(load, server, **parameters)
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert message in details
+    assert ready(server) == []
+
+
+def test_unload_takes_the_parameter_of_tritons_client_and_no_other(server: LiveServer) -> None:
+    load(server)
+    assert refused(unload, server, later=oip.ModelRepositoryParameter())[0] is grpc.StatusCode.INVALID_ARGUMENT
+    unload(server, unload_dependents=oip.ModelRepositoryParameter(bool_param=False))
+    assert ready(server) == []
+
+
+def test_a_bad_version_is_refused_and_the_old_one_keeps_serving(
+    server: LiveServer, repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(server)
+    (write_version(repository, "level", 4) / "model.onnx").write_bytes(b"other bytes")
+    for _ in range(2):
+        code, details = refused(load, server)
+        assert code is grpc.StatusCode.INTERNAL
+        assert details.startswith("failed to load 'level', ")
+        assert "model.onnx" in details
+    state, reason = index(server)["level", "4"]
+    assert state == "UNAVAILABLE"
+    assert "model.onnx" in reason
+    assert score(server.channel, score_request(random_windows(1))).version == 3
+    assert sum("refused" in record.message for record in caplog.records if record.levelno == logging.ERROR) == 1
+    code, details = refused(score, server.channel, score_request(random_windows(1), version=4))
+    assert code is grpc.StatusCode.NOT_FOUND
+    assert details.startswith("Request for unknown model: 'level' version 4 is not available")
+
+
+def test_an_engine_that_fails_unexpectedly_refuses_its_version_alone(
+    server: LiveServer, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(server)
+    write_version(repository, "level", 4)
+
+    def fail(_: ServedModel) -> None:
+        raise ZeroDivisionError("in the depths of an engine")
+
+    monkeypatch.setattr(loading, "warm_up", fail)
+    code, details = refused(load, server)
+    assert code is grpc.StatusCode.INTERNAL
+    assert "tells more of incident" in details
+    assert "ZeroDivision" not in details
+    assert score(server.channel, score_request(random_windows(1))).version == 3
+
+
+def test_a_version_taken_out_answers_what_it_had_taken_and_is_closed_then(
+    serve: Serve, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = GatedBackend()
+    backend.gate.set()
+    monkeypatch.setattr(Scorer, "open", lambda version, _: make_scorer(backend, version=version.manifest.version))
+    server = serve(path=repository, model_control_mode="explicit", load_model=("level",), max_inline_us=0)
+    backend.gate.clear()
+    while backend.entered.acquire(blocking=False):
+        pass
+    running = score_later(server.channel, score_request(random_windows(2)))
+    assert backend.entered.acquire(timeout=10)
+    waiting = [score_later(server.channel, score_request(random_windows(3))) for _ in range(4)]
+    eventually(lambda: len(server.server._models.find("level").queue) == 4, "four requests wait")
+    unloading = threading.Thread(target=unload, args=(server,))
+    unloading.start()
+    eventually(lambda: index(server)["level", "3"][0] == "UNLOADING", "unloading")
+    assert refused(score, server.channel, score_request(random_windows(1)))[0] is grpc.StatusCode.NOT_FOUND
+    assert not backend.is_closed
+    backend.gate.set()
+    assert all(call.result() for call in [running, *waiting])
+    unloading.join(10)
+    assert backend.is_closed
+    assert index(server)["level", "3"] == ("UNAVAILABLE", "unloaded")
+
+
+def test_a_client_that_leaves_while_it_waits_for_a_load_does_not_end_it(
+    server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_load = threading.Event()
+
+    def slow_open(version: Any, _: Any) -> Scorer:
+        assert may_load.wait(30)
+        return make_scorer(NumpyBackend(), version=version.manifest.version)
+
+    monkeypatch.setattr(Scorer, "open", slow_open)
+    request = oip.RepositoryModelLoadRequest(model_name="level").SerializeToString()
+    with pytest.raises(grpc.RpcError) as caught:
+        server.channel.unary_unary("/inference.GRPCInferenceService/RepositoryModelLoad")(request, timeout=0.2)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert index(server)["level", "3"][0] == "LOADING"
+    assert refused(score, server.channel, score_request(random_windows(1)))[0] is grpc.StatusCode.UNAVAILABLE
+    may_load.set()
+    eventually(lambda: ready(server) == [("level", "3")], "loaded")
+
+
+def test_a_bad_model_does_not_keep_the_others_from_starting_where_that_is_asked_for(
+    serve: Serve, repository: Path
+) -> None:
+    (repository / "other" / "1" / "model.onnx").write_bytes(b"")
+    server = serve(path=repository, exit_on_error=False)
+    assert ready(server) == [("level", "3")]
+    assert index(server)["other", "1"][0] == "UNAVAILABLE"

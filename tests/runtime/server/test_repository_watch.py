@@ -1,0 +1,194 @@
+"""A repository whose folders change under a server that polls it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from offbeat.scorer import Scorer
+from tests.runtime.folders import expected_outputs, onnx_bytes, random_windows, write_version
+
+from .admin import index, ready
+from .calls import arrays, score, score_request
+from .live import LiveServer, Serve, eventually
+
+POLL_S = 0.02
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    write_version(folder, "level", 1)
+    return folder
+
+
+@pytest.fixture
+def server(serve: Serve, repository: Path) -> LiveServer:
+    return serve(path=repository, model_control_mode="poll", repository_poll_s=POLL_S)
+
+
+def until_ready(server: LiveServer, *expected: tuple[str, str]) -> None:
+    eventually(lambda: ready(server) == list(expected), f"{expected} ready")
+
+
+def refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.message.startswith("refused: ")]
+
+
+def some_polls() -> None:
+    time.sleep(10 * POLL_S)
+
+
+def test_a_new_version_takes_over_and_the_old_one_is_unloaded(server: LiveServer, repository: Path) -> None:
+    write_version(repository, "level", 2)
+    until_ready(server, ("level", "2"))
+    assert score(server.channel, score_request(random_windows(1))).version == 2
+    eventually(lambda: index(server)["level", "1"] == ("UNAVAILABLE", "unloaded"), "version 1 is unloaded")
+
+
+def test_a_new_model_is_served(server: LiveServer, repository: Path) -> None:
+    write_version(repository, "other", 7)
+    until_ready(server, ("level", "1"), ("other", "7"))
+
+
+def test_what_is_removed_is_unloaded_and_forgotten(server: LiveServer, repository: Path) -> None:
+    write_version(repository, "other")
+    until_ready(server, ("level", "1"), ("other", "1"))
+    shutil.rmtree(repository / "other")
+    eventually(lambda: list(index(server)) == [("level", "1")], "the other model is gone")
+    with pytest.raises(grpc.RpcError) as caught:
+        score(server.channel, score_request(random_windows(1), model="other"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_the_version_before_takes_over_from_one_that_is_removed(server: LiveServer, repository: Path) -> None:
+    write_version(repository, "level", 2)
+    until_ready(server, ("level", "2"))
+    shutil.rmtree(repository / "level" / "2")
+    until_ready(server, ("level", "1"))
+    assert score(server.channel, score_request(random_windows(1))).version == 1
+
+
+def test_a_bad_version_is_logged_once_and_the_old_one_keeps_serving(
+    server: LiveServer, repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (write_version(repository, "level", 2) / "golden.npz").write_bytes(b"nothing golden")
+    eventually(lambda: index(server).get(("level", "2"), ("",))[0] == "UNAVAILABLE", "version 2 is refused")
+    some_polls()
+    assert ready(server) == [("level", "1")]
+    assert score(server.channel, score_request(random_windows(1))).version == 1
+    assert "golden.npz" in index(server)["level", "2"][1]
+    assert [("golden.npz" in line) for line in refusals(caplog)] == [True]
+
+
+def test_a_bad_version_that_is_mended_is_served(server: LiveServer, repository: Path) -> None:
+    folder = write_version(repository, "level", 2)
+    good = (folder / "model.onnx").read_bytes()
+    (folder / "model.onnx").write_bytes(b"x" * len(good))
+    eventually(lambda: index(server).get(("level", "2"), ("",))[0] == "UNAVAILABLE", "version 2 is refused")
+    (folder / "model.onnx").write_bytes(good)
+    until_ready(server, ("level", "2"))
+
+
+def test_a_version_that_gives_other_scores_than_its_golden_ones_never_takes_a_request(
+    server: LiveServer, repository: Path
+) -> None:
+    write_version(repository, "level", 2, onnx=onnx_bytes(threshold=9.0))
+    eventually(lambda: index(server).get(("level", "2"), ("",))[0] == "UNAVAILABLE", "version 2 is refused")
+    assert "golden replay" in index(server)["level", "2"][1]
+    assert ready(server) == [("level", "1")]
+
+
+def test_a_version_that_changes_in_its_place_is_replaced(server: LiveServer, repository: Path) -> None:
+    old = server.server._models.find("level")
+    shutil.copytree(repository / "level" / "1", repository / "copy")
+    shutil.rmtree(repository / "level" / "1")
+    (repository / "copy").rename(repository / "level" / "1")
+    eventually(lambda: server.server._models.find("level") is not old, "replaced")
+    assert ready(server) == [("level", "1")]
+
+
+def test_a_copy_in_progress_is_neither_served_nor_called_bad(
+    serve: Serve, repository: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Ten writes between two looks: a busy machine may hold the writer up, and what rests for a whole look is taken as it is.
+    server = serve(path=repository, model_control_mode="poll", repository_poll_s=0.2)
+    source = write_version(tmp_path / "elsewhere", "level", 2)
+    target = repository / "level" / "2"
+    target.mkdir()
+    # The manifest first, as it goes by name: the folder is then one that claims files which are not there.
+    for name in ("manifest.json", "golden.npz", "model.onnx"):
+        content = (source / name).read_bytes()
+        with (target / name).open("wb") as file:
+            for start in range(0, len(content), 1 + len(content) // 12):
+                file.write(content[start : start + 1 + len(content) // 12])
+                file.flush()
+                time.sleep(0.02)
+                assert ready(server) == [("level", "1")]
+    until_ready(server, ("level", "2"))
+    assert refusals(caplog) == []
+    windows = random_windows(3)
+    told = arrays(score(server.channel, score_request(windows)))
+    np.testing.assert_allclose(
+        told["reconstruction_error"], expected_outputs(windows)["reconstruction_error"], rtol=1e-5
+    )
+
+
+def test_a_version_that_changes_while_it_is_opened_is_tried_again(
+    server: LiveServer, repository: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    original = Scorer.open
+    folder = repository / "level" / "2"
+
+    def open_and_touch(version: object, config: object) -> Scorer:
+        monkeypatch.setattr(Scorer, "open", original)
+        os.utime(folder / "model.onnx", ns=(1, 1))
+        raise MemoryError("half-way")
+
+    monkeypatch.setattr(Scorer, "open", open_and_touch)
+    write_version(repository, "level", 2)
+    until_ready(server, ("level", "2"))
+    assert refusals(caplog) == []
+
+
+def test_a_repository_that_cannot_be_looked_at_leaves_everything_as_it_is(
+    server: LiveServer, repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    repository.rename(repository.with_name("away"))
+    some_polls()
+    assert ready(server) == [("level", "1")]
+    assert [("expected a folder that can be listed" in line) for line in refusals(caplog)] == [True]
+    write_version(repository.with_name("away"), "level", 2)
+    repository.with_name("away").rename(repository)
+    until_ready(server, ("level", "2"))
+
+
+def test_a_policy_that_is_edited_is_followed(
+    server: LiveServer, repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_version(repository, "level", 2)
+    until_ready(server, ("level", "2"))
+    config = repository / "level" / "config.pbtxt"
+    config.write_text("version_policy { all {} }")
+    until_ready(server, ("level", "1"), ("level", "2"))
+    config.write_text("version_policy { all {")
+    eventually(lambda: index(server).get(("level", ""), ("",))[0] == "UNAVAILABLE", "the configuration is refused")
+    some_polls()
+    assert ready(server) == [("level", "1"), ("level", "2")]
+    assert [("config.pbtxt" in line) for line in refusals(caplog)] == [True]
+    config.write_text("version_policy { specific { versions: 1 } }")
+    until_ready(server, ("level", "1"))
+    assert ("level", "") not in index(server)
+
+
+def test_an_empty_repository_may_be_watched(serve: Serve, tmp_path: Path) -> None:
+    server = serve(path=tmp_path, model_control_mode="poll", repository_poll_s=POLL_S)
+    assert ready(server) == []
+    write_version(tmp_path)
+    until_ready(server, ("level", "1"))
