@@ -39,6 +39,26 @@ std::size_t n_golden_windows(std::span<const NamedArray> arrays) noexcept {
   return 0;
 }
 
+// Takes the manifest's outputs out of the archive's arrays, in the shapes that the session gives them.
+Result<bool> take_outputs(std::vector<NamedArray>& arrays, const Manifest& manifest, const Session& session, Golden& golden,
+                          std::string_view where) {
+  const std::vector<std::string_view> names(manifest.outputs.begin(), manifest.outputs.end());
+  for (const std::string_view name : {"reconstruction_error", "anomaly_score", "is_anomaly"}) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) return refusal(where, "no output " + std::string(name));
+  }
+  Result<std::vector<OutputSpec>> specs = chosen_outputs(available_outputs(session, golden.n_steps), names);
+  if (!specs) return refusal(where, specs.error().message);
+  golden.specs = std::move(specs).value();
+  for (const OutputSpec& spec : golden.specs) {
+    std::vector<std::size_t> shape{golden.n_windows};
+    shape.insert(shape.end(), spec.shape.begin(), spec.shape.end());
+    Result<NamedArray> output = take(arrays, spec.name, std::move(shape), spec.is_decision(), where);
+    if (!output) return output.error();
+    golden.outputs.push_back(std::move(output).value());
+  }
+  return true;
+}
+
 const NamedArray& output_named(const Golden& golden, std::string_view name) noexcept {
   const auto found = std::find_if(golden.outputs.begin(), golden.outputs.end(), [&](const NamedArray& array) { return array.name == name; });
   return *found;
@@ -82,28 +102,14 @@ Result<Golden> read_golden(std::span<const std::byte> archive, const Manifest& m
   golden.n_windows = n_golden_windows(arrays);
   golden.n_steps = manifest.window_length;
   if (golden.n_windows == 0) return refusal(where, "holds no windows");
-  const std::size_t n_features = manifest.feature_names.size();
   std::vector<std::size_t> shape{golden.n_windows};
   if (manifest.has_time) shape.push_back(golden.n_steps);
-  shape.push_back(n_features);
-  Result<NamedArray> window = take(arrays, window_name, shape, false, where);
+  shape.push_back(manifest.feature_names.size());
+  Result<NamedArray> window = take(arrays, window_name, std::move(shape), false, where);
   if (!window) return window.error();
   golden.window = std::move(window).value();
-  const std::vector<std::string_view> names(manifest.outputs.begin(), manifest.outputs.end());
-  Result<std::vector<OutputSpec>> specs = chosen_outputs(available_outputs(session, golden.n_steps), names);
-  if (!specs) return refusal(where, specs.error().message);
-  golden.specs = std::move(specs).value();
-  for (const OutputSpec& spec : golden.specs) {
-    shape = spec.shape;
-    shape.insert(shape.begin(), golden.n_windows);
-    Result<NamedArray> output = take(arrays, spec.name, shape, spec.is_decision(), where);
-    if (!output) return output.error();
-    golden.outputs.push_back(std::move(output).value());
-  }
+  if (const Result<bool> taken = take_outputs(arrays, manifest, session, golden, where); !taken) return taken.error();
   if (!arrays.empty()) return refusal(where, "holds " + arrays.front().name + ", which is no output of the manifest");
-  for (const std::string_view name : {"reconstruction_error", "anomaly_score", "is_anomaly"}) {
-    if (std::find(names.begin(), names.end(), name) == names.end()) return refusal(where, "no output " + std::string(name));
-  }
   if (std::string problem = threshold_problem(golden, manifest); !problem.empty()) return refusal(where, problem);
   return golden;
 }
