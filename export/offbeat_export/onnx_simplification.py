@@ -13,6 +13,7 @@ from onnxscript import optimizer
 from offbeat_export.onnx_check import THRESHOLD
 from offbeat_export.onnx_layout import repeat_in_place, turn_late
 from offbeat_export.onnx_patterns import constant, insert_constant, is_constant, producer
+from offbeat_export.onnx_reduction import reduce_time_last
 from offbeat_export.onnx_states import drop_zero_states, hand_over_states, join_directions
 from offbeat_export.onnx_zero_input import narrow_zero_inputs
 
@@ -34,6 +35,8 @@ def simplify(model: ir.Model) -> None:
         narrow_zero_inputs(model.graph)
         repeat_in_place(model.graph)
         turn_late(model.graph)
+        _fold(model)
+        reduce_time_last(model.graph)
         _fold(model)
     common.ClearMetadataAndDocStringPass()(model)
 

@@ -52,6 +52,18 @@ def test_the_graph_scores_any_number_of_steps_as_eager_does(n_steps: int) -> Non
         np.testing.assert_allclose(seen[name], eager[name], rtol=1e-5, atol=1e-5)
 
 
+def test_sums_over_thousands_of_steps_keep_their_digits() -> None:
+    module, manifest = scorer_of(lstm_checkpoint(1))
+    content = export_onnx(module, manifest)
+    window = np.random.default_rng(5).normal(size=(64, 4096, 1)).astype(np.float32) * np.float32(1.7)
+    eager, seen = evaluate(module, window, manifest.output_names), run_onnx(content, window)
+    for name in ("reconstruction_error", "feature_error"):
+        np.testing.assert_allclose(seen[name], eager[name], rtol=3e-6)
+    (reduction,) = [node for node in _graph(content).node if "feature_error" in node.output]
+    assert reduction.op_type == "ReduceMean"
+    assert [list(each.ints) for each in reduction.attribute if each.name == "axes"] == [[2]]
+
+
 def test_outputs_carry_the_axes_of_the_manifest() -> None:
     module, manifest = scorer_of(lstm_checkpoint(2))
     graph = _graph(export_onnx(module, manifest))
