@@ -90,4 +90,4 @@ def _two_digits_up(value: float) -> float:
     if value <= 0 or not math.isfinite(value):
         return value
     step = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return float(np.ceil(value / step) * step)
+    return float(f"{np.ceil(value / step) * step:.1e}")
