@@ -1,5 +1,7 @@
 #include "python_session.h"
 
+#include <nanobind/stl/string.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstdint>
