@@ -17,20 +17,24 @@ namespace {
 
 using kernels::Kernels;
 
-/// The kernels of an instruction set by name, the best where the name is empty; null where this processor does not have it.
-const Kernels* find_kernels(std::string_view isa) {
-  const CpuFeatures cpu = cpu_features();
+/// The kernels of an instruction set by name, the best where the name is empty; nothing where this processor does not have it.
+std::optional<Kernels> find_kernels(std::string_view isa) {
+  [[maybe_unused]] const CpuFeatures cpu = cpu_features();
 #if defined(__x86_64__)
   const bool has_avx2 = cpu.avx2 && cpu.fma && cpu.f16c;
-  const bool has_avx512 = has_avx2 && cpu.avx512f && cpu.avx512bw && cpu.avx512dq && cpu.avx512vl;
-  if (has_avx512 && (isa.empty() || isa == "avx512")) return cpu.avx512_vnni ? &kernels::avx512_vnni_kernels : &kernels::avx512_kernels;
-  if (has_avx2 && (isa.empty() || isa == "avx2")) return &kernels::avx2_kernels;
-  return isa.empty() || isa == "baseline" ? &kernels::baseline_kernels : nullptr;
+  if (has_avx2 && cpu.avx512f && cpu.avx512bw && cpu.avx512dq && cpu.avx512vl && (isa.empty() || isa == "avx512")) {
+    Kernels kernels = kernels::avx512_kernels;
+    if (cpu.avx512_vnni) kernels.bytes = kernels::avx512_vnni_kernels;
+    return kernels;
+  }
+  if (has_avx2 && (isa.empty() || isa == "avx2")) return kernels::avx2_kernels;
+  if (isa.empty() || isa == "baseline") return kernels::baseline_kernels;
 #elif defined(__aarch64__)
-  return cpu.neon && (isa.empty() || isa == "neon") ? &kernels::neon_kernels : nullptr;
+  if (cpu.neon && (isa.empty() || isa == "neon")) return kernels::neon_kernels;
 #else
-  return isa.empty() || isa == "baseline" ? &kernels::baseline_kernels : nullptr;
+  if (isa.empty() || isa == "baseline") return kernels::baseline_kernels;
 #endif
+  return std::nullopt;
 }
 
 class CompiledEngine final : public Engine {
@@ -84,7 +88,7 @@ class CompiledEngine final : public Engine {
   };
 
   std::unique_ptr<const Program> program_;
-  const Kernels& kernels_;
+  Kernels kernels_;
   Precision precision_;
   mutable std::optional<ThreadPool> pool_;
 };
@@ -92,8 +96,8 @@ class CompiledEngine final : public Engine {
 }  // namespace
 
 Result<std::unique_ptr<const Engine>> Engine::compile(const Plan& plan, const SessionOptions& options) {
-  const Kernels* kernels = find_kernels(options.isa);
-  if (kernels == nullptr) return Error{"this processor has no instruction set \"" + std::string(options.isa) + "\""};
+  const std::optional<Kernels> kernels = find_kernels(options.isa);
+  if (!kernels) return Error{"this processor has no instruction set \"" + std::string(options.isa) + "\""};
   try {
     auto program = compile_program(plan, *kernels, options.precision);
     return std::unique_ptr<const Engine>(std::make_unique<CompiledEngine>(std::move(program), *kernels, options));

@@ -37,6 +37,11 @@ inline void end_row(float* row, std::size_t size, std::size_t stride) noexcept {
   for (std::size_t i = size; i < stride; ++i) row[i] = 0;
 }
 
+/// A linear layer by the kernel of its weights' format.
+inline void multiply(const Frame& frame, const kernels::LinearArgs& args) noexcept {
+  (args.weight.format == kernels::Format::i8 ? frame.kernels.bytes.linear : frame.kernels.linear)(args);
+}
+
 void run_lstm(const Frame& frame, const LstmOp& op) noexcept;
 
 /// Errors, scores, decisions and reconstruction of a tile, into rows [first, first + n) of the outputs.

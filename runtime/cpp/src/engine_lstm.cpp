@@ -17,8 +17,12 @@ constexpr std::size_t n_rows_ahead = 48;
 
 std::ptrdiff_t signed_size(std::size_t size) { return static_cast<std::ptrdiff_t>(size); }
 
+void run_kernel(const Frame& frame, const LstmArgs& args) noexcept {
+  (args.weight_hidden.format == kernels::Format::i8 ? frame.kernels.bytes.lstm : frame.kernels.lstm)(args);
+}
+
 void compute_gates(const Frame& frame, const LstmOp& op, const float* x, std::size_t n_rows) noexcept {
-  frame.kernels.linear(LinearArgs{.x = x,
+  multiply(frame, LinearArgs{.x = x,
                                   .x_stride = op.in.stride,
                                   .n_rows = n_rows,
                                   .weight = op.weight_input,
@@ -74,7 +78,7 @@ void run_ahead(const Frame& frame, const LstmOp& op, LstmArgs args, std::size_t 
     args.gates = frame.gates + (op.is_backward ? (n - 1) * frame.n * width : 0);
     args.gates_row = width;
     args.gates_step = signed_size(frame.n * width) * (op.is_backward ? -1 : 1);
-    frame.kernels.lstm(args);
+    run_kernel(frame, args);
     const std::ptrdiff_t last = signed_size(n - 1);
     args.h_before = args.h + (args.is_ring ? last % 2 : last) * args.h_step;
     args.h_before_row = args.h_row;
@@ -108,7 +112,7 @@ const float* run_steps(const Frame& frame, const LstmOp& op, LstmArgs args, std:
     args.x_row = op.in.stride;
     args.x_step = signed_size(step) * (op.is_backward ? -1 : 1);
   }
-  frame.kernels.lstm(args);
+  run_kernel(frame, args);
   return h_last;
 }
 

@@ -42,7 +42,7 @@ void run(const Frame& frame, const NormaliseOp& op) noexcept {
 }
 
 void run(const Frame& frame, const LinearOp& op) noexcept {
-  frame.kernels.linear({.x = frame.data(op.in),
+  multiply(frame, {.x = frame.data(op.in),
                         .x_stride = op.in.stride,
                         .n_rows = frame.n_rows(op.in),
                         .weight = op.weight,

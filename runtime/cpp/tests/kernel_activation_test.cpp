@@ -10,7 +10,7 @@
 
 namespace {
 
-using offbeat::kernels::Kernels;
+using offbeat_test::NamedKernels;
 using offbeat::kernels::Unary;
 using offbeat_test::expect;
 
@@ -32,7 +32,7 @@ std::vector<float> numbers_of_all_sizes() {
 }
 
 template <class Exact>
-double largest_error(const Kernels& kernels, const std::vector<float>& numbers, Unary unary, Exact exact) {
+double largest_error(const NamedKernels& kernels, const std::vector<float>& numbers, Unary unary, Exact exact) {
   std::vector<float> results = numbers;
   kernels.unary(results.data(), results.size(), unary);
   double largest = 0;
@@ -43,7 +43,7 @@ double largest_error(const Kernels& kernels, const std::vector<float>& numbers, 
   return largest;
 }
 
-void exp_half_is_exact_to_a_few_roundings(const Kernels& kernels) {
+void exp_half_is_exact_to_a_few_roundings(const NamedKernels& kernels) {
   std::vector<float> numbers;
   for (float number = -160; number < 160; number += 0.01f) numbers.push_back(number);
   numbers.resize(numbers.size() / 16 * 16);
@@ -55,20 +55,20 @@ void exp_half_is_exact_to_a_few_roundings(const Kernels& kernels) {
     // The exponent is rounded to a float before it is used: an error of |x| / 2 · 2⁻²⁴.
     largest = std::max(largest, std::fabs(static_cast<double>(results[i]) - exact) / exact / (1 + std::fabs(static_cast<double>(numbers[i])) / 2));
   }
-  expect(largest < 2e-7, offbeat_test::name_of(kernels) + ": exp is off by " + std::to_string(largest * 1e7) + "e-7");
+  expect(largest < 2e-7, kernels.name + ": exp is off by " + std::to_string(largest * 1e7) + "e-7");
 }
 
 }  // namespace
 
 int main() {
   const std::vector<float> numbers = numbers_of_all_sizes();
-  for (const Kernels* kernels : offbeat_test::kernels_of_this_machine()) {
-    const std::string name = offbeat_test::name_of(*kernels);
-    const double sigmoid = largest_error(*kernels, numbers, Unary::sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); });
-    const double tanh = largest_error(*kernels, numbers, Unary::tanh, [](double x) { return std::tanh(x); });
+  for (const NamedKernels& kernels : offbeat_test::kernels_of_this_machine()) {
+    const std::string& name = kernels.name;
+    const double sigmoid = largest_error(kernels, numbers, Unary::sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); });
+    const double tanh = largest_error(kernels, numbers, Unary::tanh, [](double x) { return std::tanh(x); });
     expect(sigmoid < bound, name + ": sigmoid is off by " + std::to_string(sigmoid * 1e7) + "e-7");
     expect(tanh < bound, name + ": tanh is off by " + std::to_string(tanh * 1e7) + "e-7");
-    exp_half_is_exact_to_a_few_roundings(*kernels);
+    exp_half_is_exact_to_a_few_roundings(kernels);
     std::printf("%s: sigmoid %.2e, tanh %.2e\n", name.c_str(), sigmoid, tanh);
   }
   return offbeat_test::exit_code();

@@ -10,14 +10,14 @@ namespace {
 
 using offbeat::Constants;
 using offbeat::kernels::Format;
-using offbeat::kernels::Kernels;
+using offbeat_test::NamedKernels;
 using offbeat::kernels::Unary;
 using offbeat_test::expect;
 using offbeat_test::matrix_of;
 using offbeat_test::padded;
 using offbeat_test::random_floats;
 
-std::vector<float> by_kernel(const Kernels& kernels, const std::vector<float>& weight, const std::vector<float>& bias, Format format, Unary unary,
+std::vector<float> by_kernel(const NamedKernels& kernels, const std::vector<float>& weight, const std::vector<float>& bias, Format format, Unary unary,
                              const std::vector<float>& x, std::size_t n_rows) {
   Constants constants;
   const std::size_t n_inputs = x.size() / n_rows;
@@ -27,7 +27,7 @@ std::vector<float> by_kernel(const Kernels& kernels, const std::vector<float>& w
   const std::size_t stride = padded(bias.size());
   std::vector<float> out(n_rows * stride);
   std::vector<std::byte> quantised(offbeat::kernels::n_quantised_bytes(n_inputs));
-  kernels.linear({.x = x.data(), .x_stride = n_inputs, .n_rows = n_rows, .weight = offbeat::pack(matrix_of(weight, bias.size()), rows, format, kernels.n_lanes, constants),
+  offbeat_test::multiply(kernels, {.x = x.data(), .x_stride = n_inputs, .n_rows = n_rows, .weight = offbeat::pack(matrix_of(weight, bias.size()), rows, format, kernels.n_lanes, constants),
                   .bias = packed_bias, .unary = unary, .out = out.data(), .out_stride = stride, .quantised = quantised.data()});
   std::vector<float> result;
   for (std::size_t row = 0; row < n_rows; ++row) result.insert(result.end(), out.begin() + static_cast<std::ptrdiff_t>(row * stride), out.begin() + static_cast<std::ptrdiff_t>(row * stride + bias.size()));
@@ -44,7 +44,7 @@ double activated(Unary unary, double x) {
   return x;
 }
 
-void multiplies_any_shape(const Kernels& kernels) {
+void multiplies_any_shape(const NamedKernels& kernels) {
   for (const auto& [n_inputs, n_outputs] : {std::pair<std::size_t, std::size_t>{1, 4}, {30, 128}, {16, 33}, {64, 16}, {166, 80}, {513, 7}}) {
     const std::vector<float> weight = random_floats(n_inputs * n_outputs, 1), bias = random_floats(n_outputs, 2);
     for (const std::size_t n_rows : {1, 2, 5, 6, 12, 29, 101}) {
@@ -57,7 +57,7 @@ void multiplies_any_shape(const Kernels& kernels) {
           for (std::size_t k = 0; k < n_inputs; ++k) sum += static_cast<double>(weight[i % n_outputs * n_inputs + k]) * x[i / n_outputs * n_inputs + k];
           largest = std::max(largest, std::fabs(seen[i] - activated(unary, sum)) / (1 + std::fabs(sum)));
         }
-        expect(largest < 1e-5, offbeat_test::name_of(kernels) + ": " + std::to_string(n_inputs) + " to " + std::to_string(n_outputs) + ", " +
+        expect(largest < 1e-5, kernels.name + ": " + std::to_string(n_inputs) + " to " + std::to_string(n_outputs) + ", " +
                                    std::to_string(n_rows) + " rows: off by " + std::to_string(largest));
       }
     }
@@ -65,7 +65,7 @@ void multiplies_any_shape(const Kernels& kernels) {
 }
 
 /// Rows and weights that are integers times their scales are multiplied without any rounding but the last.
-void multiplies_integers_exactly(const Kernels& kernels) {
+void multiplies_integers_exactly(const NamedKernels& kernels) {
   for (const std::size_t n_inputs : {1, 3, 16, 31, 64, 257}) {
     constexpr std::size_t n_outputs = 21, n_rows = 9;
     std::vector<float> weight = random_floats(n_inputs * n_outputs, 1, 40), x = random_floats(n_inputs * n_rows, 2, 40);
@@ -78,12 +78,12 @@ void multiplies_integers_exactly(const Kernels& kernels) {
     for (std::size_t i = 0; i < seen.size(); ++i) {
       long sum = 0;
       for (std::size_t k = 0; k < n_inputs; ++k) sum += std::lround(weight[i % n_outputs * n_inputs + k]) * std::lround(x[i / n_outputs * n_inputs + k]);
-      expect(seen[i] == static_cast<float>(sum), offbeat_test::name_of(kernels) + ": " + std::to_string(n_inputs) + " integers: " + std::to_string(seen[i]) + ", expected " + std::to_string(sum));
+      expect(seen[i] == static_cast<float>(sum), kernels.name + ": " + std::to_string(n_inputs) + " integers: " + std::to_string(seen[i]) + ", expected " + std::to_string(sum));
     }
   }
 }
 
-void few_outputs_are_sums_in_one_order(const Kernels& kernels, std::vector<float>& expected) {
+void few_outputs_are_sums_in_one_order(const NamedKernels& kernels, std::vector<float>& expected) {
   std::vector<float> all;
   for (const std::size_t n_inputs : {1, 3, 4, 16, 33, 513}) {
     for (const std::size_t n_outputs : {1, 2, 3}) {
@@ -97,24 +97,24 @@ void few_outputs_are_sums_in_one_order(const Kernels& kernels, std::vector<float
       for (std::size_t i = 0; i < out.size(); ++i) {
         double sum = bias[i % n_outputs];
         for (std::size_t k = 0; k < n_inputs; ++k) sum += static_cast<double>(weights[i % n_outputs * n_inputs + k]) * numbers[i / n_outputs * n_inputs + k];
-        expect(std::fabs(out[i] - sum) < 2e-5, offbeat_test::name_of(kernels) + ": " + std::to_string(n_inputs) + " to " + std::to_string(n_outputs));
+        expect(std::fabs(out[i] - sum) < 2e-5, kernels.name + ": " + std::to_string(n_inputs) + " to " + std::to_string(n_outputs));
       }
       all.insert(all.end(), out.begin(), out.end());
     }
   }
   if (std::string(kernels.isa) == "baseline") return;  // it rounds products before it adds them
   if (expected.empty()) expected = all;
-  expect(all == expected, offbeat_test::name_of(kernels) + ": the bits of the other instruction sets");
+  expect(all == expected, kernels.name + ": the bits of the other instruction sets");
 }
 
 }  // namespace
 
 int main() {
   std::vector<float> expected;
-  for (const Kernels* kernels : offbeat_test::kernels_of_this_machine()) {
-    multiplies_any_shape(*kernels);
-    multiplies_integers_exactly(*kernels);
-    few_outputs_are_sums_in_one_order(*kernels, expected);
+  for (const NamedKernels& kernels : offbeat_test::kernels_of_this_machine()) {
+    multiplies_any_shape(kernels);
+    multiplies_integers_exactly(kernels);
+    few_outputs_are_sums_in_one_order(kernels, expected);
   }
   return offbeat_test::exit_code();
 }

@@ -12,7 +12,7 @@ namespace {
 
 using offbeat::Constants;
 using offbeat::kernels::Format;
-using offbeat::kernels::Kernels;
+using offbeat_test::NamedKernels;
 using offbeat::kernels::LstmArgs;
 using offbeat_test::expect;
 using offbeat_test::matrix_of;
@@ -58,7 +58,7 @@ std::vector<double> by_the_formula(const Layer& layer, const std::vector<float>&
 }
 
 /// The same by a kernel; rows as they lie in a buffer, without what is behind their numbers.
-std::vector<float> by_kernel(const Kernels& kernels, const Layer& layer, Format format, const std::vector<float>& x, std::size_t n_rows) {
+std::vector<float> by_kernel(const NamedKernels& kernels, const Layer& layer, Format format, const std::vector<float>& x, std::size_t n_rows) {
   Constants constants;
   const bool is_scaled = format == Format::f32 || format == Format::i8;
   const auto rows = offbeat::lstm_rows(layer.hidden_size, is_scaled, kernels.n_lanes);
@@ -75,7 +75,7 @@ std::vector<float> by_kernel(const Kernels& kernels, const Layer& layer, Format 
   args.weight_hidden = offbeat::pack(matrix_of(layer.weight_hidden, 4 * layer.hidden_size), rows, format, kernels.n_lanes, constants);
   args.weight_input = offbeat::pack(matrix_of(layer.weight_input, 4 * layer.hidden_size), rows, format == Format::i8 ? Format::f32 : format, kernels.n_lanes, constants);
   if (format == Format::i8) {  // its input products are computed ahead
-    kernels.linear({.x = x.data(), .x_stride = layer.n_inputs, .n_rows = n_steps * n_rows, .weight = args.weight_input, .bias = bias,
+    offbeat_test::multiply(kernels, {.x = x.data(), .x_stride = layer.n_inputs, .n_rows = n_steps * n_rows, .weight = args.weight_input, .bias = bias,
                     .unary = offbeat::kernels::Unary::none, .out = gates.data(), .out_stride = rows.size(), .quantised = nullptr});
     args.gates = gates.data();
     args.gates_row = rows.size();
@@ -91,7 +91,7 @@ std::vector<float> by_kernel(const Kernels& kernels, const Layer& layer, Format 
   args.h_row = stride;
   args.h_step = static_cast<std::ptrdiff_t>(n_rows * stride);
   args.quantised = quantised.data();
-  kernels.lstm(args);
+  offbeat_test::run(kernels, args);
   std::vector<float> result;
   for (std::size_t row = 0; row < n_steps * n_rows; ++row) result.insert(result.end(), h.begin() + static_cast<std::ptrdiff_t>(row * stride), h.begin() + static_cast<std::ptrdiff_t>(row * stride + layer.hidden_size));
   return result;
@@ -109,7 +109,7 @@ double largest_difference(const std::vector<float>& seen, const std::vector<doub
 constexpr std::size_t sizes[][2] = {{1, 1}, {3, 5}, {166, 16}, {1, 32}, {5, 32}, {2, 33}, {4, 64}, {7, 100}};
 constexpr std::size_t row_counts[] = {1, 2, 3, 4, 5, 6, 7, 13};
 
-void follows_the_formula(const Kernels& kernels) {
+void follows_the_formula(const NamedKernels& kernels) {
   const std::pair<Format, double> bounds[] = {{Format::f32, 1e-6}, {Format::bf16, 1e-2}, {Format::f16, 2e-3}, {Format::i8, 3e-2}};
   for (const auto& [n_inputs, hidden_size] : sizes) {
     const Layer layer = layer_of(n_inputs, hidden_size, 0.6f / std::sqrt(static_cast<float>(std::max(n_inputs, hidden_size))));
@@ -118,25 +118,25 @@ void follows_the_formula(const Kernels& kernels) {
       const std::vector<double> expected = by_the_formula(layer, x, n_rows);
       for (const auto& [format, bound] : bounds) {
         const double difference = largest_difference(by_kernel(kernels, layer, format, x, n_rows), expected);
-        expect(difference < bound, offbeat_test::name_of(kernels) + ", format " + std::to_string(static_cast<int>(format)) + ", " + std::to_string(n_inputs) +
+        expect(difference < bound, kernels.name + ", format " + std::to_string(static_cast<int>(format)) + ", " + std::to_string(n_inputs) +
                                        " to " + std::to_string(hidden_size) + ", " + std::to_string(n_rows) + " rows: off by " + std::to_string(difference));
       }
     }
   }
 }
 
-void saturated_gates_stay_finite(const Kernels& kernels) {
+void saturated_gates_stay_finite(const NamedKernels& kernels) {
   for (const float scale : {30.0f, 1e4f, 1e30f}) {
     const Layer layer = layer_of(2, 32, scale);
     for (const std::size_t n_rows : {1, 7}) {
       const std::vector<float> h = by_kernel(kernels, layer, Format::f32, random_floats(n_steps * n_rows * 2, 4), n_rows);
-      expect(std::all_of(h.begin(), h.end(), [](float x) { return std::fabs(x) <= 1; }), offbeat_test::name_of(kernels) + ": h is within one");
+      expect(std::all_of(h.begin(), h.end(), [](float x) { return std::fabs(x) <= 1; }), kernels.name + ": h is within one");
     }
   }
 }
 
 /// The same row alone, in a whole tile and in what is left of one: the same bits.
-void rows_do_not_depend_on_each_other(const Kernels& kernels) {
+void rows_do_not_depend_on_each_other(const NamedKernels& kernels) {
   constexpr std::size_t n_most = 13;
   for (const auto& [n_inputs, hidden_size] : sizes) {
     const Layer layer = layer_of(n_inputs, hidden_size, 0.2f);
@@ -154,24 +154,33 @@ void rows_do_not_depend_on_each_other(const Kernels& kernels) {
         for (std::size_t step = 0; step < n_steps; ++step) {
           is_same = is_same && std::memcmp(&apart[step * n_rows * hidden_size], &together[(step * n_most + n_most - n_rows) * hidden_size], n_rows * hidden_size * sizeof(float)) == 0;
         }
-        expect(is_same, offbeat_test::name_of(kernels) + ": " + std::to_string(n_rows) + " rows of " + std::to_string(hidden_size) + " units as in a larger batch");
+        expect(is_same, kernels.name + ": " + std::to_string(n_rows) + " rows of " + std::to_string(hidden_size) + " units as in a larger batch");
       }
     }
   }
 }
 
-/// Instruction sets that fuse products and sums add in one order, so that they give the same bits; i8 with VNNI and without, too.
-void fusing_instruction_sets_agree(const std::vector<const Kernels*>& all) {
-  for (std::size_t other = 2; other < all.size(); ++other) {
-    for (const auto& [n_inputs, hidden_size] : sizes) {
-      const Layer layer = layer_of(n_inputs, hidden_size, 0.2f);
-      for (const std::size_t n_rows : {1, 7}) {
-        const std::vector<float> x = random_floats(n_steps * n_rows * n_inputs, 4);
-        for (const Format format : {Format::f32, Format::bf16, Format::f16, Format::i8}) {
-          expect(by_kernel(*all[1], layer, format, x, n_rows) == by_kernel(*all[other], layer, format, x, n_rows),
-                 offbeat_test::name_of(*all[other]) + " gives the bits of " + offbeat_test::name_of(*all[1]) + " for " + std::to_string(hidden_size) + " units");
-        }
-      }
+/// Bytes are multiplied to the same integers with VNNI and without, so that what comes out is the same to the bit.
+void vnni_changes_no_bit(const std::vector<NamedKernels>& all) {
+  if (all.size() < 4) return;
+  for (const auto& [n_inputs, hidden_size] : sizes) {
+    const Layer layer = layer_of(n_inputs, hidden_size, 0.2f);
+    for (const std::size_t n_rows : {1, 7}) {
+      const std::vector<float> x = random_floats(n_steps * n_rows * n_inputs, 4);
+      expect(by_kernel(all[2], layer, Format::i8, x, n_rows) == by_kernel(all[3], layer, Format::i8, x, n_rows),
+             "with VNNI the same bits for " + std::to_string(hidden_size) + " units");
+    }
+  }
+}
+
+void instruction_sets_agree(const std::vector<NamedKernels>& all) {
+  for (const auto& [n_inputs, hidden_size] : sizes) {
+    const Layer layer = layer_of(n_inputs, hidden_size, 0.2f);
+    const std::vector<float> x = random_floats(n_steps * 7 * n_inputs, 4);
+    const std::vector<float> first = by_kernel(all[0], layer, Format::f32, x, 7);
+    for (const NamedKernels& other : all) {
+      const double difference = largest_difference(by_kernel(other, layer, Format::f32, x, 7), {first.begin(), first.end()});
+      expect(difference < 1e-6, other.name + " is off the first by " + std::to_string(difference * 1e6) + "e-6");
     }
   }
 }
@@ -179,12 +188,13 @@ void fusing_instruction_sets_agree(const std::vector<const Kernels*>& all) {
 }  // namespace
 
 int main() {
-  const std::vector<const Kernels*> all = offbeat_test::kernels_of_this_machine();
-  for (const Kernels* kernels : all) {
-    follows_the_formula(*kernels);
-    saturated_gates_stay_finite(*kernels);
-    rows_do_not_depend_on_each_other(*kernels);
+  const std::vector<NamedKernels> all = offbeat_test::kernels_of_this_machine();
+  for (const NamedKernels& kernels : all) {
+    follows_the_formula(kernels);
+    saturated_gates_stay_finite(kernels);
+    rows_do_not_depend_on_each_other(kernels);
   }
-  fusing_instruction_sets_agree(all);
+  vnni_changes_no_bit(all);
+  instruction_sets_agree(all);
   return offbeat_test::exit_code();
 }

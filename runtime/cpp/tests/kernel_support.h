@@ -12,27 +12,42 @@
 /// What the tests of kernels share: the instruction sets of this machine, and matrices to pack.
 namespace offbeat_test {
 
-inline std::vector<const offbeat::kernels::Kernels*> kernels_of_this_machine() {
+struct NamedKernels : offbeat::kernels::Kernels {
+  std::string name;
+};
+
+/// Every instruction set of this machine, and AVX-512 with VNNI as one of its own.
+inline std::vector<NamedKernels> kernels_of_this_machine() {
   namespace kernels = offbeat::kernels;
+  std::vector<NamedKernels> all;
+  const auto add = [&](const kernels::Kernels& each) { all.push_back({each, each.isa}); };
 #if defined(__x86_64__)
   const offbeat::CpuFeatures cpu = offbeat::cpu_features();
-  std::vector<const kernels::Kernels*> all{&kernels::baseline_kernels};
-  if (cpu.avx2 && cpu.fma && cpu.f16c) all.push_back(&kernels::avx2_kernels);
-  if (cpu.avx512f && cpu.avx512bw && cpu.avx512dq && cpu.avx512vl) all.push_back(&kernels::avx512_kernels);
-  if (cpu.avx512_vnni && all.size() == 3) all.push_back(&kernels::avx512_vnni_kernels);
-  return all;
+  add(kernels::baseline_kernels);
+  if (cpu.avx2 && cpu.fma && cpu.f16c) add(kernels::avx2_kernels);
+  if (cpu.avx512f && cpu.avx512bw && cpu.avx512dq && cpu.avx512vl) {
+    add(kernels::avx512_kernels);
+    if (cpu.avx512_vnni) {
+      add(kernels::avx512_kernels);
+      all.back().bytes = kernels::avx512_vnni_kernels;
+      all.back().name = "avx512 with vnni";
+    }
+  }
 #elif defined(__aarch64__)
-  return {&kernels::neon_kernels};
+  add(kernels::neon_kernels);
 #else
-  return {&kernels::baseline_kernels};
+  add(kernels::baseline_kernels);
 #endif
+  return all;
 }
 
-inline std::string name_of(const offbeat::kernels::Kernels& kernels) {
-#if defined(__x86_64__)
-  if (&kernels == &offbeat::kernels::avx512_vnni_kernels) return "avx512 with vnni";
-#endif
-  return kernels.isa;
+/// A layer by the kernel of its weights' format.
+inline void multiply(const NamedKernels& kernels, const offbeat::kernels::LinearArgs& args) {
+  (args.weight.format == offbeat::kernels::Format::i8 ? kernels.bytes.linear : kernels.linear)(args);
+}
+
+inline void run(const NamedKernels& kernels, const offbeat::kernels::LstmArgs& args) {
+  (args.weight_hidden.format == offbeat::kernels::Format::i8 ? kernels.bytes.lstm : kernels.lstm)(args);
 }
 
 inline std::vector<float> random_floats(std::size_t n, unsigned seed, float scale = 1) {

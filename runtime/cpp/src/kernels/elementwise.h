@@ -11,10 +11,8 @@ void error(const ErrorArgs& args) noexcept {
   }
 }
 
-void unary(float* x, std::size_t n_elements, Unary function) noexcept {
-  for (std::size_t at = 0; at < n_elements; at += lanes) store(x + at, apply(function, load(x + at)));
-}
-
 void exp_halves(float* x, std::size_t n_elements) noexcept {
   for (std::size_t at = 0; at < n_elements; at += lanes) store(x + at, exp_half(load(x + at)));
 }
+
+void unary(float* x, std::size_t n_elements, Unary function) noexcept { activate(x, n_elements, function); }

@@ -99,12 +99,19 @@ struct ErrorArgs {
   float* sums;
 };
 
+/// The kernels of i8 weights, which an extension of an instruction set may have better ones for.
+struct ByteKernels {
+  void (*linear)(const LinearArgs&) noexcept;
+  void (*lstm)(const LstmArgs&) noexcept;
+};
+
 struct Kernels {
   const char* isa;
   std::size_t n_lanes;
   void (*linear)(const LinearArgs&) noexcept;
   void (*narrow)(const NarrowArgs&) noexcept;
-  void (*lstm)(const LstmArgs&) noexcept;
+  void (*lstm)(const LstmArgs&) noexcept;  ///< weight_hidden not of i8
+  ByteKernels bytes;
   void (*error)(const ErrorArgs&) noexcept;
   /// x = unary(x), and x = e^(x / 2), over n_elements rounded up to whole vectors.
   void (*unary)(float* x, std::size_t n_elements, Unary unary) noexcept;
@@ -120,7 +127,7 @@ constexpr std::size_t n_quantised_bytes(std::size_t n_inputs) noexcept {
 extern const Kernels baseline_kernels;
 extern const Kernels avx2_kernels;
 extern const Kernels avx512_kernels;
-extern const Kernels avx512_vnni_kernels;
+extern const ByteKernels avx512_vnni_kernels;
 #elif defined(__aarch64__)
 extern const Kernels neon_kernels;
 #else

@@ -22,6 +22,14 @@ OFFBEAT_INLINE void end_linear(const Floats (&sums)[n_vectors][n_rows], const Li
   }
 }
 
+/// What is left of an activation behind max, which was taken with the sums in registers.
+inline void end_unary(const LinearArgs& args) {
+  if (args.unary != Unary::sigmoid && args.unary != Unary::tanh) return;
+  for (std::size_t row = 0; row < args.n_rows; ++row) activate(args.out + row * args.out_stride, args.weight.n_vectors * lanes, args.unary);
+}
+
+#if !defined(OFFBEAT_BYTES_ONLY)
+
 /// All rows from `row` on, for n_vectors outputs: tiles of n_rows while there are as many, then of half as many.
 template <class F, int n_vectors, int n_rows>
 inline void linear_rows(const LinearArgs& args, std::size_t first_vector, std::size_t row) {
@@ -48,42 +56,14 @@ inline void linear_panels(const LinearArgs& args) {
   }
 }
 
-template <int n_vectors, int n_rows>
-inline void quantised_rows_of(const LinearArgs& args, const Quantised& x, std::size_t n_rows_here, std::size_t first_row,
-                              std::size_t first_vector, std::size_t row) {
-  for (; row + n_rows <= n_rows_here; row += n_rows) {
-    Floats sums[n_vectors][n_rows];
-    begin_linear(sums, args, first_vector);
-    multiply_quantised(sums, args.weight, first_vector, x, row);
-    end_linear(sums, args, first_vector, first_row + row);
-  }
-  if constexpr (n_rows > 1) quantised_rows_of<n_vectors, n_rows / 2>(args, x, n_rows_here, first_row, first_vector, row);
-}
-
-inline void quantised_linear(const LinearArgs& args) {
-  for (std::size_t first = 0; first < args.n_rows; first += quantised_rows) {
-    const std::size_t n = args.n_rows - first < quantised_rows ? args.n_rows - first : quantised_rows;
-    const Quantised x = quantise(args.x + first * args.x_stride, args.x_stride, n, args.weight.n_inputs, args.quantised);
-    std::size_t vector = 0;
-    for (; vector + 4 <= args.weight.n_vectors; vector += 4) quantised_rows_of<4, tile_rows>(args, x, n, first, vector, 0);
-    switch (args.weight.n_vectors - vector) {
-      case 3: quantised_rows_of<3, tile_rows>(args, x, n, first, vector, 0); break;
-      case 2: quantised_rows_of<2, tile_rows>(args, x, n, first, vector, 0); break;
-      case 1: quantised_rows_of<1, tile_rows>(args, x, n, first, vector, 0); break;
-      default: break;
-    }
-  }
-}
-
 void linear(const LinearArgs& args) noexcept {
   switch (args.weight.format) {
     case Format::f32: linear_panels<F32>(args); break;
     case Format::bf16: linear_panels<Bf16>(args); break;
     case Format::f16: linear_panels<F16>(args); break;
-    case Format::i8: quantised_linear(args); break;
+    case Format::i8: break;  // has kernels of its own
   }
-  if (args.unary != Unary::sigmoid && args.unary != Unary::tanh) return;  // max was taken with the sums in registers
-  for (std::size_t row = 0; row < args.n_rows; ++row) unary(args.out + row * args.out_stride, args.weight.n_vectors * lanes, args.unary);
+  end_unary(args);
 }
 
 /// Sixteen partial sums, whatever the lanes, so that all instruction sets add in one order.
@@ -130,3 +110,5 @@ void narrow(const NarrowArgs& args) noexcept {
     for (std::size_t output = 0; output < args.n_outputs; ++output) out[output] = apply(args.unary, set(out[output]))[0];
   }
 }
+
+#endif

@@ -7,7 +7,7 @@ struct LstmStep {
   const float* before;  ///< h of the step before, or null for zeros
   std::size_t before_row;
   float* h;
-  Quantised quantised_before;
+  Quantised quantised_before;  ///< the same, of the i8 kernels
   bool is_backward;  ///< panels in reverse, so that the weights that were used last, and are still cached, come first
 };
 
@@ -40,6 +40,8 @@ OFFBEAT_INLINE void end_gates(const Floats (&sums)[4][n_rows], const LstmArgs& a
 /// Weights multiplied as floats.
 template <class F>
 struct FloatTile {
+  static OFFBEAT_INLINE void begin(const LstmArgs&, LstmStep&) {}
+
   template <int n_rows>
   static inline void run(const LstmArgs& args, const LstmStep& step, std::size_t panel, std::size_t row) {
     Floats sums[4][n_rows];
@@ -80,8 +82,19 @@ OFFBEAT_INLINE void run_pair_step(const LstmArgs& args, const LstmStep& step, co
     begin_gates(even[panel], args, step, panel, 0);
     multiply<F>(even[panel], input_weight + panel * 4 * lanes * n_inputs, step.x, 0, n_inputs);
   }
-  multiply_half<F>(even[0], odd[0], weights[0], step.before, 0);
-  multiply_half<F>(even[1], odd[1], weights[1], step.before, 0);
+#pragma GCC unroll 8
+  for (std::size_t input = 0; input < lanes; input += 2) {
+    const Floats first = set(step.before[input]);
+    const Floats second = set(step.before[input + 1]);
+#pragma GCC unroll 2
+    for (std::size_t panel = 0; panel < 2; ++panel) {
+#pragma GCC unroll 4
+      for (std::size_t gate = 0; gate < 4; ++gate) {
+        even[panel][gate][0] = fma(F::load_weight(weights[panel] + (input * 4 + gate) * lanes), first, even[panel][gate][0]);
+        odd[panel][gate][0] = fma(F::load_weight(weights[panel] + (input * 4 + 4 + gate) * lanes), second, odd[panel][gate][0]);
+      }
+    }
+  }
 #pragma GCC unroll 2
   for (std::size_t panel = 0; panel < 2; ++panel) {
     multiply_half<F>(even[panel], odd[panel], weights[panel], step.before, lanes);
@@ -117,16 +130,6 @@ inline void run_pair(const LstmArgs& args) {
   }
 }
 
-struct QuantisedTile {
-  template <int n_rows>
-  static inline void run(const LstmArgs& args, const LstmStep& step, std::size_t panel, std::size_t row) {
-    Floats sums[4][n_rows];
-    begin_gates(sums, args, step, panel, row);
-    if (step.before != nullptr) multiply_quantised(sums, args.weight_hidden, panel * 4, step.quantised_before, row);
-    end_gates<true>(sums, args, step, panel, row);
-  }
-};
-
 /// Panels in order, or in reverse; for each the rows of [row, n_rows) in tiles.
 template <class Tile, int n_rows>
 inline void tiles(const LstmArgs& args, const LstmStep& step, std::size_t first_row, std::size_t last_row) {
@@ -156,7 +159,7 @@ inline void lstm_step(const LstmArgs& args, const LstmStep& step) {
   last_rows<Tile, tile_rows - 1>(args, step, n_whole);
 }
 
-template <class Tile, bool is_quantised>
+template <class Tile>
 inline void lstm_steps(const LstmArgs& args) {
   LstmStep step{};
   step.before = args.h_before;
@@ -167,21 +170,21 @@ inline void lstm_steps(const LstmArgs& args) {
     step.x = args.x == nullptr ? nullptr : args.x + signed_t * args.x_step;
     step.h = args.h + (args.is_ring ? signed_t % 2 : signed_t) * args.h_step;
     step.is_backward = t % 2 == 1;
-    if constexpr (is_quantised) {
-      if (step.before != nullptr) step.quantised_before = quantise(step.before, step.before_row, args.n_rows, args.weight_hidden.n_inputs, args.quantised);
-    }
+    Tile::begin(args, step);
     lstm_step<Tile>(args, step);
     step.before = step.h;
     step.before_row = args.h_row;
   }
 }
 
+#if !defined(OFFBEAT_BYTES_ONLY)
+
 template <class F>
 inline void lstm_of(const LstmArgs& args) {
   if constexpr (n_sums >= 24) {
     if (args.n_rows == 1 && args.weight_hidden.n_inputs == 2 * lanes) return run_pair<F>(args);
   }
-  lstm_steps<FloatTile<F>, false>(args);
+  lstm_steps<FloatTile<F>>(args);
 }
 
 void lstm(const LstmArgs& args) noexcept {
@@ -189,6 +192,8 @@ void lstm(const LstmArgs& args) noexcept {
     case Format::f32: return lstm_of<F32>(args);
     case Format::bf16: return lstm_of<Bf16>(args);
     case Format::f16: return lstm_of<F16>(args);
-    case Format::i8: return lstm_steps<QuantisedTile, true>(args);
+    case Format::i8: return;  // has kernels of its own
   }
 }
+
+#endif
