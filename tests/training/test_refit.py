@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import numpy as np
 import torch
 
 from offbeat.data import Dataset
-from offbeat_training import TrainingConfig
+from offbeat_training import Checkpoint, TrainingConfig
 from offbeat_training.fit import fit
 from offbeat_training.folds import N_FOLDS, sample_folds, series_folds
+from offbeat_training.run_config import RunConfig
 from tests.training.examples import table, waves
 
 CONFIG = TrainingConfig(
@@ -77,3 +80,14 @@ def test_tables_and_ready_made_windows_are_refitted_too() -> None:
     windows = np.random.default_rng(0).normal(size=(30, 12, 1)).astype(np.float32)
     beats = fit(Dataset(name="beats", values=windows, feature_names=("value",)), CONFIG)
     assert beats.threshold.n_windows == beats.training["n_training_windows"] == 30
+
+
+def test_a_run_that_was_resumed_is_refitted_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    whole = fit(waves(400), msgspec.structs.replace(CONFIG, epochs=4))
+    folder = RunConfig(model_dir=tmp_path / "run", resume=True)
+    fit(waves(400), msgspec.structs.replace(CONFIG, epochs=2), run=folder)
+    resumed = fit(waves(400), msgspec.structs.replace(CONFIG, epochs=4), run=folder)
+    assert resumed.threshold == whole.threshold
+    assert all(torch.equal(tensor, resumed.state_dict[name]) for name, tensor in whole.state_dict.items())
+    best = Checkpoint.load(tmp_path / "run" / "best.ckpt")
+    assert all(torch.equal(tensor, best.state_dict[name]) for name, tensor in whole.state_dict.items())

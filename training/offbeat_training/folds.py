@@ -7,6 +7,8 @@ import numpy as np
 from offbeat_training.split import Indices
 
 N_FOLDS = 3
+# Of all windows, what has to be left to learn from beside those held out and those that share rows with them.
+_MIN_PART = 0.1
 Fold = tuple[Indices, Indices]
 
 
@@ -14,14 +16,14 @@ def series_folds(starts: Indices, length: int) -> list[Fold]:
     """Three stretches of a series: windows to learn from, and those held out, by their first rows.
 
     `starts` [window] ascend, of windows of `length` rows. No row lies in windows of both parts. Empty where that would
-    leave less than a third of the windows to learn from.
+    leave less than a tenth of the windows to learn from.
     """
     folds = []
     for held_out in np.array_split(starts, N_FOLDS):
         if not held_out.size:
             return []
         training = starts[(starts + length <= held_out[0]) | (starts >= held_out[-1] + length)]
-        if training.size * N_FOLDS < starts.size:
+        if training.size < max(2, _MIN_PART * starts.size):
             return []
         folds.append((training, held_out))
     return folds
