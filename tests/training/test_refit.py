@@ -4,10 +4,11 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pytest
 import torch
 
 from offbeat.data import Dataset
-from offbeat_training import Checkpoint, TrainingConfig
+from offbeat_training import Checkpoint, Detector, TrainingConfig
 from offbeat_training.fit import fit
 from offbeat_training.folds import N_FOLDS, sample_folds, series_folds
 from offbeat_training.run_config import RunConfig
@@ -91,3 +92,19 @@ def test_a_run_that_was_resumed_is_refitted_as_if_it_had_never_stopped(tmp_path:
     assert all(torch.equal(tensor, resumed.state_dict[name]) for name, tensor in whole.state_dict.items())
     best = Checkpoint.load(tmp_path / "run" / "best.ckpt")
     assert all(torch.equal(tensor, best.state_dict[name]) for name, tensor in whole.state_dict.items())
+
+
+def test_where_no_epoch_was_as_good_as_the_linear_path_none_is_made() -> None:
+    config = msgspec.structs.replace(CONFIG, lr=10.0)
+    correction = fit(waves(400), config).state_dict["decoder.8.weight"]
+    assert not correction.any()
+    assert fit(waves(400), msgspec.structs.replace(config, refit=False)).state_dict["decoder.8.weight"].any()
+
+
+@pytest.mark.parametrize("n_rows", [1400, 2400])
+def test_new_rows_of_a_clean_series_of_several_windows_are_seldom_flagged(n_rows: int) -> None:
+    random = np.random.default_rng(n_rows)
+    rows = np.arange(2 * n_rows)
+    series = (np.sin(2 * np.pi * rows / 48) + 0.1 * random.normal(size=rows.size)).astype(np.float32)[:, None]
+    detector = Detector(preset="auto", epochs=10, device="cpu").fit(series[:n_rows])
+    assert detector.predict(series[n_rows:]).mean() <= 0.05
