@@ -14,6 +14,7 @@ from offbeat_export.onnx_check import check_onnx
 from offbeat_export.onnx_names import rename
 from offbeat_export.onnx_simplification import simplify
 from offbeat_export.onnx_tracing import Exporter, trace
+from offbeat_export.parity_cases import longest
 
 PRODUCER = "offbeat"
 
@@ -24,7 +25,7 @@ def export_onnx(module: nn.Module, manifest: Manifest, exporter: Exporter = "cla
     Real LSTM nodes, one initializer `threshold`, no external data. Raises ExportError for a graph that is not so.
     """
     model = trace(module, manifest, exporter)
-    simplify(model)
+    simplify(model, longest(manifest.window))
     rename(model, module.state_dict())
     proto = ir.serde.serialize_model(model)
     _annotate(proto, manifest)

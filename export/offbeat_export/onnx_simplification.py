@@ -13,16 +13,21 @@ from onnxscript import optimizer
 from offbeat_export.onnx_check import THRESHOLD
 from offbeat_export.onnx_layout import repeat_in_place, turn_late
 from offbeat_export.onnx_patterns import constant, insert_constant, is_constant, producer
-from offbeat_export.onnx_reduction import reduce_time_last
+from offbeat_export.onnx_reduction import correct_means
 from offbeat_export.onnx_states import drop_zero_states, hand_over_states, join_directions
 from offbeat_export.onnx_zero_input import narrow_zero_inputs
 
 # The newer exporter brings an LSTM's weights into ONNX's order of gates by nodes; weights of any size are to be folded.
 _MAX_FOLDED_BYTES = 2**31
+# Means over fewer steps than these are exact enough as they are.
+_LONG = 1024
 
 
-def simplify(model: ir.Model) -> None:
-    """Rewrites the graph in place into an equivalent smaller one of the same opset; every output keeps its meaning."""
+def simplify(model: ir.Model, n_steps: int = 0) -> None:
+    """Rewrites the graph in place into an equivalent smaller one of the same opset; every output keeps its meaning.
+
+    `n_steps` are the most that parity is measured with; means over many are made exact, by a few nodes more.
+    """
     with _kept_apart(model.graph, THRESHOLD):
         _fold(model)
         hand_over_states(model.graph)
@@ -36,8 +41,9 @@ def simplify(model: ir.Model) -> None:
         repeat_in_place(model.graph)
         turn_late(model.graph)
         _fold(model)
-        reduce_time_last(model.graph)
-        _fold(model)
+        if n_steps >= _LONG:
+            correct_means(model.graph)
+            _fold(model)
     common.ClearMetadataAndDocStringPass()(model)
 
 

@@ -69,5 +69,12 @@ def _other_lengths(window: WindowSpec | None) -> list[int]:
     """The shortest, one more, which is no divisor of most lengths, and four times the trained one."""
     if window is None or not window.is_time_dynamic:
         return []
-    lengths = {window.min_length, window.min_length + 1, _TIMES_TRAINED * window.length} - {window.length}
+    lengths = {window.min_length, window.min_length + 1, longest(window)} - {window.length}
     return sorted(lengths)
+
+
+def longest(window: WindowSpec | None) -> int:
+    """The most steps that are tried; 0 for tables."""
+    if window is None:
+        return 0
+    return _TIMES_TRAINED * window.length if window.is_time_dynamic else window.length
