@@ -16,18 +16,17 @@ from offbeat.server.loading import open_model
 from offbeat.server.model_state import ModelState, VersionStatus
 from offbeat.server.repository_scan import FolderState, folder_state
 from offbeat.server.served import ServedModel, ServedModels
+from offbeat.server.unloading import release
 from offbeat.server.workers import WorkerPool
 
 Result = TypeVar("Result")
 _logger = logging.getLogger("offbeat.server")
-# One loads, and one looks into the repository meanwhile; those that compute are left alone.
-_N_THREADS = 2
 # How often a version that was taken out is looked at, until nobody waits for it any more.
 _DRAIN_INTERVAL_S = 0.01
 
 
 class VersionLoader:
-    """Loads in threads of its own, and changes what is served on the event loop, in single steps.
+    """Loads in a thread of its own, and changes what is served on the event loop, in single steps.
 
     A version that is taken out of service finishes the requests that it has taken, and then its scorer is closed.
     """
@@ -35,18 +34,21 @@ class VersionLoader:
     def __init__(self, models: ServedModels, config: ServerConfig) -> None:
         self._models = models
         self._config = config
-        self._threads = WorkerPool(_N_THREADS, "offbeat-loader")
+        # The threads that compute are left alone. All loads are in one thread: the C library keeps what is freed by thread.
+        self._loading = WorkerPool(1, "offbeat-loader")
+        self._others = WorkerPool(1, "offbeat-watcher")
         # The folders as they were when they were loaded or refused: the same ones would give the same again.
         self._tried: dict[tuple[str, int], FolderState] = {}
         self._retiring: dict[asyncio.Task[None], ServedModel] = {}
 
     def start(self) -> None:
         """Starts the threads."""
-        self._threads.start()
+        self._loading.start()
+        self._others.start()
 
     def call(self, function: Callable[[], Result]) -> asyncio.Future[Result]:
-        """Runs what waits for the disk in a thread."""
-        return self._threads.call(function)
+        """Runs what waits for the disk in a thread, also while a version is loaded."""
+        return self._others.call(function)
 
     def was_tried(self, name: str, version: int, state: FolderState) -> bool:
         """Whether this very folder was loaded, and not taken out since, or refused."""
@@ -61,7 +63,7 @@ class VersionLoader:
         """
         self._models.announce(name, version)
         try:
-            model = await self.call(partial(open_model, repository, name, version, self._config))
+            model = await self._loading.call(partial(open_model, repository, name, version, self._config))
         except Exception as error:  # noqa: BLE001 - whatever a folder does to an engine, the others are still served
             known = error if isinstance(error, OffbeatError) else incident(f"loading {name!r} version {version}", error)
             return await self._refuse(repository, name, version, state, known)
@@ -91,7 +93,8 @@ class VersionLoader:
 
     def stop(self) -> None:
         """Stops the threads, after what they do."""
-        self._threads.stop()
+        self._loading.stop()
+        self._others.stop()
 
     def close(self) -> None:
         """Closes the scorers that are on their way out. No batch may be running."""
@@ -125,6 +128,6 @@ class VersionLoader:
             await asyncio.sleep(_DRAIN_INTERVAL_S)
             if model.is_idle:
                 break
-        await self.call(model.scorer.close)
+        await self.call(partial(release, model.scorer))
         _logger.info("unloaded %s", model)
         self._models.end_unloading(model.name, model.version)

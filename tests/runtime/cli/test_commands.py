@@ -67,7 +67,10 @@ def test_inspect_shows_names_that_look_like_markup(offbeat: Run, tmp_path: Path)
         (("score", "data.csv", "--model", "absent"), "absent: no such folder"),
         (("score", "data.csv", "--model", "models", "--backend", "tpu"), "backend is 'tpu'"),
         (("score", "data.csv", "--model", "models", "--device", "cuda"), "device is 'cuda'"),
-        (("score", "data.csv", "--model", "models", "--model-version", "1"), "--model-version is given, and nothing here reads it"),
+        (
+            ("score", "data.csv", "--model", "models", "--model-version", "1"),
+            "--model-version is given, and nothing here reads it",
+        ),
         (("score", "short.csv", "--model", "models"), "3 rows; model 'level' needs 6"),
         (("score", "other.csv", "--model", "models"), "no column 'pressure'"),
         (
