@@ -90,6 +90,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `repository_poll_s` seconds; with explicit clients load and unload, and the start loads the models of `load_model`, `*` for
     all. `version_policy` (see VersionPolicy.parse) is for models whose config.pbtxt has none. Without `exit_on_error` the
     server starts although a model cannot be loaded.
+
+    `metrics_port` answers /metrics, /healthz and /readyz over HTTP, on `metrics_host`; None: nothing does, 0: a free port.
     """
 
     model_repository: Path
@@ -104,6 +106,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     load_model: tuple[str, ...] = ()
     version_policy: str = "latest:1"
     exit_on_error: bool = True
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
     backend: BackendConfig = BackendConfig()
     batching: BatchingConfig = BatchingConfig()
 
@@ -137,4 +141,11 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             self.load_model,
             "none but with model_control_mode 'explicit'",
         )
+        require(
+            self.metrics_port is None or 0 <= self.metrics_port <= 65535,
+            "metrics_port",
+            self.metrics_port,
+            "0 to 65535, or none",
+        )
+        require(bool(self.metrics_host), "metrics_host", self.metrics_host, "a host name or an address")
         VersionPolicy.parse(self.version_policy)

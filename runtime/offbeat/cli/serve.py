@@ -88,6 +88,18 @@ def serve(
     exit_on_error: Annotated[
         bool, typer.Option(envvar="OFFBEAT_EXIT_ON_ERROR", help="Refuse to start where a model cannot be loaded.")
     ] = True,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="OFFBEAT_METRICS_PORT",
+            min=0,
+            max=65535,
+            help="HTTP port of /metrics, /healthz and /readyz; 0 takes a free one. Off unless given.",
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str, typer.Option(envvar="OFFBEAT_METRICS_HOST", help="Address the metrics listen on.")
+    ] = "127.0.0.1",
 ) -> None:
     """Serve the models of a repository over gRPC, until SIGTERM or Ctrl-C; then answer what is queued and stop.
 
@@ -108,6 +120,8 @@ def serve(
         load_model=tuple(load_model),
         version_policy=version_policy,
         exit_on_error=exit_on_error,
+        metrics_port=metrics_port,
+        metrics_host=metrics_host,
         backend=BackendConfig(backend=backend, device=device, n_threads=n_threads),
         batching=BatchingConfig(
             max_batch_size=max_batch_size,

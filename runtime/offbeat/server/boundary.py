@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import TypeAlias, TypeVar
 
 import grpc
@@ -18,6 +19,7 @@ from offbeat.server.query import Query, Scored
 from offbeat.server.refusals import RefusalLog
 from offbeat.server.status import details, status_code
 from offbeat.server.ticket import Ticket
+from offbeat.server.traffic import MethodTraffic, Traffic
 
 Context: TypeAlias = "grpc.aio.ServicerContext[bytes, bytes]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[bytes, bytes]"
@@ -31,6 +33,7 @@ class Boundary:
         self.engine = engine
         self.drain = drain
         self.max_message_bytes = max_message_bytes
+        self.traffic = Traffic()
         self._refusals = RefusalLog()
 
     def unary(self, kind: type[Parsed], answer: Callable[[Parsed, Context], Awaitable[Answer]]) -> Handler:
@@ -48,26 +51,40 @@ class Boundary:
         return grpc.unary_unary_rpc_method_handler(call)
 
     def scoring(
-        self, kind: type[Parsed], query_of: Callable[[Parsed], Query], encoded: Callable[[Scored, str], bytes]
+        self,
+        kind: type[Parsed],
+        query_of: Callable[[Parsed], Query],
+        encoded: Callable[[Scored, str], bytes],
+        method: str,
     ) -> Handler:
         """A handler of one request for its scores, and of their timing in the trailing metadata.
 
         All in one function: this is the path whose microseconds count.
         """
         engine, drain, leave = self.engine, self.drain, self._leave
+        traffic = self.traffic.method(method)
 
         async def call(data: bytes, context: Context) -> bytes:
             if drain.is_holding:
                 await drain.passage()
+            started = monotonic()
+            model = ""
             try:
                 query = query_of(parse(kind, data))
+                model = query.model
                 drain.enter()
                 context.add_done_callback(leave)  # type: ignore[arg-type]
                 taken = engine.submit(query, context.time_remaining(), is_alone=drain.n_calls == 1)
                 scored = taken if isinstance(taken, Scored) else await _reply(taken)
                 context.set_trailing_metadata(_metadata(scored))
-                return self.sendable(encoded(scored, query.id))
+                reply = self.sendable(encoded(scored, query.id))
+                traffic.answer(scored.model, monotonic() - started)
+                return reply
+            except asyncio.CancelledError as error:
+                self.count_refusal(traffic, model, error)
+                raise
             except Exception as error:
+                self.count_refusal(traffic, model, error)
                 await self.abort(context, error)
                 raise
 
@@ -95,6 +112,10 @@ class Boundary:
         refusal = self.refusal(error)
         await context.abort(status_code(refusal), details(refusal))
 
+    def count_refusal(self, traffic: MethodTraffic, model: str, error: BaseException) -> None:
+        """Counts a request that is not answered; one for a model that is not served counts for none."""
+        traffic.refuse(model if self.engine.models.versions(model) else "", _status_name(error))
+
     def refusal(self, error: BaseException) -> OffbeatError:
         """The error as the caller may see it, once it has been logged."""
         refusal = error if isinstance(error, OffbeatError) else incident("the request", error)
@@ -103,6 +124,14 @@ class Boundary:
 
     def _leave(self, ctx: Context) -> None:
         self.drain.leave()
+
+
+def _status_name(error: BaseException) -> str:
+    """The status that the caller sees. Where the connection is gone, or the caller, nobody sees one."""
+    if isinstance(error, OffbeatError):
+        return status_code(error).name
+    is_gone = isinstance(error, (asyncio.CancelledError, grpc.aio.BaseError))
+    return (grpc.StatusCode.CANCELLED if is_gone else grpc.StatusCode.INTERNAL).name
 
 
 async def _reply(ticket: Ticket) -> Scored:

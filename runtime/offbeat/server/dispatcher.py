@@ -60,6 +60,8 @@ class Dispatcher:
         ended = monotonic()
         model.cost.record(len(windows), ended - started, ended)
         model.statistics.succeed(1, len(windows), 0.0, ended - started)
+        model.observations.batch(ended - started)
+        model.observations.request(0.0, windows, outputs)
         return _scored(model, form, outputs, 0, _microseconds(ended - started), len(windows))
 
     def submit(
@@ -138,6 +140,7 @@ class Dispatcher:
         else:
             model.cost.record(batch.n_rows, compute_s, computed.ended)
             model.statistics.succeed(len(batch.requests), batch.n_rows, waits_s, compute_s)
+            model.observations.batch(compute_s)
         # First the worker, then the replies: it computes while they are written.
         self._n_idle += 1
         model.n_running -= 1
@@ -149,6 +152,7 @@ class Dispatcher:
             return
         compute_us = _microseconds(compute_s)
         for request, outputs in zip(batch.requests, computed.outcome, strict=True):
+            model.observations.request(computed.started - request.arrival, request.windows, outputs)
             awaited = request.completion
             if not awaited.reply.done():
                 queue_us = _microseconds(computed.started - request.arrival)

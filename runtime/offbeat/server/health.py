@@ -30,6 +30,11 @@ class Health:
         self._is_serving = is_serving
         self._wake_watchers()
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether the status is SERVING."""
+        return self._is_serving
+
     def close(self) -> None:
         """Ends the watches, which would otherwise last as long as their clients."""
         self._is_closed = True

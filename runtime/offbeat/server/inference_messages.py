@@ -150,6 +150,7 @@ def _check_parameters(where: str, parameters: Mapping[str, InferParameter]) -> N
 
 # Triton keeps the order, and its client leaves the ids to its user.
 INFERENCE_STREAM = StreamFormat(
+    method="ModelStreamInfer",
     kind=ModelInferRequest,
     query_of=query_of,
     encoded_answer=encoded_stream_response,

@@ -44,7 +44,7 @@ class InferenceService:
                 "ModelReady": unary(pb.ModelReadyRequest, self._model_ready),
                 "ServerMetadata": unary(pb.ServerMetadataRequest, self._server_metadata),
                 "ModelMetadata": unary(pb.ModelMetadataRequest, self._model_metadata),
-                "ModelInfer": self._boundary.scoring(pb.ModelInferRequest, query_of, encoded_response),
+                "ModelInfer": self._boundary.scoring(pb.ModelInferRequest, query_of, encoded_response, "ModelInfer"),
                 "ModelStreamInfer": stream_handler(self._boundary, INFERENCE_STREAM),
                 "ModelConfig": unary(pb.ModelConfigRequest, self._model_config),
                 "ModelStatistics": unary(pb.ModelStatisticsRequest, self._model_statistics),

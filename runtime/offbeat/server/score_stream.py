@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from time import monotonic
 
 import grpc
 from msgspec import Struct
@@ -39,12 +40,20 @@ def stream_handler(boundary: Boundary, form: StreamFormat) -> Handler:
     return grpc.stream_stream_rpc_method_handler(call)
 
 
-class _Answer(Struct, frozen=True, eq=False):
-    """What became of the request of that number on the stream, which has `n_bytes`."""
+class _Request(Struct, eq=False):
+    """A request that was read at `started`, a time of time.monotonic: its number on the stream, its bytes, and what it asks."""
 
     number: int
-    request_id: str
     n_bytes: int
+    started: float
+    id: str = ""
+    model: str = ""
+
+
+class _Answer(Struct, frozen=True, eq=False):
+    """What became of a request."""
+
+    request: _Request
     outcome: Scored | OffbeatError
 
 
@@ -59,6 +68,7 @@ class ScoreStream:
         self._boundary = boundary
         self._context = context
         self._form = form
+        self._traffic = boundary.traffic.method(form.method)
         self._allowance = Allowance(max_requests=MAX_IN_FLIGHT, max_bytes=boundary.max_message_bytes)
         # None after the last answer.
         self._answers: asyncio.Queue[_Answer | None] = asyncio.Queue()
@@ -79,7 +89,7 @@ class ScoreStream:
         try:
             while (answer := await self._answers.get()) is not None:
                 await self._context.write(self._encode(answer))
-                self._allowance.give(answer.n_bytes)
+                self._allowance.give(answer.request.n_bytes)
         finally:
             self._boundary.drain.forget(stop_reading)
             stop_reading()
@@ -102,40 +112,42 @@ class ScoreStream:
         self._end_if_answered()
 
     def _accept(self, data: bytes) -> None:
-        request_id, number = "", self._n_accepted
+        request = _Request(self._n_accepted, len(data), monotonic())
         self._n_accepted += 1
         try:
-            request = parse(self._form.kind, data)
-            request_id = request.id
+            message = parse(self._form.kind, data)
+            request.id = message.id
+            query = self._form.query_of(message)
+            request.model = query.model
             ticket = self._boundary.engine.submit(
-                self._form.query_of(request),
+                query,
                 self._context.time_remaining(),
                 is_alone=not self._tickets and self._answers.empty(),
             )
         except Exception as error:  # noqa: BLE001 - the request boundary, of a request on a stream
-            refusal = self._boundary.refusal(error)
-            self._put(_Answer(number, request_id, len(data), refusal))
+            self._put(_Answer(request, self._boundary.refusal(error)))
             return
         if isinstance(ticket, Scored):
-            self._put(_Answer(number, request_id, len(data), ticket))
+            self._put(_Answer(request, ticket))
             return
         self._tickets.add(ticket)
-        ticket.reply.add_done_callback(partial(self._answer, ticket, number, request_id, len(data)))
+        ticket.reply.add_done_callback(partial(self._answer, ticket, request))
 
-    def _answer(self, ticket: Ticket, number: int, request_id: str, n_bytes: int, reply: Reply) -> None:
+    def _answer(self, ticket: Ticket, request: _Request, reply: Reply) -> None:
         self._tickets.discard(ticket)
         if reply.cancelled():
+            self._boundary.count_refusal(self._traffic, request.model, asyncio.CancelledError())
             return
         error = reply.exception()
         outcome = reply.result() if error is None else self._boundary.refusal(error)
-        self._put(_Answer(number, request_id, n_bytes, outcome))
+        self._put(_Answer(request, outcome))
         self._end_if_answered()
 
     def _put(self, answer: _Answer) -> None:
         if not self._form.keeps_order:
             self._answers.put_nowait(answer)
             return
-        self._early[answer.number] = answer
+        self._early[answer.request.number] = answer
         while (ready := self._early.pop(self._n_put, None)) is not None:
             self._answers.put_nowait(ready)
             self._n_put += 1
@@ -145,11 +157,14 @@ class ScoreStream:
             self._answers.put_nowait(None)
 
     def _encode(self, answer: _Answer) -> bytes:
-        outcome = answer.outcome
+        request, outcome = answer.request, answer.outcome
         if isinstance(outcome, Scored):
             try:
-                return self._boundary.sendable(self._form.encoded_answer(outcome, answer.request_id))
+                message = self._boundary.sendable(self._form.encoded_answer(outcome, request.id))
+                self._traffic.answer(outcome.model, monotonic() - request.started)
+                return message
             except OffbeatError as error:
                 outcome = self._boundary.refusal(error)
+        self._boundary.count_refusal(self._traffic, request.model, outcome)
         code: int = status_code(outcome).value[0]
-        return self._form.encoded_refusal(answer.request_id, code, details(outcome))
+        return self._form.encoded_refusal(request.id, code, details(outcome))

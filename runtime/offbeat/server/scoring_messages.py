@@ -83,6 +83,7 @@ def _data_type_name(number: int) -> str:
 
 
 SCORE_STREAM = StreamFormat(
+    method="ScoreStream",
     kind=ScoreRequest,
     query_of=query_of,
     encoded_answer=encoded_stream_response,

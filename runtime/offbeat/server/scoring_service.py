@@ -34,7 +34,7 @@ class ScoringService:
         return grpc.method_handlers_generic_handler(
             self.NAME,
             {
-                "Score": self._boundary.scoring(ScoreRequest, query_of, encoded_response),
+                "Score": self._boundary.scoring(ScoreRequest, query_of, encoded_response, "Score"),
                 "ScoreStream": stream_handler(self._boundary, SCORE_STREAM),
                 "ListModels": unary(ListModelsRequest, self._list_models),
                 "GetModel": unary(GetModelRequest, self._get_model),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from offbeat.scorer import Scorer
 from offbeat.server.form import RequestForm, RequestForms
 from offbeat.server.model_state import ModelState, VersionStatus
 from offbeat.server.model_statistics import ModelStatistics
+from offbeat.server.observations import Observations
 from offbeat.server.query import Scored
 
 Reply: TypeAlias = asyncio.Future[Scored]
@@ -39,6 +41,7 @@ class ServedModel:
         self.cost = BatchCost()
         self.queue: DynamicBatcher[Awaited] = DynamicBatcher(batching, self.cost)
         self.statistics = ModelStatistics()
+        self.observations = Observations()
         # Batches in the hands of workers; the dispatcher counts them.
         self.n_running = 0
 
@@ -62,6 +65,8 @@ class ServedModels:
         self._ready: dict[str, dict[int, ServedModel]] = {}
         self._newest: dict[str, ServedModel] = {}
         self._notes: dict[tuple[str, int], VersionStatus] = {}
+        # By model and result, "ok" or "refused".
+        self.loads: Counter[tuple[str, str]] = Counter()
 
     def announce(self, name: str, version: int) -> None:
         """Says that a version is loading: requests for it are refused as UnavailableError instead of UnknownModelError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -18,9 +19,11 @@ from offbeat.server.drain import Drain
 from offbeat.server.engine import Engine
 from offbeat.server.health import Health
 from offbeat.server.inference_service import InferenceService
+from offbeat.server.metrics_server import MetricsServer
 from offbeat.server.model_control import ModelControl
 from offbeat.server.scoring_service import ScoringService
 from offbeat.server.served import ServedModels
+from offbeat.server.snapshot import take_snapshot
 from offbeat.server.transport import listen
 from offbeat.server.workers import WorkerPool
 
@@ -49,6 +52,10 @@ class Server:
             InferenceService(boundary, self._control, config.batching),
         )
         self._health = Health(service.NAME for service in self._services)
+        take = partial(take_snapshot, self._models, boundary.traffic, self._drain, self._health)
+        self._metrics = (
+            None if config.metrics_port is None else MetricsServer(take, config.metrics_host, config.metrics_port)
+        )
         self._transport: grpc.aio.Server | None = None
         self._port = config.port
         self._has_ended = False
@@ -57,6 +64,11 @@ class Server:
     def port(self) -> int:
         """The port it listens on, known once `start` has begun to listen."""
         return self._port
+
+    @property
+    def metrics_port(self) -> int | None:
+        """The port of the metrics, known like `port`; None where there are none."""
+        return None if self._metrics is None else self._metrics.port
 
     async def start(self) -> None:
         """Listens, loads the models, and says SERVING; until then requests are refused as UNAVAILABLE.
@@ -71,6 +83,8 @@ class Server:
         await self._transport.start()
         self._workers.start()
         try:
+            if self._metrics is not None:
+                self._metrics.start()
             await self._control.start(self._scorers)
         except BaseException:
             await self.stop()
@@ -108,6 +122,8 @@ class Server:
         if self._has_ended:
             return
         self._has_ended = True
+        if self._metrics is not None:
+            self._metrics.stop()
         self._control.stop()
         self._dispatcher.close()
         self._workers.stop()

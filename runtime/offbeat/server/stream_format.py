@@ -11,10 +11,11 @@ from offbeat.server.query import Query, Scored
 
 
 class StreamFormat(Struct, frozen=True, kw_only=True, eq=False):
-    """Requests are messages of `kind`, with an `id`. An answer is encoded from the scores and the id, a refusal from the id, the
+    """Of the streams of a `method`. Requests are messages of `kind`, with an `id`. An answer is encoded from the scores and the id, a refusal from the id, the
     number of its google.rpc.Code and its message. Answers come in the order of the requests where it `keeps_order`.
     """
 
+    method: str
     kind: type[Any]
     query_of: Callable[[Any], Query]
     encoded_answer: Callable[[Scored, str], bytes]

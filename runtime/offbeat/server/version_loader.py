@@ -68,6 +68,7 @@ class VersionLoader:
             known = error if isinstance(error, OffbeatError) else incident(f"loading {name!r} version {version}", error)
             return await self._refuse(repository, name, version, state, known)
         self._tried[name, version] = state
+        self._models.loads[name, "ok"] += 1
         displaced = self._models.add(model)
         _logger.info("serving %s", model)
         if displaced is not None:
@@ -113,6 +114,7 @@ class VersionLoader:
             self._tried[name, version] = state
         else:
             error = UnavailableError(f"{repository.path / name / str(version)} changes while it is read; try again")
+        self._models.loads[name, "refused"] += 1
         self._models.note(VersionStatus(name, version, ModelState.UNAVAILABLE, str(error)))
         return error
 

@@ -1,0 +1,43 @@
+"""What became of the requests, method by method."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from offbeat.server.buckets import DURATION_BOUNDS, Buckets
+
+
+class MethodTraffic:
+    """The requests of one method by model: how long the answered ones took, and the status of the others.
+
+    Belongs to the event loop: there are no locks. A model must be one that is served, or "": names are the callers', and must
+    not fill the memory.
+    """
+
+    __slots__ = ("durations", "refused")
+
+    def __init__(self) -> None:
+        self.durations: dict[str, Buckets] = {}
+        self.refused: Counter[tuple[str, str]] = Counter()
+
+    def answer(self, model: str, seconds: float) -> None:
+        """Counts a request that was answered, `seconds` after its bytes were there."""
+        durations = self.durations.get(model)
+        if durations is None:
+            durations = self.durations[model] = Buckets(DURATION_BOUNDS)
+        durations.add(seconds)
+
+    def refuse(self, model: str, status: str) -> None:
+        """Counts a request that ended with a status other than OK."""
+        self.refused[model, status] += 1
+
+
+class Traffic:
+    """The traffic of each method."""
+
+    def __init__(self) -> None:
+        self.methods: dict[str, MethodTraffic] = {}
+
+    def method(self, name: str) -> MethodTraffic:
+        """The traffic of the method of that name."""
+        return self.methods.setdefault(name, MethodTraffic())
