@@ -61,7 +61,7 @@ class Dispatcher:
         model.cost.record(len(windows), ended - started, ended)
         model.statistics.succeed(1, len(windows), 0.0, ended - started)
         model.observations.batch(ended - started)
-        model.observations.request(0.0, windows, outputs)
+        model.observations.request(0.0, windows, outputs, ended)
         return _scored(model, form, outputs, 0, _microseconds(ended - started), len(windows))
 
     def submit(
@@ -152,7 +152,7 @@ class Dispatcher:
             return
         compute_us = _microseconds(compute_s)
         for request, outputs in zip(batch.requests, computed.outcome, strict=True):
-            model.observations.request(computed.started - request.arrival, request.windows, outputs)
+            model.observations.request(computed.started - request.arrival, request.windows, outputs, computed.ended)
             awaited = request.completion
             if not awaited.reply.done():
                 queue_us = _microseconds(computed.started - request.arrival)

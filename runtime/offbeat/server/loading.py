@@ -5,6 +5,7 @@ from __future__ import annotations
 from offbeat.bundle import ModelRepository
 from offbeat.config import ServerConfig
 from offbeat.scorer import Scorer
+from offbeat.server.drift import Reference
 from offbeat.server.served import ServedModel
 from offbeat.server.warm_up import warm_up
 
@@ -14,7 +15,9 @@ def open_model(repository: ModelRepository, name: str, version: int, config: Ser
 
     Raises BundleError, BackendError, ConfigurationError and UnknownModelError, and leaves nothing behind then.
     """
-    model = ServedModel(Scorer.open(repository.open(name, version), config.backend), config.batching)
+    folder = repository.open(name, version)
+    reference = Reference.of(folder.golden(), folder.manifest)
+    model = ServedModel(Scorer.open(folder, config.backend), config.batching, reference)
     try:
         warm_up(model)
     except BaseException:

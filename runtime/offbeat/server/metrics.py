@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from offbeat.server.buckets import Buckets
+from offbeat.server.drift_metrics import drift_metrics
 from offbeat.server.snapshot import Snapshot, VersionSnapshot
 
 _BATCH_BOUNDS = tuple(float(2**power) for power in range(13))
@@ -27,6 +28,7 @@ class ServerCollector(Collector):
         yield from _request_metrics(snapshot)
         yield from _version_gauges(snapshot.versions)
         yield from _version_histograms(snapshot.versions)
+        yield from drift_metrics(snapshot.versions)
 
 
 def _server_metrics(snapshot: Snapshot) -> Iterator[Metric]:

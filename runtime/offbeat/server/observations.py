@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from offbeat.result import FloatArray
 from offbeat.server.buckets import DURATION_BOUNDS, SCORE_BOUNDS, Buckets
+from offbeat.server.recent_windows import RecentWindows
 
 _SCORE = "anomaly_score"
 # A window is anomalous where its score is above.
@@ -21,17 +22,18 @@ class Observations:
     Scores are those of the requests that asked for `anomaly_score`, as they do by default.
     """
 
-    __slots__ = ("_pending", "compute", "n_anomalies", "queue", "scores")
+    __slots__ = ("_pending", "compute", "n_anomalies", "queue", "recent", "scores")
 
-    def __init__(self) -> None:
+    def __init__(self, recent: RecentWindows) -> None:
+        self.recent = recent
         self.queue = Buckets(DURATION_BOUNDS)
         self.compute = Buckets(DURATION_BOUNDS)
         self.scores = Buckets(SCORE_BOUNDS)
         self.n_anomalies = 0
         self._pending: list[NDArray[np.generic]] = []
 
-    def request(self, queue_s: float, windows: FloatArray, outputs: dict[str, NDArray[np.generic]]) -> None:
-        """Counts a request, or the part of one that is in a batch, that has just been scored."""
+    def request(self, queue_s: float, windows: FloatArray, outputs: dict[str, NDArray[np.generic]], now: float) -> None:
+        """Counts a request, or the part of one that is in a batch, that has just been scored; `now` is of time.monotonic."""
         self.queue.add(queue_s)
         scores = outputs.get(_SCORE)
         if scores is None:
@@ -39,6 +41,8 @@ class Observations:
         self._pending.append(scores)
         if len(self._pending) >= _MAX_PENDING:
             self.settle()
+        if now >= self.recent.next_at:
+            self.recent.take(windows, scores, now)
 
     def batch(self, compute_s: float) -> None:
         """Counts a batch that has just run."""

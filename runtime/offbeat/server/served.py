@@ -12,11 +12,13 @@ from offbeat.batching import BatchCost, DynamicBatcher
 from offbeat.config import BatchingConfig
 from offbeat.errors import OffbeatError, UnavailableError, UnknownModelError
 from offbeat.scorer import Scorer
+from offbeat.server.drift import Reference
 from offbeat.server.form import RequestForm, RequestForms
 from offbeat.server.model_state import ModelState, VersionStatus
 from offbeat.server.model_statistics import ModelStatistics
 from offbeat.server.observations import Observations
 from offbeat.server.query import Scored
+from offbeat.server.recent_windows import RecentWindows
 
 Reply: TypeAlias = asyncio.Future[Scored]
 
@@ -29,9 +31,12 @@ class Awaited(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class ServedModel:
-    """One version that takes requests: its scorer, its queue, what its batches cost, and what became of them."""
+    """One version that takes requests: its scorer, its queue, what its batches cost, and what became of them.
 
-    def __init__(self, scorer: Scorer, batching: BatchingConfig) -> None:
+    `reference` is what its windows should look like, None where that is not known.
+    """
+
+    def __init__(self, scorer: Scorer, batching: BatchingConfig, reference: Reference | None = None) -> None:
         self.scorer = scorer
         self.name = scorer.manifest.name
         self.version = scorer.manifest.version
@@ -41,7 +46,10 @@ class ServedModel:
         self.cost = BatchCost()
         self.queue: DynamicBatcher[Awaited] = DynamicBatcher(batching, self.cost)
         self.statistics = ModelStatistics()
-        self.observations = Observations()
+        window = scorer.manifest.window
+        recent = RecentWindows(None if window is None else window.length, len(scorer.manifest.feature_names))
+        self.observations = Observations(recent)
+        self.reference = reference
         # Batches in the hands of workers; the dispatcher counts them.
         self.n_running = 0
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from time import monotonic
 
 from msgspec import Struct
 
 from offbeat.server.buckets import Buckets
 from offbeat.server.drain import Drain
+from offbeat.server.drift import Reference
 from offbeat.server.health import Health
+from offbeat.server.recent_windows import RecentWindow
 from offbeat.server.served import ServedModel, ServedModels
 from offbeat.server.traffic import Traffic
 
@@ -34,6 +37,8 @@ class VersionSnapshot(Struct, frozen=True, kw_only=True, eq=False):
     compute: Buckets
     scores: Buckets
     n_anomalies: int
+    reference: Reference | None
+    recent: list[RecentWindow]
 
 
 class Snapshot(Struct, frozen=True, kw_only=True, eq=False):
@@ -78,4 +83,6 @@ def _version(model: ServedModel) -> VersionSnapshot:
         compute=observed.compute.copy(),
         scores=observed.scores.copy(),
         n_anomalies=observed.n_anomalies,
+        reference=model.reference,
+        recent=observed.recent.since(monotonic()),
     )
