@@ -9,6 +9,7 @@ import pytest
 from offbeat.config import BackendConfig, BatchingConfig, ServerConfig
 from offbeat.errors import ConfigurationError
 from offbeat.result import Threshold
+from offbeat.security_config import SecurityConfig
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,7 @@ from offbeat.result import Threshold
         (BatchingConfig, {"max_queue_size": 0}),
         (ServerConfig, {"port": 65536}),
         (ServerConfig, {"host": ""}),
+        (ServerConfig, {"host": "0.0.0.0"}),  # noqa: S104 - what must be refused
         (ServerConfig, {"n_workers": 0}),
         (ServerConfig, {"grace_s": -1.0}),
         (ServerConfig, {"max_message_bytes": 1}),
@@ -72,3 +74,16 @@ def test_a_threshold_says_how_it_was_chosen(settings: dict[str, Any], words: str
 def test_a_threshold_written_before_there_were_other_methods_is_read() -> None:
     old = {"value": 0.5, "method": "percentile", "n_windows": 20, "percentile": 95.0}
     assert msgspec.convert(old, Threshold).false_alarm_rate is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost"])
+def test_loopback_needs_no_leave(host: str) -> None:
+    assert ServerConfig(model_repository=Path("models"), host=host).host == host
+
+
+@pytest.mark.parametrize("host", ["::", "192.0.2.1", "fe80::1", "example.org", "localhost.example.org"])
+def test_beyond_loopback_only_who_asks_for_it_listens(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="or else --insecure"):
+        ServerConfig(model_repository=Path("models"), host=host)
+    security = SecurityConfig(insecure=True)
+    assert ServerConfig(model_repository=Path("models"), host=host, security=security).host == host

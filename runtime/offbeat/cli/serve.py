@@ -11,8 +11,10 @@ from typing import Annotated
 import typer
 
 from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
+from offbeat.cli.serve_security import InsecureOption
 from offbeat.config import BackendConfig, BatchingConfig, ModelControlMode, ServerConfig
 from offbeat.errors import MissingExtraError
+from offbeat.security_config import SecurityConfig
 
 
 def serve(
@@ -100,6 +102,7 @@ def serve(
     metrics_host: Annotated[
         str, typer.Option(envvar="OFFBEAT_METRICS_HOST", help="Address the metrics listen on.")
     ] = "127.0.0.1",
+    insecure: InsecureOption = False,
 ) -> None:
     """Serve the models of a repository over gRPC, until SIGTERM or Ctrl-C; then answer what is queued and stop.
 
@@ -130,6 +133,7 @@ def serve(
             priority_levels=priority_levels,
             default_priority_level=default_priority_level,
         ),
+        security=SecurityConfig(insecure=insecure),
     )
     # grpc would print a line of its own before ours where a port is taken.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
