@@ -130,6 +130,9 @@ class VersionLoader:
             await asyncio.sleep(_DRAIN_INTERVAL_S)
             if model.is_idle:
                 break
-        await self.call(partial(release, model.scorer))
-        _logger.info("unloaded %s", model)
+        try:
+            await self.call(partial(release, model.scorer))
+            _logger.info("unloaded %s", model)
+        except Exception as error:  # noqa: BLE001 - an engine that cannot be closed is out of service all the same
+            incident(f"unloading {model}", error)
         self._models.end_unloading(model.name, model.version)

@@ -264,3 +264,22 @@ def test_a_bad_model_does_not_keep_the_others_from_starting_where_that_is_asked_
     server = serve(path=repository, exit_on_error=False)
     assert ready(server) == [("level", "3")]
     assert index(server)["other", "1"][0] == "UNAVAILABLE"
+
+
+def test_an_engine_that_cannot_be_closed_is_out_of_service_all_the_same(
+    serve: Serve, repository: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stuck(NumpyBackend):
+        def close(self) -> None:
+            if not self.is_closed:
+                super().close()
+                raise RuntimeError("will not close")
+
+    monkeypatch.setattr(Scorer, "open", lambda version, _: make_scorer(Stuck(), version=version.manifest.version))
+    server = serve(path=repository, model_control_mode="explicit", load_model=("level",))
+    unload(server)
+    assert index(server)["level", "3"] == ("UNAVAILABLE", "unloaded")
+    assert any("unloading model 'level' version 3" in record.message for record in caplog.records)
+    monkeypatch.undo()
+    load(server)
+    assert ready(server) == [("level", "3")]
