@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,9 @@ from offbeat.cli.serve_security import InsecureOption
 from offbeat.config import BackendConfig, BatchingConfig, ModelControlMode, ServerConfig
 from offbeat.errors import MissingExtraError
 from offbeat.security_config import SecurityConfig
+
+# Threads that have nothing to do have ended by then.
+_LAST_WAIT_S = 0.1
 
 
 def serve(
@@ -143,8 +147,23 @@ def serve(
     except ImportError as error:
         raise MissingExtraError(f"offbeat serve needs {error.name}; pip install 'offbeat[server]'") from error
     run_server(config, on_ready=lambda bound: _announce(host, bound))
+    _end_process()
 
 
 def _announce(host: str, port: int) -> None:
     sys.stdout.write(f"offbeat is ready on {host}:{port}\n")
     sys.stdout.flush()
+
+
+def _end_process() -> None:
+    """Ends the process here where one of the server's threads still computes.
+
+    The interpreter's own end would cut such a thread off when it comes back from C++, which aborts the process.
+    """
+    for thread in threading.enumerate():
+        if thread.name.startswith("offbeat-"):
+            thread.join(_LAST_WAIT_S)
+            if thread.is_alive():
+                logging.shutdown()
+                sys.stdout.flush()
+                os._exit(0)

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import atexit, sys, threading, time
+from offbeat.cli.serve import _end_process
+
+atexit.register(print, "the interpreter ended")
+threading.Thread(target=time.sleep, args=(float(sys.argv[2]),), name=sys.argv[1], daemon=True).start()
+print("before")
+_end_process()
+"""
+
+
+@pytest.mark.parametrize(
+    ("thread", "seconds", "told"),
+    [
+        ("offbeat-worker-0", 60, ["before"]),
+        ("offbeat-loader-0", 60, ["before"]),
+        ("offbeat-worker-0", 0, ["before", "the interpreter ended"]),
+        ("another", 60, ["before", "the interpreter ended"]),
+    ],
+)
+def test_a_thread_that_still_computes_is_not_cut_off_by_the_interpreters_end(
+    thread: str, seconds: int, told: list[str]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, thread, str(seconds)], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (0, told, "")
