@@ -16,6 +16,7 @@ from offbeat.security_config import SecurityConfig, is_loopback
 from offbeat.version_policy import VersionPolicy
 
 Device = Literal["auto", "cpu", "cuda"]
+LogFormat = Literal["human", "json"]
 ModelControlMode = Literal["none", "poll", "explicit"]
 _ISAS = ("auto", "baseline", "avx2", "avx512", "neon")
 
@@ -93,6 +94,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     server starts although a model cannot be loaded.
 
     `metrics_port` answers /metrics, /healthz and /readyz over HTTP, on `metrics_host`; None: nothing does, 0: a free port.
+    `log_format` is that of the lines `offbeat serve` writes.
     """
 
     model_repository: Path
@@ -109,6 +111,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     exit_on_error: bool = True
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
+    log_format: LogFormat = "human"
     backend: BackendConfig = BackendConfig()
     batching: BatchingConfig = BatchingConfig()
     security: SecurityConfig = SecurityConfig()
@@ -156,4 +159,5 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "0 to 65535, or none",
         )
         require(bool(self.metrics_host), "metrics_host", self.metrics_host, "a host name or an address")
+        require(self.log_format in ("human", "json"), "log_format", self.log_format, "'human' or 'json'")
         VersionPolicy.parse(self.version_policy)

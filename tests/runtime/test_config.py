@@ -24,6 +24,9 @@ from offbeat.security_config import SecurityConfig
         (ServerConfig, {"port": 65536}),
         (ServerConfig, {"host": ""}),
         (ServerConfig, {"host": "0.0.0.0"}),  # noqa: S104 - what must be refused
+        (ServerConfig, {"metrics_port": -1}),
+        (ServerConfig, {"metrics_host": ""}),
+        (ServerConfig, {"log_format": "xml"}),
         (ServerConfig, {"n_workers": 0}),
         (ServerConfig, {"grace_s": -1.0}),
         (ServerConfig, {"max_message_bytes": 1}),

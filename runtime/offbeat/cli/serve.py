@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -11,9 +10,10 @@ from typing import Annotated
 
 import typer
 
+from offbeat.cli.logs import log_to_stderr
 from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
 from offbeat.cli.serve_security import InsecureOption
-from offbeat.config import BackendConfig, BatchingConfig, ModelControlMode, ServerConfig
+from offbeat.config import BackendConfig, BatchingConfig, LogFormat, ModelControlMode, ServerConfig
 from offbeat.errors import MissingExtraError
 from offbeat.security_config import SecurityConfig
 
@@ -106,6 +106,9 @@ def serve(
     metrics_host: Annotated[
         str, typer.Option(envvar="OFFBEAT_METRICS_HOST", help="Address the metrics listen on.")
     ] = "127.0.0.1",
+    log_format: Annotated[
+        LogFormat, typer.Option(envvar="OFFBEAT_LOG_FORMAT", help="Lines for people, or one JSON object each.")
+    ] = "human",
     insecure: InsecureOption = False,
 ) -> None:
     """Serve the models of a repository over gRPC, until SIGTERM or Ctrl-C; then answer what is queued and stop.
@@ -129,6 +132,7 @@ def serve(
         exit_on_error=exit_on_error,
         metrics_port=metrics_port,
         metrics_host=metrics_host,
+        log_format=log_format,
         backend=BackendConfig(backend=backend, device=device, n_threads=n_threads),
         batching=BatchingConfig(
             max_batch_size=max_batch_size,
@@ -141,7 +145,7 @@ def serve(
     )
     # grpc would print a line of its own before ours where a port is taken.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(config.log_format)
     try:
         from offbeat.server import run_server
     except ImportError as error:

@@ -29,5 +29,5 @@ class RefusalLog:
             return
         self._next_line = now + _INTERVAL_S
         counts = ", ".join(f"{name} {n}" for name, n in self._counts.items())
+        _logger.warning("refused: %s; the last: %.200s", counts, error, extra={"refused": dict(self._counts)})
         self._counts.clear()
-        _logger.warning("refused: %s; the last: %.200s", counts, error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -75,6 +76,11 @@ class ServedModels:
         self._notes: dict[tuple[str, int], VersionStatus] = {}
         # By model and result, "ok" or "refused".
         self.loads: Counter[tuple[str, str]] = Counter()
+        self._listeners: list[Callable[[], object]] = []
+
+    def listen(self, listener: Callable[[], object]) -> None:
+        """Has the listener called after each change."""
+        self._listeners.append(listener)
 
     def announce(self, name: str, version: int) -> None:
         """Says that a version is loading: requests for it are refused as UnavailableError instead of UnknownModelError."""
@@ -83,6 +89,7 @@ class ServedModels:
     def note(self, status: VersionStatus) -> None:
         """What to tell of a version that takes no requests; of one that does, the reason alone is told."""
         self._notes[status.name, status.version] = status
+        self._tell()
 
     def end_unloading(self, name: str, version: int) -> None:
         """Says that an unloading version is gone, unless something else is told of it by now."""
@@ -93,6 +100,7 @@ class ServedModels:
     def forget(self, name: str, version: int) -> None:
         """Nothing more is to be told of a version that takes no requests."""
         self._notes.pop((name, version), None)
+        self._tell()
 
     def add(self, model: ServedModel) -> ServedModel | None:
         """Lets the version take requests; returns the one whose place it takes, which has the same name and number."""
@@ -112,6 +120,7 @@ class ServedModels:
         else:
             self._ready.pop(name, None)
             self._newest.pop(name, None)
+        self._tell()
         return removed
 
     def find(self, name: str, version: int | None = None) -> ServedModel:
@@ -125,6 +134,10 @@ class ServedModels:
         """Every version that takes requests, by name and version."""
         return [model for name in sorted(self._ready) for _, model in sorted(self._ready[name].items())]
 
+    def knows(self, name: str) -> bool:
+        """Whether there is anything to tell of the model, ready or not."""
+        return name in self._ready or any(note.name == name for note in self._notes.values())
+
     def versions(self, name: str) -> tuple[int, ...]:
         """The versions of a model that take requests, ascending."""
         return tuple(sorted(self._ready.get(name, ())))
@@ -137,6 +150,10 @@ class ServedModels:
             reason = told[key].reason if key in told else ""
             told[key] = VersionStatus(*key, ModelState.READY, reason)
         return [status for _, status in sorted(told.items())]
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     def _absence(self, name: str, version: int | None) -> OffbeatError:
         """Why there is no such model; clients of Triton look for its words, which are these."""

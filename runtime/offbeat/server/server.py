@@ -51,7 +51,7 @@ class Server:
             ScoringService(boundary),
             InferenceService(boundary, self._control, config.batching),
         )
-        self._health = Health(service.NAME for service in self._services)
+        self._health = Health((service.NAME for service in self._services), self._models)
         take = partial(take_snapshot, self._models, boundary.traffic, self._drain, self._health)
         self._metrics = (
             None if config.metrics_port is None else MetricsServer(take, config.metrics_host, config.metrics_port)

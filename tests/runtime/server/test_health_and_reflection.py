@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -10,8 +11,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tests.runtime.folders import random_windows
+from tests.runtime.folders import random_windows, write_version
 
+from .admin import load, unload
 from .calls import score_later, score_request
 from .fakes import GatedBackend, make_scorer
 from .live import LiveServer, Serve, eventually
@@ -58,6 +60,37 @@ def test_the_health_of_an_unknown_service_is_not_found(serve: Serve) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         check(serve(make_scorer()), "nobody")
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_each_model_has_a_health_of_its_own_that_a_drain_ends(serve: Serve) -> None:
+    backend = GatedBackend()
+    server = serve(make_scorer(backend), make_scorer(name="other"))
+    watcher = Watcher(server, "level")
+    assert watcher.seen.get(timeout=10) == SERVING
+    assert check(server, "other") == SERVING
+    running = score_later(server.channel, score_request(random_windows(1)))
+    assert backend.entered.acquire(timeout=10)
+    draining = threading.Thread(target=server.drain)
+    draining.start()
+    assert watcher.seen.get(timeout=10) == NOT_SERVING
+    assert check(server, "other") == NOT_SERVING
+    backend.gate.set()
+    draining.join(10)
+    assert running.result(10)
+    watcher.close()
+
+
+def test_a_model_that_is_unloaded_and_loaded_again_tells_those_who_watch_it(serve: Serve, tmp_path: Path) -> None:
+    write_version(tmp_path)
+    server = serve(path=tmp_path, model_control_mode="explicit", load_model=("level",))
+    watcher = Watcher(server, "level")
+    assert watcher.seen.get(timeout=10) == SERVING
+    unload(server)
+    assert watcher.seen.get(timeout=10) == NOT_SERVING
+    assert (check(server, "level"), check(server, "")) == (NOT_SERVING, SERVING)
+    load(server)
+    assert watcher.seen.get(timeout=10) == SERVING
+    watcher.close()
 
 
 def test_watching_an_unknown_service_says_so(serve: Serve) -> None:
