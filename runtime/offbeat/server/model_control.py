@@ -112,6 +112,8 @@ class ModelControl:
                 errors = await served.update(name, folder)
                 if errors and self._config.exit_on_error:
                     raise errors[0]
+                if errors:
+                    await served.fall_back(name, folder)
                 served.tell(name, errors)
         if self._config.model_control_mode == "poll":
             self._spawn(self._watch(served))

@@ -59,7 +59,10 @@ class ServedRepository:
             if folder is None:
                 self._withdraw_others(name, None)
             else:
-                self.tell(name, await self.update(name, folder, before.get(name, _ABSENT)))
+                errors = await self.update(name, folder, before.get(name, _ABSENT))
+                if errors:
+                    await self.fall_back(name, folder)
+                self.tell(name, errors)
 
     async def update(
         self, name: str, folder: ModelFolder | BundleError, before: ModelFolder | BundleError | None = None
@@ -80,6 +83,20 @@ class ServedRepository:
         tried = [await self._loader.load(self.repository, name, *each) for each in self._due(name, folder, before)]
         self._withdraw_others(name, folder)
         return [error for error in tried if error is not None]
+
+    async def fall_back(self, name: str, folder: ModelFolder | BundleError) -> None:
+        """Where the newest versions were wanted and none is good, puts the newest good one of the others in service.
+
+        It would be in service still, had the server been there before those that are bad.
+        """
+        if not isinstance(folder, ModelFolder) or folder.policy.n_latest is None:
+            return
+        for version in sorted(set(folder.versions).difference(folder.wanted), reverse=True):
+            if self._models.versions(name):
+                return
+            error = await self._loader.load(self.repository, name, version, folder.versions[version])
+            if error is not None:
+                _logger.error("refused: %s", error)
 
     def tell(self, name: str, errors: list[OffbeatError]) -> None:
         """Logs why something of a model is refused; once, and not what is only to be tried again."""

@@ -283,3 +283,12 @@ def test_an_engine_that_cannot_be_closed_is_out_of_service_all_the_same(
     monkeypatch.undo()
     load(server)
     assert ready(server) == [("level", "3")]
+
+
+def test_a_start_that_goes_on_serves_the_newest_version_that_is_good(serve: Serve, repository: Path) -> None:
+    for version in (2, 3):
+        (repository / "level" / str(version) / "golden.npz").write_bytes(b"")
+    server = serve(path=repository, exit_on_error=False)
+    assert ready(server) == [("level", "1"), ("other", "1")]
+    assert "golden.npz" in index(server)["level", "3"][1]
+    assert score(server.channel, score_request(random_windows(1))).version == 1

@@ -187,6 +187,18 @@ def test_a_policy_that_is_edited_is_followed(
     assert ("level", "") not in index(server)
 
 
+def test_a_model_that_comes_with_a_bad_newest_version_is_served_by_the_one_before(
+    server: LiveServer, repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_version(repository.parent, "other", 1)
+    (write_version(repository.parent, "other", 2) / "model.onnx").write_bytes(b"")
+    (repository.parent / "other").rename(repository / "other")
+    until_ready(server, ("level", "1"), ("other", "1"))
+    some_polls()
+    assert ready(server) == [("level", "1"), ("other", "1")]
+    assert len(refusals(caplog)) == 1
+
+
 def test_an_empty_repository_may_be_watched(serve: Serve, tmp_path: Path) -> None:
     server = serve(path=tmp_path, model_control_mode="poll", repository_poll_s=POLL_S)
     assert ready(server) == []
