@@ -15,16 +15,17 @@ namespace {
 using offbeat::kernels::Kernels;
 using offbeat::kernels::Unary;
 
-/// Nanoseconds of the fastest of several runs: whatever disturbs a run makes it slower.
+/// Nanoseconds of one of many short runs, the median: at the speed that the core has now, without what interrupted some of them.
 template <class Run>
-double least_ns(Run run) {
-  double least = 1e30;
-  for (int i = 0; i < 20; ++i) {
+double median_ns(Run run) {
+  std::vector<double> times;
+  for (int i = 0; i < 41; ++i) {
     const auto begin = std::chrono::steady_clock::now();
     run();
-    least = std::min(least, std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - begin).count());
+    times.push_back(std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - begin).count());
   }
-  return least;
+  std::nth_element(times.begin(), times.begin() + 20, times.end());
+  return times[20];
 }
 
 #if defined(__x86_64__)
@@ -64,13 +65,13 @@ __attribute__((target("avx2"))) void read_256(const char* from, std::size_t n_by
   }
 }
 
-double fma_per_ns(bool is_wide) { return 10.0 * n_rounds * (is_wide ? 16 : 8) / least_ns(is_wide ? add_512 : add_256); }
+double fma_per_ns(bool is_wide) { return 10.0 * n_rounds * (is_wide ? 16 : 8) / median_ns(is_wide ? add_512 : add_256); }
 
 double bytes_per_ns(bool is_wide, std::size_t n_bytes) {
   const std::vector<char> memory(n_bytes + 64, 1);
   const char* from = memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64);  // no read of two cache lines
   const std::size_t n_repeats = std::max<std::size_t>(1, (std::size_t{1} << 20) / n_bytes);
-  const double ns = least_ns([&] {
+  const double ns = median_ns([&] {
     for (std::size_t i = 0; i < n_repeats; ++i) is_wide ? read_512(from, n_bytes) : read_256(from, n_bytes);
   });
   return static_cast<double>(n_bytes * n_repeats) / ns;
@@ -81,7 +82,7 @@ const Kernels& best_kernels(bool is_wide) { return is_wide ? offbeat::kernels::a
 /// Nanoseconds of one of many: the mean of a sigmoid and a tanh.
 double activation_ns(const Kernels& kernels) {
   std::vector<float> numbers(2048, 0.5f);
-  const double ns = least_ns([&] {
+  const double ns = median_ns([&] {
     for (int i = 0; i < 4; ++i) {
       kernels.unary(numbers.data(), numbers.size(), Unary::sigmoid);
       kernels.unary(numbers.data(), numbers.size(), Unary::tanh);

@@ -11,6 +11,24 @@ struct LstmStep {
   bool is_backward;  ///< panels in reverse, so that the weights that were used last, and are still cached, come first
 };
 
+/// Calls run(step) for every step, with where it reads and writes.
+template <class Run>
+OFFBEAT_INLINE void for_each_step(const LstmArgs& args, Run run) {
+  LstmStep step{};
+  step.before = args.h_before;
+  step.before_row = args.h_before_row;
+  for (std::size_t t = 0; t < args.n_steps; ++t) {
+    const auto signed_t = static_cast<std::ptrdiff_t>(t);
+    step.gates = args.gates + signed_t * args.gates_step;
+    step.x = args.x == nullptr ? nullptr : args.x + signed_t * args.x_step;
+    step.h = args.h + (args.is_ring ? signed_t % 2 : signed_t) * args.h_step;
+    step.is_backward = t % 2 == 1;
+    run(step);
+    step.before = step.h;
+    step.before_row = args.h_row;
+  }
+}
+
 template <int n_rows>
 OFFBEAT_INLINE void begin_gates(Floats (&sums)[4][n_rows], const LstmArgs& args, const LstmStep& step, std::size_t panel, std::size_t row) {
 #pragma GCC unroll 16
@@ -58,6 +76,42 @@ struct FloatTile {
   }
 };
 
+/// Panels that one sequence takes at once where the weights come from far away: several streams are fetched ahead better than one.
+inline constexpr std::size_t n_streams = 2;
+inline constexpr std::size_t n_far_bytes = std::size_t{256} << 10;
+
+/// One sequence and n_streams panels, the sums of each in the order of FloatTile.
+template <class F>
+inline void run_streams(const LstmArgs& args, const LstmStep& step, std::size_t panel) {
+  using Weight = typename F::Weight;
+  const std::size_t n_inputs = args.weight_hidden.n_inputs;
+  const std::size_t panel_size = 4 * lanes * n_inputs;
+  const auto* weight = static_cast<const Weight*>(args.weight_hidden.data) + panel * panel_size;
+  Floats even[n_streams][4][1];
+  Floats odd[n_streams][4][1] = {};
+#pragma GCC unroll 4
+  for (std::size_t p = 0; p < n_streams; ++p) {
+    begin_gates(even[p], args, step, panel + p, 0);
+    if (step.x == nullptr) continue;
+    multiply<F>(even[p], static_cast<const Weight*>(args.weight_input.data) + (panel + p) * 4 * lanes * args.weight_input.n_inputs, step.x, 0,
+                args.weight_input.n_inputs);
+  }
+  for (std::size_t input = 0; input + 2 <= n_inputs; input += 2) {
+#pragma GCC unroll 4
+    for (std::size_t p = 0; p < n_streams; ++p) {
+      add_input<F>(even[p], weight + p * panel_size + input * 4 * lanes, step.before + input, 0);
+      add_input<F>(odd[p], weight + p * panel_size + (input + 1) * 4 * lanes, step.before + input + 1, 0);
+    }
+  }
+#pragma GCC unroll 4
+  for (std::size_t p = 0; p < n_streams; ++p) {
+    if (n_inputs % 2 == 1) add_input<F>(even[p], weight + p * panel_size + (n_inputs - 1) * 4 * lanes, step.before + n_inputs - 1, 0);
+#pragma GCC unroll 4
+    for (std::size_t gate = 0; gate < 4; ++gate) even[p][gate][0] += odd[p][gate][0];
+    end_gates<F::is_scaled>(even[p], args, step, panel + p, 0);
+  }
+}
+
 /// The products of inputs [first, first + lanes) of two whole vectors of them with one panel.
 template <class F>
 OFFBEAT_INLINE void multiply_half(Floats (&even)[4][1], Floats (&odd)[4][1], const typename F::Weight* weight, const float* x,
@@ -73,8 +127,9 @@ OFFBEAT_INLINE void multiply_half(Floats (&even)[4][1], Floats (&odd)[4][1], con
 /// second are summed, and the products of the next step with the first panel's h begin before the second's is there: alone in a batch,
 /// a small layer waits for its own results most of the time. The order of sums is that of FloatTile.
 template <class F>
-OFFBEAT_INLINE void run_pair_step(const LstmArgs& args, const LstmStep& step, const typename F::Weight* const (&weights)[2],
-                                  const typename F::Weight* input_weight, std::size_t n_inputs) {
+OFFBEAT_INLINE void run_pair_step(const LstmArgs& args, const LstmStep& step, const typename F::Weight* const (&weights)[2]) {
+  const auto* input_weight = static_cast<const typename F::Weight*>(args.weight_input.data);
+  const std::size_t n_inputs = step.x == nullptr ? 0 : args.weight_input.n_inputs;
   Floats even[2][4][1];
   Floats odd[2][4][1] = {};
 #pragma GCC unroll 2
@@ -107,27 +162,15 @@ OFFBEAT_INLINE void run_pair_step(const LstmArgs& args, const LstmStep& step, co
 /// All steps of it.
 template <class F>
 inline void run_pair(const LstmArgs& args) {
-  using Weight = typename F::Weight;
-  const auto* weight = static_cast<const Weight*>(args.weight_hidden.data);
-  const Weight* weights[2] = {weight, weight + 8 * lanes * lanes};
-  const auto* input_weight = static_cast<const Weight*>(args.weight_input.data);
-  const std::size_t n_inputs = args.x == nullptr ? 0 : args.weight_input.n_inputs;
-  LstmStep step{};
-  step.before = args.h_before;
-  step.gates = args.gates;
-  step.x = args.x;
-  step.h = args.h;
-  for (std::size_t t = 0; t < args.n_steps; ++t) {
+  const auto* weight = static_cast<const typename F::Weight*>(args.weight_hidden.data);
+  const typename F::Weight* const weights[2] = {weight, weight + 8 * lanes * lanes};
+  for_each_step(args, [&](LstmStep& step) {
     if (step.before == nullptr) {
       for (std::size_t panel = 0; panel < 2; ++panel) FloatTile<F>::template run<1>(args, step, panel, 0);
     } else {
-      run_pair_step<F>(args, step, weights, input_weight, n_inputs);
+      run_pair_step<F>(args, step, weights);
     }
-    step.before = step.h;
-    step.gates += args.gates_step;
-    if (step.x != nullptr) step.x += args.x_step;
-    step.h = args.is_ring && t % 2 == 1 ? args.h : step.h + args.h_step;
-  }
+  });
 }
 
 /// Panels in order, or in reverse; for each the rows of [row, n_rows) in tiles.
@@ -161,28 +204,34 @@ inline void lstm_step(const LstmArgs& args, const LstmStep& step) {
 
 template <class Tile>
 inline void lstm_steps(const LstmArgs& args) {
-  LstmStep step{};
-  step.before = args.h_before;
-  step.before_row = args.h_before_row;
-  for (std::size_t t = 0; t < args.n_steps; ++t) {
-    const auto signed_t = static_cast<std::ptrdiff_t>(t);
-    step.gates = args.gates + signed_t * args.gates_step;
-    step.x = args.x == nullptr ? nullptr : args.x + signed_t * args.x_step;
-    step.h = args.h + (args.is_ring ? signed_t % 2 : signed_t) * args.h_step;
-    step.is_backward = t % 2 == 1;
+  for_each_step(args, [&](LstmStep& step) {
     Tile::begin(args, step);
     lstm_step<Tile>(args, step);
-    step.before = step.h;
-    step.before_row = args.h_row;
-  }
+  });
 }
 
 #if !defined(OFFBEAT_BYTES_ONLY)
+
+/// All steps of one sequence, panels in groups of n_streams.
+template <class F>
+inline void run_far(const LstmArgs& args) {
+  const std::size_t n_panels = args.weight_hidden.n_vectors / 4;
+  const std::size_t n_grouped = n_panels / n_streams * n_streams;
+  for_each_step(args, [&](LstmStep& step) {
+    if (step.before == nullptr) return lstm_step<FloatTile<F>>(args, step);
+    for (std::size_t index = 0; index < n_grouped; index += n_streams) {
+      run_streams<F>(args, step, step.is_backward ? n_grouped - n_streams - index : index);
+    }
+    for (std::size_t panel = n_grouped; panel < n_panels; ++panel) FloatTile<F>::template run<1>(args, step, panel, 0);
+  });
+}
 
 template <class F>
 inline void lstm_of(const LstmArgs& args) {
   if constexpr (n_sums >= 24) {
     if (args.n_rows == 1 && args.weight_hidden.n_inputs == 2 * lanes) return run_pair<F>(args);
+    const std::size_t n_bytes = args.weight_hidden.n_inputs * args.weight_hidden.n_vectors * lanes * sizeof(typename F::Weight);
+    if (args.n_rows == 1 && n_bytes > n_far_bytes) return run_far<F>(args);
   }
   lstm_steps<FloatTile<F>>(args);
 }
