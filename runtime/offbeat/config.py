@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from offbeat.errors import require
-from offbeat.security_config import SecurityConfig, is_loopback
+from offbeat.security_config import SecurityConfig
 from offbeat.version_policy import VersionPolicy
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -118,12 +118,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         require(bool(self.host), "host", self.host, "a host name or an address")
-        require(
-            self.security.insecure or is_loopback(self.host),
-            "host",
-            self.host,
-            "127.0.0.1, ::1 or localhost, or else --insecure: anyone there could read and ask for everything",
-        )
+        self.security.check_host(self.host)
         require(0 <= self.port <= 65535, "port", self.port, "0 to 65535")
         require(1 <= self.n_workers <= 256, "n_workers", self.n_workers, "1 to 256")
         require(0 <= self.max_inline_us <= 1_000_000, "max_inline_us", self.max_inline_us, "0 to 1,000,000 µs")

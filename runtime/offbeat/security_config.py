@@ -1,19 +1,79 @@
-"""Configuration: who may reach the server."""
+"""Configuration: who may reach a server, and how a client shows and sees who is there."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
+from pathlib import Path
 
 import msgspec
+
+from offbeat.errors import require
 
 
 class SecurityConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What stands between the server and whoever reaches its port.
 
-    Only with `insecure` does it listen beyond this machine.
+    `tls_cert`, a chain of certificates, the server's own first, and `tls_key`, its private key, turn TLS on; with
+    `tls_client_ca` only clients are let in whose certificates one of these authorities has signed. All are PEM files, and
+    are read again when they change. Without TLS the server listens beyond this machine only with `insecure`.
     """
 
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
     insecure: bool = False
+
+    def __post_init__(self) -> None:
+        _require_pair("tls_cert", self.tls_cert, "tls_key", self.tls_key)
+        require(
+            self.tls_client_ca is None or self.has_tls,
+            "tls_client_ca",
+            str(self.tls_client_ca),
+            "none without tls_cert and tls_key",
+        )
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it speaks TLS."""
+        return self.tls_cert is not None
+
+    def check_host(self, host: str) -> None:
+        """Raises ConfigurationError where listening on the host would let anyone in."""
+        require(
+            self.has_tls or self.insecure or is_loopback(host),
+            "host",
+            host,
+            "127.0.0.1, ::1 or localhost without TLS: give --tls-cert and --tls-key, or --insecure to let anyone read along",
+        )
+
+
+class ClientSecurity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a client connects. Files are PEM, and are read when the client is made.
+
+    With `tls`, and wherever a file is given, it speaks TLS: the server's certificate must come from an authority in
+    `tls_ca`, by default from one that grpc brings along, and must be for the target's name, or for
+    `tls_server_name`. `tls_client_cert` and `tls_client_key` are for servers that ask clients who they are.
+    """
+
+    tls: bool = False
+    tls_ca: Path | None = None
+    tls_client_cert: Path | None = None
+    tls_client_key: Path | None = None
+    tls_server_name: str | None = None
+
+    def __post_init__(self) -> None:
+        _require_pair("tls_client_cert", self.tls_client_cert, "tls_client_key", self.tls_client_key)
+        require(
+            self.tls_server_name is None or self.has_tls,
+            "tls_server_name",
+            self.tls_server_name,
+            "none without TLS: it is not checked",
+        )
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it speaks TLS."""
+        return self.tls or self.tls_ca is not None or self.tls_client_cert is not None
 
 
 def is_loopback(host: str) -> bool:
@@ -24,3 +84,12 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _require_pair(first: str, path: Path | None, second: str, other: Path | None) -> None:
+    require(
+        (path is None) == (other is None),
+        second if other is None else first,
+        None,
+        f"a file, as {first if other is None else second} is given",
+    )

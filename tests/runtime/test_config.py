@@ -86,7 +86,7 @@ def test_loopback_needs_no_leave(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["::", "192.0.2.1", "fe80::1", "example.org", "localhost.example.org"])
 def test_beyond_loopback_only_who_asks_for_it_listens(host: str) -> None:
-    with pytest.raises(ConfigurationError, match="or else --insecure"):
+    with pytest.raises(ConfigurationError, match="or --insecure"):
         ServerConfig(model_repository=Path("models"), host=host)
     security = SecurityConfig(insecure=True)
     assert ServerConfig(model_repository=Path("models"), host=host, security=security).host == host

@@ -14,6 +14,13 @@ from offbeat.cli.alarm_rule import AlarmRule
 from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
 from offbeat.cli.score_file import RowScore, score_dataset
 from offbeat.cli.score_flags import FLAG_USES, SERIES_USES
+from offbeat.cli.score_security import (
+    TlsCaOption,
+    TlsClientCertOption,
+    TlsClientKeyOption,
+    TlsOption,
+    TlsServerNameOption,
+)
 from offbeat.cli.score_source import open_source
 from offbeat.cli.score_table import write_scores
 from offbeat.cli.target import check_targets
@@ -21,6 +28,7 @@ from offbeat.config import BackendConfig
 from offbeat.data import ColumnSelection, MissingPolicy, data_notes, read_dataset
 from offbeat.errors import require
 from offbeat.flag_use import refuse_unused
+from offbeat.security_config import ClientSecurity
 
 
 def score(
@@ -88,6 +96,11 @@ def score(
     timeout_s: Annotated[
         float, typer.Option(envvar="OFFBEAT_TIMEOUT_S", min=0.001, help="For each call of the server.")
     ] = 30.0,
+    tls: TlsOption = False,
+    tls_ca: TlsCaOption = None,
+    tls_client_cert: TlsClientCertOption = None,
+    tls_client_key: TlsClientKeyOption = None,
+    tls_server_name: TlsServerNameOption = None,
     backend: BackendOption = "auto",
     device: DeviceOption = "auto",
     n_threads: ThreadsOption = 1,
@@ -108,7 +121,14 @@ def score(
     )
     console = Console(stderr=True)
     config = BackendConfig(backend=backend, device=device, n_threads=n_threads)
-    with open_source(model, server, model_version, config, timeout_s) as source:
+    security = ClientSecurity(
+        tls=tls,
+        tls_ca=tls_ca,
+        tls_client_cert=tls_client_cert,
+        tls_client_key=tls_client_key,
+        tls_server_name=tls_server_name,
+    )
+    with open_source(model, server, model_version, config, timeout_s, security) as source:
         selection = ColumnSelection(
             features=source.manifest.feature_names,
             timestamp_column=timestamp_column,

@@ -13,6 +13,11 @@ FLAG_USES = (
         goes_with="--server; in this process, give the version's folder as --model",
         is_used=lambda call: call["server"] is not None,
     ),
+    FlagUse(
+        flags=("tls", "tls_ca", "tls_client_cert", "tls_client_key", "tls_server_name"),
+        goes_with="--server",
+        is_used=lambda call: call["server"] is not None,
+    ),
     FlagUse(flags=("timeout_s",), goes_with="--server", is_used=lambda call: call["server"] is not None),
     FlagUse(flags=("backend", "device", "n_threads"), goes_with=_HERE, is_used=lambda call: call["server"] is None),
     FlagUse(flags=("row_score",), goes_with="--per row", is_used=lambda call: call["per"] == "row"),

@@ -13,6 +13,7 @@ from offbeat.config import BackendConfig
 from offbeat.errors import MissingExtraError, OverloadedError
 from offbeat.result import FloatArray, ScoreResult
 from offbeat.scorer import Scorer, load
+from offbeat.security_config import ClientSecurity
 
 if TYPE_CHECKING:
     from offbeat.client import Client
@@ -81,7 +82,12 @@ class ServerSource:
 
 @contextmanager
 def open_source(
-    model: str, server: str | None, version: int | None, config: BackendConfig, timeout_s: float
+    model: str,
+    server: str | None,
+    version: int | None,
+    config: BackendConfig,
+    timeout_s: float,
+    security: ClientSecurity,
 ) -> Iterator[ScoreSource]:
     """Loads a folder, or connects to a server. Raises OffbeatError."""
     if server is None:
@@ -92,5 +98,5 @@ def open_source(
         from offbeat.client import Client
     except ImportError as error:
         raise MissingExtraError(f"--server needs {error.name}; pip install 'offbeat[server]'") from error
-    with Client(server, timeout_s=timeout_s) as client:
+    with Client(server, timeout_s=timeout_s, security=security) as client:
         yield ServerSource(client, model, version, server, timeout_s)

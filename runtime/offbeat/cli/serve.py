@@ -13,7 +13,7 @@ import typer
 
 from offbeat.cli.logs import log_to_stderr
 from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
-from offbeat.cli.serve_security import InsecureOption
+from offbeat.cli.serve_security import InsecureOption, TlsCertOption, TlsClientCaOption, TlsKeyOption
 from offbeat.config import BackendConfig, BatchingConfig, LogFormat, ModelControlMode, ServerConfig
 from offbeat.errors import MissingExtraError
 from offbeat.security_config import SecurityConfig
@@ -31,6 +31,10 @@ def serve(
     ],
     host: Annotated[str, typer.Option(envvar="OFFBEAT_HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="OFFBEAT_PORT", min=0, max=65535, help="0 takes a free port.")] = 8001,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
+    tls_client_ca: TlsClientCaOption = None,
+    insecure: InsecureOption = False,
     backend: BackendOption = "auto",
     device: DeviceOption = "auto",
     n_threads: ThreadsOption = 1,
@@ -110,7 +114,6 @@ def serve(
     log_format: Annotated[
         LogFormat, typer.Option(envvar="OFFBEAT_LOG_FORMAT", help="Lines for people, or one JSON object each.")
     ] = "human",
-    insecure: InsecureOption = False,
 ) -> None:
     """Serve the models of a repository over gRPC, until SIGTERM or Ctrl-C; then answer what is queued and stop.
 
@@ -142,7 +145,7 @@ def serve(
             priority_levels=priority_levels,
             default_priority_level=default_priority_level,
         ),
-        security=SecurityConfig(insecure=insecure),
+        security=SecurityConfig(tls_cert=tls_cert, tls_key=tls_key, tls_client_ca=tls_client_ca, insecure=insecure),
     )
     # grpc would print a line of its own before ours where a port is taken.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -3,5 +3,6 @@
 from offbeat.client.async_client import AsyncClient
 from offbeat.client.messages import ModelSummary
 from offbeat.client.sync_client import Client
+from offbeat.security_config import ClientSecurity
 
-__all__ = ["AsyncClient", "Client", "ModelSummary"]
+__all__ = ["AsyncClient", "Client", "ClientSecurity", "ModelSummary"]

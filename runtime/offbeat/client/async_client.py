@@ -13,13 +13,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from numpy.typing import ArrayLike
 
 from offbeat.bundle import Manifest
-from offbeat.client.channel import MAX_IN_FLIGHT, OPTIONS, TIMEOUT_S, backend_of
+from offbeat.client.channel import MAX_IN_FLIGHT, TIMEOUT_S, backend_of, channel_credentials, channel_options
 from offbeat.client.feed import AsyncRequestFeed
 from offbeat.client.messages import ModelSummary, request_of, result_of, summaries_of, version_number
 from offbeat.client.replies import ReplySequence
 from offbeat.client.status import translated
 from offbeat.errors import require
 from offbeat.result import DEFAULT_OUTPUTS, ScoreResult
+from offbeat.security_config import ClientSecurity
 from offbeat.v1.scoring_pb2 import GetModelRequest, GetModelResponse, ListModelsRequest
 from offbeat.v1.scoring_pb2_grpc import AnomalyScoringStub
 
@@ -31,16 +32,26 @@ class AsyncClient:
         result = await client.score(windows, model="server-metrics")
     """
 
-    def __init__(self, target: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        target: str,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        security: ClientSecurity = ClientSecurity(),  # noqa: B008 - frozen
+    ) -> None:
         self._target = target
         require(timeout_s > 0, "timeout_s", timeout_s, "a positive number of seconds")
         self._timeout_s = timeout_s
+        self._options = channel_options(security)
+        self._credentials = channel_credentials(security)
         self._is_closed = False
 
     # Made when first used, because grpc.aio binds a channel to the running loop.
     @cached_property
     def _channel(self) -> grpc.aio.Channel:
-        return grpc.aio.insecure_channel(self._target, options=OPTIONS)
+        if self._credentials is None:
+            return grpc.aio.insecure_channel(self._target, options=self._options)
+        return grpc.aio.secure_channel(self._target, self._credentials, options=self._options)
 
     @cached_property
     def _stub(self) -> Any:

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+import grpc
+
+from offbeat.certificates import read_certificates
+from offbeat.security_config import ClientSecurity
 
 # The server bounds what it takes; what it sends has been asked for.
 OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 TIMEOUT_S = 30.0
 MAX_IN_FLIGHT = 32
+
+
+def channel_options(security: ClientSecurity) -> Sequence[tuple[str, str | int]]:
+    """grpc's options for a channel."""
+    if security.tls_server_name is None:
+        return OPTIONS
+    return (*OPTIONS, ("grpc.ssl_target_name_override", security.tls_server_name))
+
+
+def channel_credentials(security: ClientSecurity) -> grpc.ChannelCredentials | None:
+    """None without TLS. Raises ConfigurationError for files that cannot be used."""
+    if not security.has_tls:
+        return None
+    read = read_certificates(security.tls_client_cert, security.tls_client_key, security.tls_ca)
+    return grpc.ssl_channel_credentials(read.authorities, read.key, read.chain)
 
 
 def backend_of(trailing_metadata: Iterable[tuple[str, str | bytes]] | None) -> str:

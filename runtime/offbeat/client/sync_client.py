@@ -13,13 +13,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from numpy.typing import ArrayLike
 
 from offbeat.bundle import Manifest
-from offbeat.client.channel import MAX_IN_FLIGHT, OPTIONS, TIMEOUT_S, backend_of
+from offbeat.client.channel import MAX_IN_FLIGHT, TIMEOUT_S, backend_of, channel_credentials, channel_options
 from offbeat.client.feed import RequestFeed
 from offbeat.client.messages import ModelSummary, request_of, result_of, summaries_of, version_number
 from offbeat.client.replies import ReplySequence
 from offbeat.client.status import translated
 from offbeat.errors import require
 from offbeat.result import DEFAULT_OUTPUTS, ScoreResult
+from offbeat.security_config import ClientSecurity
 from offbeat.v1.scoring_pb2 import GetModelRequest, GetModelResponse, ListModelsRequest
 from offbeat.v1.scoring_pb2_grpc import AnomalyScoringStub
 
@@ -27,7 +28,8 @@ from offbeat.v1.scoring_pb2_grpc import AnomalyScoringStub
 class Client:
     """Scores windows on a server at `target`, `host:port`. Connects when first used; safe to use from several threads.
 
-    `timeout_s` bounds each call that sets no timeout of its own. Every method but `is_ready` raises UnavailableError
+    `timeout_s` bounds each call that sets no timeout of its own; `security` is for servers with TLS, and ConfigurationError
+    raised for files of it that cannot be used. Every method but `is_ready` raises UnavailableError
     where nobody answers, DeadlineExceededError, RequestCancelledError once the client is closed, and what the server refuses with, all
     subclasses of OffbeatError.
 
@@ -35,12 +37,23 @@ class Client:
             client.score(windows, model="server-metrics").is_anomaly
     """
 
-    def __init__(self, target: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        target: str,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        security: ClientSecurity = ClientSecurity(),  # noqa: B008 - frozen
+    ) -> None:
         self._target = target
         require(timeout_s > 0, "timeout_s", timeout_s, "a positive number of seconds")
         self._timeout_s = timeout_s
         self._is_closed = False
-        self._channel = grpc.insecure_channel(target, options=OPTIONS)
+        credentials, options = channel_credentials(security), channel_options(security)
+        self._channel = (
+            grpc.insecure_channel(target, options=options)
+            if credentials is None
+            else grpc.secure_channel(target, credentials, options=options)
+        )
         self._stub = AnomalyScoringStub(self._channel)  # type: ignore[no-untyped-call]
         # Not made when it is needed: on a channel that has been closed, grpc ends the process.
         self._health = health_pb2_grpc.HealthStub(self._channel)

@@ -9,20 +9,28 @@ from grpc_reflection.v1alpha import reflection
 
 from offbeat.config import ServerConfig
 from offbeat.errors import ConfigurationError
+from offbeat.server.server_credentials import server_credentials
 
 
 def listen(
     config: ServerConfig, handlers: Sequence[grpc.GenericRpcHandler], names: Sequence[str]
 ) -> tuple[grpc.aio.Server, int]:
-    """A server that is bound but not started, and its port. Raises ConfigurationError where the address is not free."""
+    """A server that is bound but not started, and its port.
+
+    Raises ConfigurationError where the address is not free, and for certificates that cannot be used.
+    """
+    credentials = server_credentials(config.security) if config.security.has_tls else None
     server = grpc.aio.server(handlers=handlers, options=_options(config))
     reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
     host = f"[{config.host}]" if ":" in config.host else config.host
+    address = f"{host}:{config.port}"
     try:
-        return server, server.add_insecure_port(f"{host}:{config.port}")
+        if credentials is None:
+            return server, server.add_insecure_port(address)
+        return server, server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise ConfigurationError(
-            f"cannot listen on {host}:{config.port}; expected a local address and a port that no one else uses"
+            f"cannot listen on {address}; expected a local address and a port that no one else uses"
         ) from error
 
 

@@ -1,0 +1,63 @@
+"""Certificates and keys from PEM files, checked before anybody relies on them."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import msgspec
+
+from offbeat.errors import ConfigurationError
+
+# A chain, or a list of authorities, is some KiB; grpc's own list of all that there are has 260 KiB.
+_MAX_BYTES = 4 * 2**20
+
+
+class Certificates(msgspec.Struct, frozen=True, kw_only=True):
+    """What the files hold: one's own chain with its key, and the authorities that are believed. None where not given."""
+
+    chain: bytes | None = None
+    key: bytes | None = None
+    authorities: bytes | None = None
+
+
+def read_certificates(chain: Path | None, key: Path | None, authorities: Path | None) -> Certificates:
+    """The files' bytes. Raises ConfigurationError, naming the file, unless they are what they are given for.
+
+    OpenSSL's word is taken: that a key fits its certificate. Whether a certificate is still valid is for the other side to say.
+    """
+    read = Certificates(chain=_read(chain), key=_read(key), authorities=_read(authorities))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if chain is not None:
+        try:
+            # Without a password of ours OpenSSL would ask for one on the terminal, and wait.
+            context.load_cert_chain(chain, key, password=lambda: "")
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"{chain}, {key}: {_reason(error)}; expected a chain of certificates and the first one's private key, "
+                "in PEM and not encrypted"
+            ) from error
+    if authorities is not None:
+        try:
+            context.load_verify_locations(cafile=authorities)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{authorities}: {_reason(error)}; expected certificates in PEM") from error
+    return read
+
+
+def _read(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}; expected a PEM file") from error
+    if len(content) > _MAX_BYTES:
+        raise ConfigurationError(f"{path}: more than {_MAX_BYTES:,} bytes; expected a PEM file")
+    return content
+
+
+def _reason(error: Exception) -> str:
+    reason = error.reason if isinstance(error, ssl.SSLError) else None
+    return str(reason or error).replace("_", " ").lower()

@@ -1,0 +1,63 @@
+"""Settings in files that may change while the server runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Generic, TypeAlias, TypeVar
+
+from offbeat.errors import ConfigurationError
+
+Value = TypeVar("Value")
+_State: TypeAlias = "tuple[tuple[int, int, int] | None, ...]"
+_logger = logging.getLogger("offbeat.server")
+
+
+class WatchedFiles(Generic[Value]):
+    """What `read` makes of the files, as they are now, or as they were when they last could be used.
+
+    Made, it has read them; raises the ConfigurationError of `read` then, and never again. May be asked from any thread.
+    """
+
+    def __init__(self, paths: Sequence[Path], read: Callable[[], Value]) -> None:
+        self._paths = tuple(paths)
+        self._read = read
+        self._lock = threading.Lock()
+        self._state = _state(self._paths)
+        self._value = read()
+
+    def latest(self) -> Value:
+        """The same object as before where no file has changed. A change that cannot be used is logged once."""
+        with self._lock:
+            state = _state(self._paths)
+            if state != self._state:
+                self._follow(state)
+            return self._value
+
+    def _follow(self, state: _State) -> None:
+        names = ", ".join(map(str, self._paths))
+        try:
+            value = self._read()
+        except ConfigurationError as error:
+            self._state = state
+            _logger.error("what was read before stays in use: %s", error)
+            return
+        # Of files that change while they are read nobody knows which version was seen: the next look decides.
+        if state == _state(self._paths):
+            self._value, self._state = value, state
+            _logger.info("read again: %s", names)
+
+
+def _state(paths: Sequence[Path]) -> _State:
+    """Links are followed: that is how Kubernetes swaps secrets."""
+    return tuple(map(_state_of, paths))
+
+
+def _state_of(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
