@@ -52,14 +52,14 @@ class MetricsServer:
                 "that no one else uses"
             ) from error
         self.port = self._http.server_port
-        self._thread = threading.Thread(target=self._http.serve_forever, name="offbeat-metrics", daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, name="metrics-http", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Answers no more. Returns at once."""
         if self._http is not None:
             # shutdown waits for a thread that may wait for this loop.
-            threading.Thread(target=_close, args=(self._http,), name="offbeat-metrics-end", daemon=True).start()
+            threading.Thread(target=_close, args=(self._http,), name="metrics-end", daemon=True).start()
             self._http = None
 
     def _app(self) -> WSGIApplication:
