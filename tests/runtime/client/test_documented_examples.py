@@ -17,10 +17,10 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", (DOCS / "protocol.md").read_text()
 
 
 def test_the_examples_are_found() -> None:
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["Client", "AsyncClient", "tritonclient", "stubs"])
+@pytest.mark.parametrize("example", EXAMPLES, ids=["Client", "AsyncClient", "tritonclient", "stubs", "streams of tritonclient"])
 def test_an_example_runs_without_a_warning(serve: Serve, example: str) -> None:
     target = serve(make_scorer(name="server-metrics")).target
     code = example.replace("127.0.0.1:8001", target)
