@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from offbeat.errors import BundleError, InvalidWindowError
 from offbeat.server.triton_config import policy_message, policy_of_file, policy_of_json
@@ -95,3 +100,36 @@ def test_lists_comments_and_texts_of_other_fields_are_passed_over(tmp_path: Path
     instance_group [ { kind: KIND_CPU } ]
     """
     assert policy_of_file(write(tmp_path, text)) == VersionPolicy(n_latest=3)
+
+
+WORDS = st.sampled_from(
+    ["version_policy", "versionPolicy", "latest", "num_versions", "all", "specific", "versions", "name", "level"]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=8,
+)
+POLICIES = st.fixed_dictionaries({"version_policy": st.dictionaries(WORDS, VALUES, max_size=2)})
+
+
+@settings(max_examples=300, deadline=None)
+@given(POLICIES.map(json.dumps) | VALUES.map(json.dumps) | st.text(max_size=60))
+def test_any_text_is_a_policy_or_refused(text: str) -> None:
+    with contextlib.suppress(InvalidWindowError):
+        policy = policy_of_json(text, "level")
+        assert policy is None or policy.choose([1]) in ((), (1,))
+
+
+TOKENS = st.sampled_from(
+    ["version_policy", "{", "}", "[", "]", "<", ">", ":", "latest", "num_versions", "all", "versions", "1", "-1", '"a"']
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(TOKENS, max_size=14).map(" ".join) | st.binary(max_size=60))
+def test_any_file_is_a_policy_or_refused(content: str | bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(BundleError):
+        (Path(folder) / "config.pbtxt").write_bytes(content if isinstance(content, bytes) else content.encode())
+        policy = policy_of_file(Path(folder))
+        assert policy is None or policy.choose([1]) in ((), (1,))
