@@ -14,7 +14,7 @@ from offbeat.server.inference_messages import INFERENCE_STREAM, encoded_response
 from offbeat.server.model_control import ModelControl
 from offbeat.server.model_messages import config_of, metadata_of
 from offbeat.server.model_state import ModelState
-from offbeat.server.repository_messages import check_unload, index_of, policy_asked_for
+from offbeat.server.repository_messages import check_unload, index_of, model_name, policy_asked_for
 from offbeat.server.score_stream import stream_handler
 from offbeat.server.statistics_messages import statistics_of
 
@@ -106,13 +106,15 @@ class InferenceService:
         self, request: pb.RepositoryModelLoadRequest, _: Context
     ) -> pb.RepositoryModelLoadResponse:
         self._boundary.drain.check()
-        await self._control.load(request.model_name, policy_asked_for(request))
-        return pb.RepositoryModelLoadResponse()
+        name = model_name(request)
+        await self._control.load(name, policy_asked_for(request))
+        return pb.RepositoryModelLoadResponse(model_name=name, isLoaded=True)
 
     async def _repository_model_unload(
         self, request: pb.RepositoryModelUnloadRequest, _: Context
     ) -> pb.RepositoryModelUnloadResponse:
         self._boundary.drain.check()
         check_unload(request)
-        await self._control.unload(request.model_name)
-        return pb.RepositoryModelUnloadResponse()
+        name = model_name(request)
+        await self._control.unload(name)
+        return pb.RepositoryModelUnloadResponse(model_name=name, isUnloaded=True)

@@ -15,15 +15,27 @@ from offbeat.server.triton_config import policy_of_json
 from offbeat.version_policy import VersionPolicy
 
 
+def model_name(request: RepositoryModelLoadRequest | RepositoryModelUnloadRequest) -> str:
+    """The model to load or unload: KServe's clients have its name where Triton's have the repository's.
+
+    Raises InvalidWindowError where there are both.
+    """
+    if request.model_name and request.repository_name:
+        raise InvalidWindowError(
+            f"repository_name is {request.repository_name!r}; expected none: there is one repository"
+        )
+    return request.model_name or request.repository_name
+
+
 def policy_asked_for(request: RepositoryModelLoadRequest) -> VersionPolicy | None:
     """The version policy in the request's parameter `config`, None where it has none.
 
-    Raises InvalidWindowError for what would not be honoured: other parameters, such as files, and other repositories.
+    Raises InvalidWindowError for what would not be honoured, such as files.
     """
     _check(request, ("config",))
     if "config" not in request.parameters:
         return None
-    return policy_of_json(request.parameters["config"].string_param, request.model_name)
+    return policy_of_json(request.parameters["config"].string_param, model_name(request))
 
 
 def check_unload(request: RepositoryModelUnloadRequest) -> None:
@@ -40,9 +52,5 @@ def index_of(status: VersionStatus) -> RepositoryIndexResponse.ModelIndex:
 
 
 def _check(request: RepositoryModelLoadRequest | RepositoryModelUnloadRequest, known: Iterable[str]) -> None:
-    if request.repository_name:
-        raise InvalidWindowError(
-            f"repository_name is {request.repository_name!r}; expected none: there is one repository"
-        )
     if unknown := sorted(set(request.parameters).difference(known)):
         raise InvalidWindowError(f"parameters {', '.join(unknown)}; expected none but {', '.join(known)}")

@@ -17,8 +17,8 @@ from offbeat.server import Server, loading
 from offbeat.server.served import ServedModel
 from tests.runtime.folders import random_windows, write_version
 
-from .admin import index, load, load_versions, ready, unload
-from .calls import score, score_later, score_request
+from .admin import SERVICE, index, load, load_versions, ready, unload
+from .calls import ask, score, score_later, score_request
 from .fakes import GatedBackend, NumpyBackend, make_scorer
 from .live import LiveServer, Serve, config, eventually
 
@@ -292,3 +292,24 @@ def test_a_start_that_goes_on_serves_the_newest_version_that_is_good(serve: Serv
     assert ready(server) == [("level", "1"), ("other", "1")]
     assert "golden.npz" in index(server)["level", "3"][1]
     assert score(server.channel, score_request(random_windows(1))).version == 1
+
+
+def test_kserves_messages_load_and_unload_too(server: LiveServer) -> None:
+    """There the first field is the model's name, and the answer repeats it."""
+    name = oip.RepositoryModelLoadRequest(repository_name="level")
+    loaded = ask(server.channel, f"{SERVICE}/RepositoryModelLoad", name, oip.RepositoryModelLoadResponse)
+    assert (loaded.model_name, loaded.isLoaded) == ("level", True)
+    assert ready(server) == [("level", "3")]
+    name = oip.RepositoryModelUnloadRequest(repository_name="level")
+    unloaded = ask(server.channel, f"{SERVICE}/RepositoryModelUnload", name, oip.RepositoryModelUnloadResponse)
+    assert (unloaded.model_name, unloaded.isUnloaded) == ("level", True)
+    assert ready(server) == []
+
+
+def test_there_is_one_repository(server: LiveServer) -> None:
+    both = oip.RepositoryModelLoadRequest(repository_name="mine", model_name="level")
+    code, details = refused(
+        ask, server.channel, f"{SERVICE}/RepositoryModelLoad", both, oip.RepositoryModelLoadResponse
+    )
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "repository_name is 'mine'" in details
