@@ -13,7 +13,11 @@ from .live import LiveServer
 
 def get(server: LiveServer, path: str) -> tuple[int, str]:
     """Status and text of an answer."""
-    url = f"http://127.0.0.1:{server.server.metrics_port}{path}"
+    return fetch(server.server.metrics_port or 0, path)
+
+
+def fetch(port: int, path: str) -> tuple[int, str]:
+    url = f"http://127.0.0.1:{port}{path}"
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:
             return answer.status, answer.read().decode()

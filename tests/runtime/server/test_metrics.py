@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
-from threading import Thread
+from queue import Queue
+from threading import Event, Thread
 
 import grpc
 import numpy as np
 import pytest
 
 from offbeat.errors import ConfigurationError
+from offbeat.server import metrics_server
 from tests.runtime.folders import expected_outputs, random_windows, write_version
 
 from .calls import infer, infer_request, score, score_later, score_request
 from .fakes import GatedBackend, make_scorer
 from .live import LiveServer, Serve, eventually
-from .metrics_port import get, samples, scrape
+from .metrics_port import fetch, get, samples, scrape
 
 
 def requests(server: LiveServer) -> dict[tuple[str, ...], float]:
@@ -129,6 +132,39 @@ def test_readiness_follows_health_and_life_does_not(serve: Serve) -> None:
     backend.gate.set()
     draining.join(10)
     assert running.result(10)
+
+
+def test_an_event_loop_that_does_not_turn_is_neither_ready_nor_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics_server, "_PATIENCE_S", 0.05)
+    port: Queue[int] = Queue()
+    is_over = Event()
+
+    async def hang() -> None:
+        metrics = metrics_server.MetricsServer(lambda: pytest.fail("nobody takes a snapshot"), "127.0.0.1", 0)
+        metrics.start()
+        port.put(metrics.port)
+        is_over.wait(20)
+        metrics.stop()
+
+    thread = Thread(target=lambda: asyncio.run(hang()))
+    thread.start()
+    number = port.get(timeout=10)
+    answers = [fetch(number, path) for path in ("/healthz", "/readyz", "/metrics")]
+    is_over.set()
+    thread.join(10)
+    assert answers == [(503, "the event loop has not turned for 0.05 s\n")] * 3
+
+
+def test_a_client_that_says_nothing_is_cut_off_and_holds_up_nobody(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics_server._Handler, "timeout", 0.2)
+    server = serve(make_scorer(), metrics_port=0)
+    silent = [socket.create_connection(("127.0.0.1", server.server.metrics_port or 0), timeout=10) for _ in range(20)]
+    assert get(server, "/healthz") == (200, "ok\n")
+    assert [each.recv(1) for each in silent] == [b""] * 20
+    for each in silent:
+        each.close()
 
 
 def test_other_paths_are_not_found(serve: Serve) -> None:
