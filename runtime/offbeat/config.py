@@ -94,7 +94,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     server starts although a model cannot be loaded.
 
     `metrics_port` answers /metrics, /healthz and /readyz over HTTP, on `metrics_host`; None: nothing does, 0: a free port.
-    `log_format` is that of the lines `offbeat serve` writes.
+    `log_format` is that of the lines `offbeat serve` writes. `channelz` tells clients what grpc knows of its connections.
     """
 
     model_repository: Path
@@ -112,6 +112,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
     log_format: LogFormat = "human"
+    channelz: bool = False
     backend: BackendConfig = BackendConfig()
     batching: BatchingConfig = BatchingConfig()
     security: SecurityConfig = SecurityConfig()

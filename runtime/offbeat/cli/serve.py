@@ -114,6 +114,9 @@ def serve(
     log_format: Annotated[
         LogFormat, typer.Option(envvar="OFFBEAT_LOG_FORMAT", help="Lines for people, or one JSON object each.")
     ] = "human",
+    channelz: Annotated[
+        bool, typer.Option(envvar="OFFBEAT_CHANNELZ", help="Answer grpc.channelz.v1: connections and their traffic.")
+    ] = False,
 ) -> None:
     """Serve the models of a repository over gRPC, until SIGTERM or Ctrl-C; then answer what is queued and stop.
 
@@ -137,6 +140,7 @@ def serve(
         metrics_port=metrics_port,
         metrics_host=metrics_host,
         log_format=log_format,
+        channelz=channelz,
         backend=BackendConfig(backend=backend, device=device, n_threads=n_threads),
         batching=BatchingConfig(
             max_batch_size=max_batch_size,

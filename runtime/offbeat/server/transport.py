@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import grpc
+from grpc_channelz.v1 import channelz, channelz_pb2
 from grpc_reflection.v1alpha import reflection
 
 from offbeat.config import ServerConfig
@@ -21,7 +22,11 @@ def listen(
     """
     credentials = server_credentials(config.security) if config.security.has_tls else None
     server = grpc.aio.server(handlers=handlers, options=_options(config))
-    reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+    names = (*names, reflection.SERVICE_NAME)
+    if config.channelz:
+        channelz.add_channelz_servicer(server)
+        names = (*names, channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name)
+    reflection.enable_server_reflection(names, server)
     host = f"[{config.host}]" if ":" in config.host else config.host
     address = f"{host}:{config.port}"
     try:
@@ -40,4 +45,5 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", config.max_message_bytes),
         # Otherwise a second server on the same port would start, and take half of the calls.
         ("grpc.so_reuseport", 0),
+        ("grpc.enable_channelz", int(config.channelz)),
     ]

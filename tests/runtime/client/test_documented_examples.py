@@ -20,7 +20,9 @@ def test_the_examples_are_found() -> None:
     assert len(EXAMPLES) == 5
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=["Client", "AsyncClient", "tritonclient", "stubs", "streams of tritonclient"])
+@pytest.mark.parametrize(
+    "example", EXAMPLES, ids=["Client", "AsyncClient", "tritonclient", "stubs", "streams of tritonclient"]
+)
 def test_an_example_runs_without_a_warning(serve: Serve, example: str) -> None:
     target = serve(make_scorer(name="server-metrics")).target
     code = example.replace("127.0.0.1:8001", target)

@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
@@ -14,7 +15,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from tests.runtime.folders import random_windows, write_version
 
 from .admin import load, unload
-from .calls import score_later, score_request
+from .calls import score, score_later, score_request
 from .fakes import GatedBackend, make_scorer
 from .live import LiveServer, Serve, eventually
 
@@ -133,6 +134,20 @@ def test_reflection_lists_the_services_and_describes_their_methods(serve: Serve)
         described = database.FindFileContainingSymbol(service)
         [found] = [each for each in described.service if service.endswith(each.name)]
         assert method in {each.name for each in found.method}
+
+
+def test_channelz_counts_calls_where_it_is_asked_for_and_is_not_there_otherwise(serve: Serve) -> None:
+    silent, telling = serve(make_scorer()), serve(make_scorer(), channelz=True)
+    with pytest.raises(grpc.RpcError) as caught:
+        channelz_pb2_grpc.ChannelzStub(silent.channel).GetServers(channelz_pb2.GetServersRequest(), timeout=10)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    for _ in range(3):
+        score(telling.channel, score_request(random_windows(1)))
+    stub = channelz_pb2_grpc.ChannelzStub(telling.channel)
+    servers = stub.GetServers(channelz_pb2.GetServersRequest(), timeout=10).server
+    [data] = [server.data for server in servers]
+    assert data.calls_started >= 3
+    assert "grpc.channelz.v1.Channelz" in ProtoReflectionDescriptorDatabase(telling.channel).get_services()
 
 
 def test_a_client_that_keeps_reflection_open_does_not_hold_up_a_drain(serve: Serve) -> None:

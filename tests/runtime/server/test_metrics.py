@@ -69,8 +69,9 @@ def test_requests_on_a_stream_are_counted_one_by_one(serve: Serve) -> None:
 def test_what_waits_and_what_runs_is_told_and_who_leaves_counts_as_cancelled(serve: Serve) -> None:
     backend = GatedBackend()
     server = serve(make_scorer(backend), metrics_port=0)
-    calls = [score_later(server.channel, score_request(random_windows(1))) for _ in range(4)]
+    running = score_later(server.channel, score_request(random_windows(1)))
     assert backend.entered.acquire(timeout=10)
+    calls = [running, *(score_later(server.channel, score_request(random_windows(1))) for _ in range(3))]
     eventually(lambda: samples(server, "offbeat_queue_depth") == [3], "three wait")
     assert samples(server, "offbeat_batches_running") == [1]
     assert samples(server, "offbeat_calls_in_flight") == [4]
