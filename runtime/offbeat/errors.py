@@ -12,6 +12,8 @@
     │   └── FormatAbsentError     the folder is good, but does not hold the format that was asked for
     ├── UnknownModelError         no such model or version is being served
     ├── InvalidWindowError        the windows or the requested outputs do not fit the model
+    ├── UnauthenticatedError      the caller has no valid token
+    ├── ForbiddenError            the caller's token does not allow this
     ├── OverloadedError           the queue is full; trying again at once makes it worse
     ├── DeadlineExceededError     the caller's deadline passed; the work was not run
     ├── RequestCancelledError     the caller went away
@@ -71,6 +73,14 @@ class UnknownModelError(OffbeatError):
 
 class InvalidWindowError(OffbeatError, ValueError):
     """Windows, or the outputs asked for, do not fit the model."""
+
+
+class UnauthenticatedError(OffbeatError):
+    """No token was shown, or none that is valid."""
+
+
+class ForbiddenError(OffbeatError):
+    """The token that was shown does not allow this."""
 
 
 class OverloadedError(OffbeatError):

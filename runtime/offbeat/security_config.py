@@ -16,11 +16,15 @@ class SecurityConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     `tls_cert`, a chain of certificates, the server's own first, and `tls_key`, its private key, turn TLS on; with
     `tls_client_ca` only clients are let in whose certificates one of these authorities has signed. All are PEM files, and
     are read again when they change. Without TLS the server listens beyond this machine only with `insecure`.
+
+    With `token_file`, which is followed in the same way, callers need one of its tokens for everything but health and
+    reflection.
     """
 
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
+    token_file: Path | None = None
     insecure: bool = False
 
     def __post_init__(self) -> None:
@@ -52,7 +56,8 @@ class ClientSecurity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     With `tls`, and wherever a file is given, it speaks TLS: the server's certificate must come from an authority in
     `tls_ca`, by default from one that grpc brings along, and must be for the target's name, or for
-    `tls_server_name`. `tls_client_cert` and `tls_client_key` are for servers that ask clients who they are.
+    `tls_server_name`. `tls_client_cert` and `tls_client_key` are for servers that ask clients who they are, and `token`
+    for those that ask for one; without TLS anyone on the way can read it.
     """
 
     tls: bool = False
@@ -60,6 +65,7 @@ class ClientSecurity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     tls_client_cert: Path | None = None
     tls_client_key: Path | None = None
     tls_server_name: str | None = None
+    token: str | None = None
 
     def __post_init__(self) -> None:
         _require_pair("tls_client_cert", self.tls_client_cert, "tls_client_key", self.tls_client_key)
@@ -69,6 +75,12 @@ class ClientSecurity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             self.tls_server_name,
             "none without TLS: it is not checked",
         )
+
+        # Not shown as it was seen: messages end up in logs.
+        require(self.token is None or _can_travel(self.token), "token", "…", "visible ASCII characters, without spaces")
+
+    def __repr__(self) -> str:
+        return f"ClientSecurity(tls={self.has_tls}, has_token={self.token is not None})"
 
     @property
     def has_tls(self) -> bool:
@@ -84,6 +96,10 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _can_travel(token: str) -> bool:
+    return token.isascii() and token.isprintable() and bool(token) and " " not in token
 
 
 def _require_pair(first: str, path: Path | None, second: str, other: Path | None) -> None:

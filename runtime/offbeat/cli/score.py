@@ -20,6 +20,7 @@ from offbeat.cli.score_security import (
     TlsClientKeyOption,
     TlsOption,
     TlsServerNameOption,
+    TokenOption,
 )
 from offbeat.cli.score_source import open_source
 from offbeat.cli.score_table import write_scores
@@ -101,6 +102,7 @@ def score(
     tls_client_cert: TlsClientCertOption = None,
     tls_client_key: TlsClientKeyOption = None,
     tls_server_name: TlsServerNameOption = None,
+    token: TokenOption = None,
     backend: BackendOption = "auto",
     device: DeviceOption = "auto",
     n_threads: ThreadsOption = 1,
@@ -127,6 +129,7 @@ def score(
         tls_client_cert=tls_client_cert,
         tls_client_key=tls_client_key,
         tls_server_name=tls_server_name,
+        token=token,
     )
     with open_source(model, server, model_version, config, timeout_s, security) as source:
         selection = ColumnSelection(

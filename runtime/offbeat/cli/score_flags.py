@@ -14,7 +14,7 @@ FLAG_USES = (
         is_used=lambda call: call["server"] is not None,
     ),
     FlagUse(
-        flags=("tls", "tls_ca", "tls_client_cert", "tls_client_key", "tls_server_name"),
+        flags=("tls", "tls_ca", "tls_client_cert", "tls_client_key", "tls_server_name", "token"),
         goes_with="--server",
         is_used=lambda call: call["server"] is not None,
     ),

@@ -1,4 +1,4 @@
-"""Options of `offbeat score --server` for servers with TLS."""
+"""Options of `offbeat score --server` for servers with TLS or tokens."""
 
 from __future__ import annotations
 
@@ -24,4 +24,10 @@ TlsClientKeyOption = Annotated[
 TlsServerNameOption = Annotated[
     str | None,
     typer.Option(envvar="OFFBEAT_TLS_SERVER_NAME", help="The name in the server's certificate, if not the target's."),
+]
+TokenOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="OFFBEAT_TOKEN", help="For servers that ask for one; a flag is seen by others here, a variable is not."
+    ),
 ]

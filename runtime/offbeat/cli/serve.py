@@ -13,7 +13,7 @@ import typer
 
 from offbeat.cli.logs import log_to_stderr
 from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
-from offbeat.cli.serve_security import InsecureOption, TlsCertOption, TlsClientCaOption, TlsKeyOption
+from offbeat.cli.serve_security import InsecureOption, TlsCertOption, TlsClientCaOption, TlsKeyOption, TokenFileOption
 from offbeat.config import BackendConfig, BatchingConfig, LogFormat, ModelControlMode, ServerConfig
 from offbeat.errors import MissingExtraError
 from offbeat.security_config import SecurityConfig
@@ -34,6 +34,7 @@ def serve(
     tls_cert: TlsCertOption = None,
     tls_key: TlsKeyOption = None,
     tls_client_ca: TlsClientCaOption = None,
+    token_file: TokenFileOption = None,
     insecure: InsecureOption = False,
     backend: BackendOption = "auto",
     device: DeviceOption = "auto",
@@ -149,7 +150,9 @@ def serve(
             priority_levels=priority_levels,
             default_priority_level=default_priority_level,
         ),
-        security=SecurityConfig(tls_cert=tls_cert, tls_key=tls_key, tls_client_ca=tls_client_ca, insecure=insecure),
+        security=SecurityConfig(
+            tls_cert=tls_cert, tls_key=tls_key, tls_client_ca=tls_client_ca, token_file=token_file, insecure=insecure
+        ),
     )
     # grpc would print a line of its own before ours where a port is taken.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")

@@ -20,6 +20,13 @@ TlsClientCaOption = Annotated[
         envvar="OFFBEAT_TLS_CLIENT_CA", help="Let in only clients with certificates of these authorities; PEM file."
     ),
 ]
+TokenFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="OFFBEAT_TOKEN_FILE",
+        help="Ask callers for a token of this file: one a line, admin: before those of admins.",
+    ),
+]
 InsecureOption = Annotated[
     bool,
     typer.Option("--insecure", envvar="OFFBEAT_INSECURE", help="Listen beyond this machine although without TLS."),

@@ -13,7 +13,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from numpy.typing import ArrayLike
 
 from offbeat.bundle import Manifest
-from offbeat.client.channel import MAX_IN_FLIGHT, TIMEOUT_S, backend_of, channel_credentials, channel_options
+from offbeat.client.channel import (
+    MAX_IN_FLIGHT,
+    TIMEOUT_S,
+    backend_of,
+    call_metadata,
+    channel_credentials,
+    channel_options,
+)
 from offbeat.client.feed import AsyncRequestFeed
 from offbeat.client.messages import ModelSummary, request_of, result_of, summaries_of, version_number
 from offbeat.client.replies import ReplySequence
@@ -42,6 +49,7 @@ class AsyncClient:
         self._target = target
         require(timeout_s > 0, "timeout_s", timeout_s, "a positive number of seconds")
         self._timeout_s = timeout_s
+        self._metadata = call_metadata(security)
         self._options = channel_options(security)
         self._credentials = channel_credentials(security)
         self._is_closed = False
@@ -69,7 +77,9 @@ class AsyncClient:
         """Scores windows; see `Client.score`."""
         request = request_of(windows, model=model, version=version, outputs=outputs)
         with self._translated():
-            call = self._stub.Score(request, timeout=self._timeout_s if timeout_s is None else timeout_s)
+            call = self._stub.Score(
+                request, timeout=self._timeout_s if timeout_s is None else timeout_s, metadata=self._metadata
+            )
             response = await call
             return result_of(response, backend_of(await call.trailing_metadata()))
 
@@ -88,7 +98,7 @@ class AsyncClient:
         backend = (await self._get_model(model, version)).model.backend
         feed, replies = AsyncRequestFeed(windows, build, max_in_flight), ReplySequence(backend, self._target)
         with self._translated():
-            call = self._stub.ScoreStream(feed.requests(), timeout=timeout_s)
+            call = self._stub.ScoreStream(feed.requests(), timeout=timeout_s, metadata=self._metadata)
         try:
             with self._translated():
                 async for message in call:
@@ -103,7 +113,9 @@ class AsyncClient:
     async def list_models(self) -> list[ModelSummary]:
         """Every model and version being served."""
         with self._translated():
-            return summaries_of(await self._stub.ListModels(ListModelsRequest(), timeout=self._timeout_s))
+            return summaries_of(
+                await self._stub.ListModels(ListModelsRequest(), timeout=self._timeout_s, metadata=self._metadata)
+            )
 
     async def get_model(self, name: str, version: int | None = None) -> Manifest:
         """The manifest of a model, of its newest version where none is given. Raises UnknownModelError."""
@@ -135,7 +147,9 @@ class AsyncClient:
     async def _get_model(self, name: str, version: int | None) -> GetModelResponse:
         request = GetModelRequest(name=name, version=version_number(version))
         with self._translated():
-            response: GetModelResponse = await self._stub.GetModel(request, timeout=self._timeout_s)
+            response: GetModelResponse = await self._stub.GetModel(
+                request, timeout=self._timeout_s, metadata=self._metadata
+            )
         return response
 
     def _translated(self) -> AbstractContextManager[None]:

@@ -30,6 +30,11 @@ def channel_credentials(security: ClientSecurity) -> grpc.ChannelCredentials | N
     return grpc.ssl_channel_credentials(read.authorities, read.key, read.chain)
 
 
+def call_metadata(security: ClientSecurity) -> tuple[tuple[str, str], ...] | None:
+    """What each call carries beside its message."""
+    return None if security.token is None else (("authorization", f"Bearer {security.token}"),)
+
+
 def backend_of(trailing_metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
     """Who computed the scores, as the reply's metadata says; empty where a proxy has dropped it."""
     return str(dict(trailing_metadata or ()).get("offbeat-backend", ""))

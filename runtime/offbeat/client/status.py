@@ -12,10 +12,12 @@ import grpc
 from offbeat.errors import (
     BackendError,
     DeadlineExceededError,
+    ForbiddenError,
     InvalidWindowError,
     OffbeatError,
     OverloadedError,
     RequestCancelledError,
+    UnauthenticatedError,
     UnavailableError,
     UnknownModelError,
 )
@@ -23,6 +25,8 @@ from offbeat.errors import (
 ERRORS: dict[grpc.StatusCode, type[OffbeatError]] = {
     grpc.StatusCode.NOT_FOUND: UnknownModelError,
     grpc.StatusCode.INVALID_ARGUMENT: InvalidWindowError,
+    grpc.StatusCode.UNAUTHENTICATED: UnauthenticatedError,
+    grpc.StatusCode.PERMISSION_DENIED: ForbiddenError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: OverloadedError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
     grpc.StatusCode.CANCELLED: RequestCancelledError,

@@ -13,7 +13,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from numpy.typing import ArrayLike
 
 from offbeat.bundle import Manifest
-from offbeat.client.channel import MAX_IN_FLIGHT, TIMEOUT_S, backend_of, channel_credentials, channel_options
+from offbeat.client.channel import (
+    MAX_IN_FLIGHT,
+    TIMEOUT_S,
+    backend_of,
+    call_metadata,
+    channel_credentials,
+    channel_options,
+)
 from offbeat.client.feed import RequestFeed
 from offbeat.client.messages import ModelSummary, request_of, result_of, summaries_of, version_number
 from offbeat.client.replies import ReplySequence
@@ -47,6 +54,7 @@ class Client:
         self._target = target
         require(timeout_s > 0, "timeout_s", timeout_s, "a positive number of seconds")
         self._timeout_s = timeout_s
+        self._metadata = call_metadata(security)
         self._is_closed = False
         credentials, options = channel_credentials(security), channel_options(security)
         self._channel = (
@@ -73,7 +81,9 @@ class Client:
         """
         request = request_of(windows, model=model, version=version, outputs=outputs)
         with self._translated():
-            response, call = self._stub.Score.with_call(request, timeout=self._timeout(timeout_s))
+            response, call = self._stub.Score.with_call(
+                request, timeout=self._timeout(timeout_s), metadata=self._metadata
+            )
         return result_of(response, backend_of(call.trailing_metadata()))
 
     def score_stream(
@@ -96,7 +106,7 @@ class Client:
         backend = self._get_model(model, version).model.backend
         feed, replies = RequestFeed(windows, build, max_in_flight), ReplySequence(backend, self._target)
         with self._translated():
-            call = self._stub.ScoreStream(feed.requests(), timeout=timeout_s)
+            call = self._stub.ScoreStream(feed.requests(), timeout=timeout_s, metadata=self._metadata)
         try:
             with self._translated():
                 for message in call:
@@ -112,7 +122,9 @@ class Client:
     def list_models(self) -> list[ModelSummary]:
         """Every model and version being served."""
         with self._translated():
-            return summaries_of(self._stub.ListModels(ListModelsRequest(), timeout=self._timeout_s))
+            return summaries_of(
+                self._stub.ListModels(ListModelsRequest(), timeout=self._timeout_s, metadata=self._metadata)
+            )
 
     def get_model(self, name: str, version: int | None = None) -> Manifest:
         """The manifest of a model, of its newest version where none is given. Raises UnknownModelError."""
@@ -143,7 +155,7 @@ class Client:
     def _get_model(self, name: str, version: int | None) -> GetModelResponse:
         request = GetModelRequest(name=name, version=version_number(version))
         with self._translated():
-            response: GetModelResponse = self._stub.GetModel(request, timeout=self._timeout_s)
+            response: GetModelResponse = self._stub.GetModel(request, timeout=self._timeout_s, metadata=self._metadata)
         return response
 
     def _timeout(self, timeout_s: float | None) -> float:

@@ -26,6 +26,7 @@ class InferenceService:
     """The protocol of Triton's and KServe's clients, on the shared path."""
 
     NAME: str = pb.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
+    ADMIN = ("RepositoryModelLoad", "RepositoryModelUnload")
 
     def __init__(self, boundary: Boundary, control: ModelControl, batching: BatchingConfig) -> None:
         self._boundary = boundary

@@ -23,6 +23,8 @@ class ScoringService:
     """The native protocol, on the shared path."""
 
     NAME: str = DESCRIPTOR.services_by_name["AnomalyScoring"].full_name
+    # No method is for admins.
+    ADMIN = ()
 
     def __init__(self, boundary: Boundary) -> None:
         self._boundary = boundary

@@ -17,6 +17,7 @@ from offbeat.server.boundary import Boundary
 from offbeat.server.dispatcher import Dispatcher
 from offbeat.server.drain import Drain
 from offbeat.server.engine import Engine
+from offbeat.server.guard import guarded
 from offbeat.server.health import Health
 from offbeat.server.inference_service import InferenceService
 from offbeat.server.metrics_server import MetricsServer
@@ -46,7 +47,9 @@ class Server:
         self._models = ServedModels()
         self._control = ModelControl(self._models, config)
         self._drain = Drain()
-        boundary = Boundary(Engine(self._models, self._dispatcher), self._drain, config.max_message_bytes)
+        boundary = self._boundary = Boundary(
+            Engine(self._models, self._dispatcher), self._drain, config.max_message_bytes
+        )
         self._services = (
             ScoringService(boundary),
             InferenceService(boundary, self._control, config.batching),
@@ -76,10 +79,9 @@ class Server:
         Raises ConfigurationError for an address that is taken; BundleError and BackendError for a repository or a model
         that cannot be served, and then serves nothing.
         """
-        parts = (*self._services, self._health)
-        self._transport, self._port = listen(
-            self._config, [part.handlers() for part in parts], [part.NAME for part in parts]
-        )
+        handlers = guarded(self._services, self._config.security.token_file, self._boundary)
+        names = [part.NAME for part in (*self._services, self._health)]
+        self._transport, self._port = listen(self._config, [*handlers, self._health.handlers()], names)
         await self._transport.start()
         self._workers.start()
         try:

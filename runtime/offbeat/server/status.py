@@ -7,10 +7,12 @@ import grpc
 from offbeat.errors import (
     BackendError,
     DeadlineExceededError,
+    ForbiddenError,
     InvalidWindowError,
     OffbeatError,
     OverloadedError,
     RequestCancelledError,
+    UnauthenticatedError,
     UnavailableError,
     UnknownModelError,
 )
@@ -19,6 +21,8 @@ from offbeat.errors import (
 STATUS: dict[type[OffbeatError], grpc.StatusCode] = {
     UnknownModelError: grpc.StatusCode.NOT_FOUND,
     InvalidWindowError: grpc.StatusCode.INVALID_ARGUMENT,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
     OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DeadlineExceededError: grpc.StatusCode.DEADLINE_EXCEEDED,
     RequestCancelledError: grpc.StatusCode.CANCELLED,

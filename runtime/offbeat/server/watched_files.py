@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Generic, TypeAlias, TypeVar
 
 from offbeat.errors import ConfigurationError
@@ -18,19 +19,26 @@ _logger = logging.getLogger("offbeat.server")
 class WatchedFiles(Generic[Value]):
     """What `read` makes of the files, as they are now, or as they were when they last could be used.
 
-    Made, it has read them; raises the ConfigurationError of `read` then, and never again. May be asked from any thread.
+    Made, it has read them; raises the ConfigurationError of `read` then, and never again. May be asked from any thread, and
+    looks at the files at most once in `interval_s`.
     """
 
-    def __init__(self, paths: Sequence[Path], read: Callable[[], Value]) -> None:
+    def __init__(self, paths: Sequence[Path], read: Callable[[], Value], interval_s: float = 0.0) -> None:
         self._paths = tuple(paths)
         self._read = read
+        self._interval_s = interval_s
+        self._next_look = monotonic() + interval_s
         self._lock = threading.Lock()
         self._state = _state(self._paths)
         self._value = read()
 
     def latest(self) -> Value:
         """The same object as before where no file has changed. A change that cannot be used is logged once."""
+        now = monotonic()
+        if now < self._next_look:
+            return self._value
         with self._lock:
+            self._next_look = now + self._interval_s
             state = _state(self._paths)
             if state != self._state:
                 self._follow(state)

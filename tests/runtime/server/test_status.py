@@ -12,6 +12,8 @@ from offbeat.server.status import STATUS, details, status_code
 DESIGNED = {
     errors.UnknownModelError: grpc.StatusCode.NOT_FOUND,
     errors.InvalidWindowError: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    errors.ForbiddenError: grpc.StatusCode.PERMISSION_DENIED,
     errors.OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.DeadlineExceededError: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.RequestCancelledError: grpc.StatusCode.CANCELLED,
