@@ -73,6 +73,7 @@ class ServedRepository:
         refused as they are stay refused.
         """
         if isinstance(folder, ModelFolder) and not folder.wanted:
+            self._withdraw_others(name, folder)
             there = ", ".join(map(str, folder.versions))
             folder = BundleError(f"{name!r}: version_policy {folder.policy} chooses none of the versions {there}")
         if isinstance(folder, BundleError):
@@ -126,10 +127,12 @@ class ServedRepository:
         """Takes out the versions wanted no more, once those that are wanted are ready; those that are gone, at once."""
         wanted, there = ((), {}) if folder is None else (folder.wanted, folder.versions)
         ready = self._models.versions(name)
-        is_replaced = set(wanted) <= set(ready)
+        is_replaced = bool(wanted) and set(wanted) <= set(ready)
         for version in ready:
             if version not in wanted and (is_replaced or version not in there):
                 self._loader.withdraw(name, version)
-        for status in self._models.index():
-            if status.name == name and status.version not in there and status.state is ModelState.UNAVAILABLE:
-                self._loader.forget(name, status.version)
+        for _, version, state, _ in (status for status in self._models.index() if status.name == name):
+            # Version 0 stands for the model.
+            is_gone = version not in there if version else folder is None
+            if is_gone and state is ModelState.UNAVAILABLE:
+                self._loader.forget(name, version)

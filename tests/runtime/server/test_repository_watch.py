@@ -75,6 +75,23 @@ def test_the_version_before_takes_over_from_one_that_is_removed(server: LiveServ
     assert score(server.channel, score_request(random_windows(1))).version == 1
 
 
+def test_what_a_policy_no_longer_finds_is_unloaded_when_it_is_gone_and_not_before(
+    server: LiveServer, repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_version(repository, "level", 2)
+    until_ready(server, ("level", "2"))
+    (repository / "level" / "config.pbtxt").write_text("version_policy { specific { versions: 9 } }")
+    eventually(lambda: "chooses none of" in index(server).get(("level", ""), ("", ""))[1], "the policy is refused")
+    assert ready(server) == [("level", "2")]
+    shutil.rmtree(repository / "level" / "2")
+    until_ready(server)
+    some_polls()
+    assert "chooses none of" in index(server)["level", ""][1]
+    assert len(refusals(caplog)) == 2, "one with each set of versions"
+    shutil.rmtree(repository / "level")
+    eventually(lambda: index(server) == {}, "all is forgotten")
+
+
 def test_a_bad_version_is_logged_once_and_the_old_one_keeps_serving(
     server: LiveServer, repository: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
