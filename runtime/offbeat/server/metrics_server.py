@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from offbeat.errors import ConfigurationError
+from offbeat.server.incident import incident
 from offbeat.server.metrics import ServerCollector
 from offbeat.server.snapshot import Snapshot
 
@@ -52,6 +53,7 @@ class MetricsServer:
                 "that no one else uses"
             ) from error
         self.port = self._http.server_port
+        # Not among the threads that the process waits for at its end: this one computes nothing in C++.
         self._thread = threading.Thread(target=self._http.serve_forever, name="metrics-http", daemon=True)
         self._thread.start()
 
@@ -71,21 +73,26 @@ class MetricsServer:
 
         def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
             try:
-                match environ["PATH_INFO"]:
-                    case "/metrics":
-                        return metrics(environ, start_response)
-                    case "/healthz":
-                        self._snapshot()
-                        return _say(start_response, "200 OK", "ok")
-                    case "/readyz":
-                        is_ready = self._snapshot().is_ready
-                        status = "200 OK" if is_ready else _UNAVAILABLE
-                        return _say(start_response, status, "SERVING" if is_ready else "NOT_SERVING")
+                if environ["PATH_INFO"] == "/metrics":
+                    return metrics(environ, start_response)
+                status, text = self._answer(environ["PATH_INFO"])
             except TimeoutError:
-                return _say(start_response, _UNAVAILABLE, f"the event loop has not turned for {_PATIENCE_S:g} s")
-            return _say(start_response, "404 Not Found", "expected /metrics, /healthz or /readyz")
+                status, text = _UNAVAILABLE, f"the event loop has not turned for {_PATIENCE_S:g} s"
+            except Exception as error:  # noqa: BLE001 - the request boundary, of HTTP
+                status, text = "500 Internal Server Error", str(incident("the metrics port", error))
+            return _say(start_response, status, text)
 
         return app
+
+    def _answer(self, path: str) -> tuple[str, str]:
+        """Status and text. Raises TimeoutError."""
+        match path:
+            case "/healthz":
+                self._snapshot()
+                return "200 OK", "ok"
+            case "/readyz":
+                return ("200 OK", "SERVING") if self._snapshot().is_ready else (_UNAVAILABLE, "NOT_SERVING")
+        return "404 Not Found", "expected /metrics, /healthz or /readyz"
 
     def _snapshot(self) -> Snapshot:
         """A snapshot, from another thread than the loop's. Raises TimeoutError."""

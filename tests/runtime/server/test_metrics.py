@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from offbeat.errors import ConfigurationError
+from offbeat.server import metrics as metrics_module
 from offbeat.server import metrics_server
 from tests.runtime.folders import expected_outputs, random_windows, write_version
 
@@ -154,6 +155,19 @@ def test_an_event_loop_that_does_not_turn_is_neither_ready_nor_alive(monkeypatch
     is_over.set()
     thread.join(10)
     assert answers == [(503, "the event loop has not turned for 0.05 s\n")] * 3
+
+
+def test_a_scrape_that_fails_is_an_incident_and_the_next_one_is_answered(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve(make_scorer(), metrics_port=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(metrics_module, "drift_metrics", lambda _: 1 / 0)
+        status, text = get(server, "/metrics")
+    assert status == 500
+    assert "incident" in text
+    assert "ZeroDivisionError" in caplog.text
+    assert samples(server, "offbeat_ready") == [1]
 
 
 def test_a_client_that_says_nothing_is_cut_off_and_holds_up_nobody(

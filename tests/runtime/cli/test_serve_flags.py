@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import contextlib
+import logging
+from pathlib import Path
+
+import pytest
+
+import offbeat.server
+from offbeat.cli import main
+from offbeat.config import ServerConfig
+
+
+def served(monkeypatch: pytest.MonkeyPatch, *flags: str) -> ServerConfig:
+    """The configuration that `offbeat serve` comes to."""
+    seen: list[ServerConfig] = []
+    monkeypatch.setattr(offbeat.server, "run_server", lambda config, **_: seen.append(config))
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
+    monkeypatch.setattr("sys.argv", ["offbeat", "serve", "models", *flags])
+    with contextlib.suppress(SystemExit):
+        main()
+    [config] = seen
+    return config
+
+
+def test_nothing_watches_unless_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert served(monkeypatch) == ServerConfig(model_repository=Path("models"))
+
+
+def test_the_flags_of_watching_are_fields_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = ("--metrics-port", "0", "--metrics-host", "::1", "--log-format", "json", "--channelz")
+    config = served(monkeypatch, *flags)
+    assert (config.metrics_port, config.metrics_host, config.log_format, config.channelz) == (0, "::1", "json", True)
+
+
+def test_the_flags_of_watching_are_environment_variables_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("METRICS_PORT", "9001"), ("LOG_FORMAT", "json"), ("CHANNELZ", "1")):
+        monkeypatch.setenv(f"OFFBEAT_{name}", value)
+    config = served(monkeypatch)
+    assert (config.metrics_port, config.log_format, config.channelz) == (9001, "json", True)
