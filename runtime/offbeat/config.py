@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from offbeat.connection_config import ConnectionConfig
 from offbeat.errors import require
 from offbeat.security_config import SecurityConfig
 from offbeat.version_policy import VersionPolicy
@@ -115,6 +116,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     channelz: bool = False
     backend: BackendConfig = BackendConfig()
     batching: BatchingConfig = BatchingConfig()
+    connections: ConnectionConfig = ConnectionConfig()
     security: SecurityConfig = SecurityConfig()
 
     def __post_init__(self) -> None:

@@ -13,8 +13,20 @@ import typer
 
 from offbeat.cli.logs import log_to_stderr
 from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
+from offbeat.cli.serve_connections import (
+    KeepaliveTimeOption,
+    KeepaliveTimeoutOption,
+    MaxConcurrentStreamsOption,
+    MaxConnectionAgeGraceOption,
+    MaxConnectionAgeOption,
+    MaxConnectionIdleOption,
+    MaxConnectionsOption,
+    MaxHeaderBytesOption,
+    MinPingIntervalOption,
+)
 from offbeat.cli.serve_security import InsecureOption, TlsCertOption, TlsClientCaOption, TlsKeyOption, TokenFileOption
 from offbeat.config import BackendConfig, BatchingConfig, LogFormat, ModelControlMode, ServerConfig
+from offbeat.connection_config import ConnectionConfig
 from offbeat.errors import MissingExtraError
 from offbeat.security_config import SecurityConfig
 
@@ -70,6 +82,15 @@ def serve(
     max_message_bytes: Annotated[
         int, typer.Option(envvar="OFFBEAT_MAX_MESSAGE_BYTES", min=1024, help="Largest message, either way.")
     ] = 64 * 2**20,
+    max_connections: MaxConnectionsOption = 0,
+    max_concurrent_streams: MaxConcurrentStreamsOption = 4096,
+    max_header_bytes: MaxHeaderBytesOption = 16 * 2**10,
+    max_connection_age_s: MaxConnectionAgeOption = 0.0,
+    max_connection_age_grace_s: MaxConnectionAgeGraceOption = 30.0,
+    max_connection_idle_s: MaxConnectionIdleOption = 0.0,
+    keepalive_time_s: KeepaliveTimeOption = 60.0,
+    keepalive_timeout_s: KeepaliveTimeoutOption = 20.0,
+    min_ping_interval_s: MinPingIntervalOption = 10.0,
     grace_s: Annotated[
         float, typer.Option(envvar="OFFBEAT_GRACE_S", min=0, help="How long a drain may take after SIGTERM.")
     ] = 30.0,
@@ -149,6 +170,17 @@ def serve(
             max_queue_size=max_queue_size,
             priority_levels=priority_levels,
             default_priority_level=default_priority_level,
+        ),
+        connections=ConnectionConfig(
+            max_connections=max_connections,
+            max_concurrent_streams=max_concurrent_streams,
+            max_header_bytes=max_header_bytes,
+            max_connection_age_s=max_connection_age_s,
+            max_connection_age_grace_s=max_connection_age_grace_s,
+            max_connection_idle_s=max_connection_idle_s,
+            keepalive_time_s=keepalive_time_s,
+            keepalive_timeout_s=keepalive_timeout_s,
+            min_ping_interval_s=min_ping_interval_s,
         ),
         security=SecurityConfig(
             tls_cert=tls_cert, tls_key=tls_key, tls_client_ca=tls_client_ca, token_file=token_file, insecure=insecure

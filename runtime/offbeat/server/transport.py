@@ -9,8 +9,11 @@ from grpc_channelz.v1 import channelz, channelz_pb2
 from grpc_reflection.v1alpha import reflection
 
 from offbeat.config import ServerConfig
+from offbeat.connection_config import ConnectionConfig
 from offbeat.errors import ConfigurationError
 from offbeat.server.server_credentials import server_credentials
+
+_NEVER_MS = 2**31 - 1
 
 
 def listen(
@@ -46,4 +49,33 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         # Otherwise a second server on the same port would start, and take half of the calls.
         ("grpc.so_reuseport", 0),
         ("grpc.enable_channelz", int(config.channelz)),
+        *_connection_options(config.connections),
     ]
+
+
+def _connection_options(limits: ConnectionConfig) -> list[tuple[str, int]]:
+    options = [
+        ("grpc.max_concurrent_streams", limits.max_concurrent_streams),
+        # Otherwise a call that takes the place of one that has just ended may be refused.
+        ("grpc.http.overload_protection", 0),
+        # Between the two grpc would refuse some headers and not others.
+        ("grpc.max_metadata_size", limits.max_header_bytes),
+        ("grpc.absolute_max_metadata_size", limits.max_header_bytes),
+        ("grpc.max_connection_age_ms", _ms(limits.max_connection_age_s)),
+        ("grpc.max_connection_age_grace_ms", int(1e3 * limits.max_connection_age_grace_s)),
+        ("grpc.max_connection_idle_ms", _ms(limits.max_connection_idle_s)),
+        ("grpc.keepalive_time_ms", _ms(limits.keepalive_time_s)),
+        ("grpc.keepalive_timeout_ms", _ms(limits.keepalive_timeout_s)),
+        # Otherwise a minute passes before a ping without an answer closes the connection.
+        ("grpc.http2.ping_timeout_ms", _ms(limits.keepalive_timeout_s)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", int(1e3 * limits.min_ping_interval_s)),
+    ]
+    if limits.max_connections:
+        options.append(("grpc.max_allowed_incoming_connections", limits.max_connections))
+    return options
+
+
+def _ms(seconds: float) -> int:
+    """In grpc's words, where 0 seconds stand for never."""
+    return int(1e3 * seconds) or _NEVER_MS
