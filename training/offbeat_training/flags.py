@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from offbeat.config_file import use_config_file
 from offbeat.errors import MissingExtraError
-from offbeat_training.config_file import use_config_file
 
 # Not OFFBEAT_OUT: that is the csv file of `offbeat score`, which would take the checkpoint's place.
 CHECKPOINT_VARIABLE = "OFFBEAT_CHECKPOINT"

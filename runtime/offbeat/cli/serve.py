@@ -13,6 +13,7 @@ import typer
 
 from offbeat.cli.logs import log_to_stderr
 from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
+from offbeat.cli.serve_check import check as check_config
 from offbeat.cli.serve_connections import (
     KeepaliveTimeOption,
     KeepaliveTimeoutOption,
@@ -26,6 +27,7 @@ from offbeat.cli.serve_connections import (
 )
 from offbeat.cli.serve_security import InsecureOption, TlsCertOption, TlsClientCaOption, TlsKeyOption, TokenFileOption
 from offbeat.config import BackendConfig, BatchingConfig, LogFormat, ModelControlMode, ServerConfig
+from offbeat.config_file import use_config_file
 from offbeat.connection_config import ConnectionConfig
 from offbeat.errors import MissingExtraError
 from offbeat.security_config import SecurityConfig
@@ -41,6 +43,19 @@ def serve(
             envvar="OFFBEAT_MODEL_REPOSITORY", help="Folder of models: a folder for each, with one for each version."
         ),
     ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            envvar="OFFBEAT_CONFIG",
+            help="TOML file whose keys are these flags; flags and variables win over it.",
+            is_eager=True,
+            callback=use_config_file,
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Look at everything that a start would refuse, say so, and do not serve.")
+    ] = False,
     host: Annotated[str, typer.Option(envvar="OFFBEAT_HOST", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="OFFBEAT_PORT", min=0, max=65535, help="0 takes a free port.")] = 8001,
     tls_cert: TlsCertOption = None,
@@ -146,7 +161,7 @@ def serve(
 
     Example: `offbeat serve models --port 8001`
     """
-    config = ServerConfig(
+    settings = ServerConfig(
         model_repository=model_repository,
         host=host,
         port=port,
@@ -186,14 +201,17 @@ def serve(
             tls_cert=tls_cert, tls_key=tls_key, tls_client_ca=tls_client_ca, token_file=token_file, insecure=insecure
         ),
     )
+    if check:
+        check_config(settings)
+        return
     # grpc would print a line of its own before ours where a port is taken.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    log_to_stderr(config.log_format)
+    log_to_stderr(settings.log_format)
     try:
         from offbeat.server import run_server
     except ImportError as error:
         raise MissingExtraError(f"offbeat serve needs {error.name}; pip install 'offbeat[server]'") from error
-    run_server(config, on_ready=lambda bound: _announce(host, bound))
+    run_server(settings, on_ready=lambda bound: _announce(host, bound))
     _end_process()
 
 

@@ -20,8 +20,8 @@ def use_config_file(context: typer.Context, path: Path | None) -> Path | None:
     for an unknown key, a key given twice, and a value that the flag would refuse.
     """
     if path is not None:
-        # Arguments are the data itself, which no file of settings names.
-        flags = {str(flag.name): flag for flag in context.command.params if flag.param_type_name == "option"}
+        # What has no variable, as the data to work on, is not a setting.
+        flags = {str(flag.name): flag for flag in context.command.params if flag.envvar}
         flags.pop("config")
         context.default_map = {
             key.replace("-", "_"): _checked(context, flags, path, key, value)

@@ -1,0 +1,21 @@
+"""`offbeat serve --check`."""
+
+from __future__ import annotations
+
+import typer
+
+from offbeat.config import ServerConfig
+
+
+def check(config: ServerConfig) -> None:
+    """Prints what was looked at, a line each, and raises typer.Exit with 1 where anything would refuse the start."""
+    from offbeat.server.preflight import preflight
+
+    typer.echo("ok       configuration")
+    n_problems = 0
+    for finding in preflight(config):
+        n_problems += finding.problem is not None
+        verdict = "ok     " if finding.problem is None else "refused"
+        typer.echo(f"{verdict}  {finding.subject}" + ("" if finding.problem is None else f": {finding.problem}"))
+    if n_problems:
+        raise typer.Exit(1)

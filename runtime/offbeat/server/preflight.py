@@ -1,0 +1,94 @@
+"""Everything that a start would refuse, found without serving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from msgspec import Struct
+
+from offbeat.bundle import ModelRepository
+from offbeat.certificates import read_certificates
+from offbeat.config import ServerConfig
+from offbeat.errors import OffbeatError
+from offbeat.server.loading import open_model
+from offbeat.server.repository_scan import ModelFolder, scan_repository
+from offbeat.server.tokens import read_tokens
+from offbeat.version_policy import VersionPolicy
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """What was looked at, and what is wrong with it; None where nothing is."""
+
+    subject: str
+    problem: str | None = None
+
+
+def preflight(config: ServerConfig) -> Iterator[Finding]:
+    """Reads certificates and tokens, and loads every model's versions as a start would, golden windows and warm-up included.
+
+    Listens nowhere, and keeps nothing loaded; raises no OffbeatError. Whether the address is free is not looked at: a
+    server that runs may have it.
+    """
+    security = config.security
+    if security.has_tls:
+        files = (security.tls_cert, security.tls_key, security.tls_client_ca)
+        names = ", ".join(str(path) for path in files if path is not None)
+        yield _finding(f"certificates {names}", lambda: read_certificates(*files))
+    token_file = security.token_file
+    if token_file is not None:
+        yield _finding(f"tokens {token_file}", lambda: read_tokens(token_file))
+    yield from _check_models(config)
+
+
+def _check_models(config: ServerConfig) -> Iterator[Finding]:
+    repository = ModelRepository(config.model_repository)
+    subject = f"repository {repository.path}"
+    try:
+        found = scan_repository(repository, VersionPolicy.parse(config.version_policy))
+    except OffbeatError as error:
+        yield Finding(subject=subject, problem=str(error))
+        return
+    absent = [name for name in config.load_model if name not in ("*", *found)]
+    if absent:
+        yield Finding(
+            subject=subject, problem=f"load_model {', '.join(absent)}; it holds {', '.join(found) or 'no models'}"
+        )
+    elif not found and config.model_control_mode == "none":
+        yield Finding(subject=subject, problem="no models; expected <model>/<version>/manifest.json")
+    else:
+        yield Finding(subject=f"{subject}, {len(found)} models")
+    for name, folder in found.items():
+        yield from _check_versions(config, repository, name, folder)
+
+
+def _check_versions(
+    config: ServerConfig, repository: ModelRepository, name: str, folder: ModelFolder | OffbeatError
+) -> Iterator[Finding]:
+    if isinstance(folder, OffbeatError):
+        yield Finding(subject=f"model {name}", problem=str(folder))
+    elif not folder.wanted:
+        there = ", ".join(map(str, folder.versions))
+        yield Finding(
+            subject=f"model {name}", problem=f"version_policy {folder.policy} chooses none of the versions {there}"
+        )
+    else:
+        for version in folder.wanted:
+            yield _check_version(config, repository, name, version)
+
+
+def _check_version(config: ServerConfig, repository: ModelRepository, name: str, version: int) -> Finding:
+    subject = f"model {name} version {version}"
+    try:
+        model = open_model(repository, name, version, config)
+    except OffbeatError as error:
+        return Finding(subject=subject, problem=str(error))
+    model.scorer.close()
+    return Finding(subject=f"{subject}, golden windows replayed on {model.backend}")
+
+
+def _finding(subject: str, look: Callable[[], object]) -> Finding:
+    try:
+        look()
+    except OffbeatError as error:
+        return Finding(subject=subject, problem=str(error))
+    return Finding(subject=subject)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.runtime import folders
+from tests.runtime.authority import Authority, needs_openssl
+from tests.runtime.cli.conftest import Run
+
+
+@pytest.fixture
+def settings(model: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "server.toml"
+    path.write_text(f'model-repository = "{model}"\nport = 0\nbackend = "onnxruntime"\nhost = "192.0.2.1"\n')
+    return path
+
+
+def test_a_check_tells_all_that_it_looked_at(offbeat: Run, model: Path, settings: Path, tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text("user-0123456789abcdef\n")
+    done = offbeat("serve", "--config", settings, "--check", "--insecure", "--token-file", tmp_path / "tokens")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "ok       configuration",
+        f"ok       tokens {tmp_path / 'tokens'}",
+        f"ok       repository {model}, 1 models",
+        "ok       model level version 1, golden windows replayed on onnxruntime (CPUExecutionProvider)",
+    ]
+
+
+def test_flags_win_over_variables_and_these_over_the_file(offbeat: Run, settings: Path) -> None:
+    command = ("serve", "--config", settings, "--check")
+    assert "host is '192.0.2.1'" in offbeat(*command).stderr
+    assert "host is '192.0.2.2'" in offbeat(*command, OFFBEAT_HOST="192.0.2.2").stderr
+    assert offbeat(*command, "--host", "::1", OFFBEAT_HOST="192.0.2.2").returncode == 0
+
+
+@needs_openssl
+def test_a_check_finds_every_fault_and_not_only_the_first(
+    offbeat: Run, model: Path, settings: Path, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    cert, other_key = authority.issue("server")[0], authority.issue("other")[1]
+    (tmp_path / "tokens").write_text("short\n")
+    (folders.write_version(model, "tampered") / "model.onnx").write_bytes(b"other bytes")
+    with settings.open("a") as file:
+        file.write(f'tls_cert = "{cert}"\ntls_key = "{other_key}"\ntoken_file = "{tmp_path / "tokens"}"\n')
+    done = offbeat("serve", "--config", settings, "--check")
+    refused = [line for line in done.stdout.splitlines() if line.startswith("refused")]
+    assert done.returncode == 1
+    assert len(refused) == 3
+    for line, words in zip(refused, ("key values mismatch", "line 1 is no token", "tampered"), strict=True):
+        assert words in line
+    assert "ok       model level version 1" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("max-queue-sise = 3", "server.toml: unknown key 'max-queue-sise'; did you mean 'max-queue-size'?"),
+        ('config = "other.toml"', "server.toml: unknown key 'config'"),
+        ("check = true", "server.toml: unknown key 'check'"),
+        ('n_workers = "many"', "server.toml: n_workers: Input should be a valid integer"),
+        ("n_workers = 0", "server.toml: n_workers: "),
+        ("n-workers = 1\nn_workers = 2", "server.toml: key 'n_workers' is given twice"),
+        ("port =", "server.toml: not a TOML file"),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused_by_its_key(
+    offbeat: Run, model: Path, tmp_path: Path, line: str, words: str
+) -> None:
+    (tmp_path / "server.toml").write_text(line + "\n")
+    done = offbeat("serve", model, "--config", tmp_path / "server.toml", "--check")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert words in done.stderr
