@@ -67,6 +67,7 @@ class CheckpointDraft:
 
     def _provenance(self) -> dict[str, Any]:
         dataset, data = self.dataset, self.data
+        names = class_names(dataset)
         return {
             "source": {"name": dataset.name, "sha256": dataset.sha256, "n_rows": dataset.n_rows},
             "n_training_windows": int(data.training.size),
@@ -75,7 +76,8 @@ class CheckpointDraft:
             "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "torch_version": str(torch.__version__),
             "offbeat_version": version("offbeat"),
-            "class_names": class_names(dataset),
+            # As in a file, which leaves out what is the default.
+            **({"class_names": names} if names else {}),
         }
 
 
