@@ -14,6 +14,7 @@ import grpc
 from offbeat.config import ServerConfig
 from offbeat.scorer import Scorer
 from offbeat.server.boundary import Boundary
+from offbeat.server.channelz_service import ChannelzService
 from offbeat.server.dispatcher import Dispatcher
 from offbeat.server.drain import Drain
 from offbeat.server.engine import Engine
@@ -79,8 +80,9 @@ class Server:
         Raises ConfigurationError for an address that is taken; BundleError and BackendError for a repository or a model
         that cannot be served, and then serves nothing.
         """
-        handlers = guarded(self._services, self._config.security.token_file, self._boundary)
-        names = [part.NAME for part in (*self._services, self._health)]
+        services = (*self._services, ChannelzService()) if self._config.channelz else self._services
+        handlers = guarded(services, self._config.security.token_file, self._boundary)
+        names = [part.NAME for part in (*services, self._health)]
         self._transport, self._port = listen(self._config, [*handlers, self._health.handlers()], names)
         await self._transport.start()
         self._workers.start()

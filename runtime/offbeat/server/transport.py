@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import grpc
-from grpc_channelz.v1 import channelz, channelz_pb2
 from grpc_reflection.v1alpha import reflection
 
 from offbeat.config import ServerConfig
@@ -25,11 +24,7 @@ def listen(
     """
     credentials = server_credentials(config.security) if config.security.has_tls else None
     server = grpc.aio.server(handlers=handlers, options=_options(config))
-    names = (*names, reflection.SERVICE_NAME)
-    if config.channelz:
-        channelz.add_channelz_servicer(server)
-        names = (*names, channelz_pb2.DESCRIPTOR.services_by_name["Channelz"].full_name)
-    reflection.enable_server_reflection(names, server)
+    reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
     host = f"[{config.host}]" if ":" in config.host else config.host
     address = f"{host}:{config.port}"
     try:

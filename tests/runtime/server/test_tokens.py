@@ -87,6 +87,14 @@ def test_loading_and_unloading_are_for_admins(serve: Serve, token_file: Path, tm
         assert code(server, method, request, f"Bearer {ADMIN}") is grpc.StatusCode.OK
 
 
+def test_channelz_is_for_admins(serve: Serve, token_file: Path) -> None:
+    server = serve(make_scorer(), security=SecurityConfig(token_file=token_file), channelz=True)
+    method = "/grpc.channelz.v1.Channelz/GetServers"
+    assert code(server, method, b"") is grpc.StatusCode.UNAUTHENTICATED
+    assert code(server, method, b"", f"Bearer {USER}") is grpc.StatusCode.PERMISSION_DENIED
+    assert code(server, method, b"", f"Bearer {ADMIN}") is grpc.StatusCode.OK
+
+
 def test_both_clients_show_their_token_in_every_call(serve: Serve, connect: Connect, token_file: Path) -> None:
     target = secured(serve, token_file).target
     client = connect(target, security=ClientSecurity(token=USER))
