@@ -40,6 +40,7 @@ class ModelControl:
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.has_started = False
+        models.is_announced = False
 
     async def start(self, scorers: Sequence[Scorer] | None) -> None:
         """Serves the scorers; where none are given, loads what is to be served from the start, and begins to watch in mode poll.
@@ -52,7 +53,7 @@ class ModelControl:
             model = ServedModel(scorer, self._config.batching)
             self._models.add(model)
             _logger.info("serving %s", model)
-        self.has_started = True
+        self._models.is_announced = self.has_started = True
 
     async def load(self, name: str, policy: VersionPolicy | None = None) -> None:
         """Loads the model's versions that are wanted and not served as they lie there, and takes the others out.
@@ -108,6 +109,7 @@ class ModelControl:
             for name, folder in chosen.items():
                 for version in folder.wanted if isinstance(folder, ModelFolder) else ():
                     self._models.announce(name, version)
+            self._models.is_announced = True
             for name, folder in chosen.items():
                 errors = await served.update(name, folder)
                 if errors and self._config.exit_on_error:

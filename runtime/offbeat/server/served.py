@@ -74,6 +74,8 @@ class ServedModels:
         self._ready: dict[str, dict[int, ServedModel]] = {}
         self._newest: dict[str, ServedModel] = {}
         self._notes: dict[tuple[str, int], VersionStatus] = {}
+        # Until what there is has been announced, any model may be about to be.
+        self.is_announced = True
         # By model and result, "ok" or "refused".
         self.loads: Counter[tuple[str, str]] = Counter()
         self._listeners: list[Callable[[], object]] = []
@@ -159,7 +161,7 @@ class ServedModels:
         """Why there is no such model; clients of Triton look for its words, which are these."""
         notes = [note for note in self._notes.values() if note.name == name and version in (None, note.version)]
         wanted = f"{name!r}" if version is None else f"{name!r} version {version}"
-        if any(note.state is ModelState.LOADING for note in notes):
+        if not self.is_announced or any(note.state is ModelState.LOADING for note in notes):
             return UnavailableError(f"model {wanted} is loading; expected to be ready soon")
         what = "is not found" if not notes else "has no available versions" if version is None else "is not available"
         served = ", ".join(f"{each!r} ({', '.join(map(str, self.versions(each)))})" for each in sorted(self._ready))
