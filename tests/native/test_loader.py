@@ -14,6 +14,8 @@ import pytest
 from offbeat.native import Session
 from offbeat_export.safetensors_export import export_safetensors
 from offbeat_export.variant_weights import quantise_weights, with_weights
+from tests.export.checkpoints import preset_checkpoint
+from tests.export.scorers import scorer_of
 from tests.native.designs import DESIGNS, Design, design
 
 SMALL = "flexible, bidirectional"
@@ -193,3 +195,19 @@ def test_narrower_weights_score_as_what_they_stand_for(name: str, precision: Any
     eager, seen = rounded.eager(windows), rounded.session(precision="float32").score(windows, each.outputs)
     error = np.maximum(1.0, eager["reconstruction_error"])
     assert (np.abs(seen["reconstruction_error"] - eager["reconstruction_error"]) <= 1e-5 * error).all()
+
+
+@pytest.mark.parametrize(("precision", "kept"), [("fp16", "float16"), ("bf16", "bfloat16"), ("int8", "int8")])
+def test_a_session_names_the_precision_that_most_weights_are_kept_in(precision: Any, kept: str) -> None:
+    module, manifest = scorer_of(preset_checkpoint(hidden_size=32))
+    plain = export_safetensors(module, manifest)
+    narrow = export_safetensors(module, manifest, quantise_weights(module, manifest, precision))
+    assert Session.parse(plain).precision == "float32"
+    assert Session.parse(plain, precision=kept).precision == kept
+    assert Session.parse(narrow).precision == kept
+    assert Session.parse(narrow, precision="float32").precision == "float32"
+
+
+def test_matrices_of_few_columns_stay_float32_and_the_session_says_so() -> None:
+    module, manifest = scorer_of(preset_checkpoint(hidden_size=8))
+    assert Session.parse(export_safetensors(module, manifest), precision="int8").precision == "float32"

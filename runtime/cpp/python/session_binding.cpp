@@ -47,7 +47,7 @@ void bind_session(nb::module_& module) {
       .def_prop_ro("threshold", shape(&ModelShape::threshold), "The reconstruction error above which a window is an anomaly.")
       .def_prop_ro("isa", [](const PythonSession& self) { return self.session().isa(); }, "The instruction set it computes with.")
       .def_prop_ro("precision", [](const PythonSession& self) { return name_of(self.session().precision()); },
-                   "How the weights are kept and multiplied.");
+                   "How most of the weights are kept and multiplied, never `stored`.");
 }
 
 }  // namespace offbeat_python

@@ -1,11 +1,13 @@
 #include "engine.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <new>
 #include <optional>
 #include <string>
 #include <system_error>
+#include <variant>
 
 #include "engine_compile.h"
 #include "engine_run.h"
@@ -37,10 +39,31 @@ std::optional<Kernels> find_kernels(std::string_view isa) {
   return std::nullopt;
 }
 
+/// Numbers of packed weights in each format, by the format's place in Format. Layers of few outputs, always float32, are left out.
+std::array<std::size_t, 4> count_weights(const Program& program) noexcept {
+  std::array<std::size_t, 4> counts{};
+  const auto add = [&](const kernels::Packed& packed) { counts[static_cast<std::size_t>(packed.format)] += packed.n_inputs * packed.n_vectors; };
+  for (const Step& step : program.steps) {
+    if (const auto* linear = std::get_if<LinearOp>(&step.operation)) add(linear->weight);
+    if (const auto* lstm = std::get_if<LstmOp>(&step.operation)) {
+      if (lstm->input != LstmInput::none) add(lstm->weight_input);
+      add(lstm->weight_hidden);
+    }
+  }
+  return counts;
+}
+
+/// The precision of most weights, the wider one of equals.
+Precision kept_precision(const Program& program) noexcept {
+  constexpr Precision of_format[] = {Precision::float32, Precision::bfloat16, Precision::float16, Precision::int8};
+  const auto counts = count_weights(program);
+  return of_format[std::max_element(counts.begin(), counts.end()) - counts.begin()];
+}
+
 class CompiledEngine final : public Engine {
  public:
   CompiledEngine(std::unique_ptr<const Program> program, const Kernels& kernels, const SessionOptions& options)
-      : program_(std::move(program)), kernels_(kernels), precision_(options.precision) {
+      : program_(std::move(program)), kernels_(kernels), precision_(kept_precision(*program_)) {
     if (options.n_threads > 1) pool_.emplace(options.n_threads);
   }
 

@@ -24,6 +24,7 @@ class Engine {
   virtual void score(const float* windows, std::size_t n, std::size_t time, const Outputs& outputs, std::byte* workspace) const noexcept = 0;
 
   [[nodiscard]] virtual std::string_view isa() const noexcept = 0;
+  /// Of most weights, never `stored`.
   [[nodiscard]] virtual Precision precision() const noexcept = 0;
 };
 

@@ -101,6 +101,7 @@ class OFFBEAT_API Session {
   /// Steps of `reconstruction` and `step_error` for windows of `time` steps.
   [[nodiscard]] std::size_t n_output_steps(std::size_t time) const noexcept;
   [[nodiscard]] std::string_view isa() const noexcept;
+  /// How most of the weights are kept: never `stored`.
   [[nodiscard]] Precision precision() const noexcept;
 
  private:
