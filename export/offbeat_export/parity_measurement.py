@@ -29,10 +29,16 @@ class _Reference:
     units: dict[str, Floats]
     exact_error: Floats
 
+    def float64_distance(self, seen: Outputs) -> Floats:
+        """How far each window's error is from float64's, relative to max(1, error), [batch]."""
+        distance: Floats = (
+            difference(seen["reconstruction_error"], self.exact_error) / self.units["reconstruction_error"]
+        )
+        return distance
+
     def float64_squares(self, seen: Outputs) -> float:
-        """Sum over windows of the squared distance of the error from float64's, relative to max(1, error)."""
-        distance = difference(seen["reconstruction_error"], self.exact_error) / self.units["reconstruction_error"]
-        return float(np.square(distance).sum())
+        """The sum over windows of the squares of these distances."""
+        return float(np.square(self.float64_distance(seen)).sum())
 
 
 def measure_parity(
@@ -116,4 +122,5 @@ def _add_output(report: ParityReport, reference: _Reference, name: str, seen: ND
             window=int(where[0]),
             expected=float(expected[where]),
             seen=float(seen[where]),
+            eager_float64=float(reference.float64_distance(reference.eager)[where[0]]),
         )

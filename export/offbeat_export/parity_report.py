@@ -14,7 +14,10 @@ from offbeat_export.parity import FLOAT64_FACTOR, FLOAT64_FLOOR, PARITY_BOUND, R
 
 @dataclass(frozen=True, kw_only=True)
 class Worst:
-    """The largest difference seen: |seen − expected| is `relative` times the output's unit, which the bound limits."""
+    """The largest difference seen: |seen − expected| is `relative` times the output's unit, which the bound limits.
+
+    `eager_float64` is how far eager's own error of that window is from a float64 run's, relative to max(1, error).
+    """
 
     relative: float
     output: str
@@ -22,6 +25,7 @@ class Worst:
     window: int
     expected: float
     seen: float
+    eager_float64: float
 
     @property
     def where(self) -> str:
@@ -125,7 +129,8 @@ class ParityReport:
             worst = self.worst
             raise ParityError(
                 f"{self.format} misses the parity bound: {worst.output} of window {worst.window} in the case '{worst.case}' is {worst.seen:.9g}; "
-                f"eager gives {worst.expected:.9g}: {worst.relative:.3g} relative, expected at most {PARITY_BOUND:g}"
+                f"eager gives {worst.expected:.9g}: {worst.relative:.3g} relative, expected at most {PARITY_BOUND:g}; "
+                f"eager's own error of that window is {worst.eager_float64:.3g} relative away from a float64 run"
             )
         if self.forbidden_flips:
             raise ParityError(f"{self.format} decides {self.forbidden_flips} of {self.n_windows} windows unlike eager")

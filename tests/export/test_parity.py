@@ -88,6 +88,22 @@ def test_an_output_beyond_the_bound_is_refused_by_name_case_and_window(name: str
         report.check()
 
 
+def test_a_refusal_tells_how_far_eager_itself_is_from_float64_on_that_window() -> None:
+    def spoil(outputs: Outputs) -> None:
+        outputs["reconstruction_error"] = outputs["reconstruction_error"] + np.float32(1)
+
+    checkpoint = lstm_checkpoint()
+    module, manifest = scorer_of(checkpoint)
+    windows = checkpoint.validation_windows.numpy()[:1]
+    backends = {"altered": AlteredBackend(checkpoint, spoil)}
+    (report,) = measure_parity(module, manifest, backends, [ParityCase(name="one", window=windows)])
+    with pytest.raises(ParityError) as refused:
+        report.check()
+    assert report.worst is not None
+    assert 0 < report.worst.eager_float64 == report.eager_float64_error < PARITY_BOUND
+    assert f"is {report.worst.eager_float64:.3g} relative away from a float64 run" in str(refused.value)
+
+
 def test_differences_within_the_bound_pass_and_are_reported() -> None:
     report = _measure(table_checkpoint(), _scale("anomaly_score", 1 + 0.5 * PARITY_BOUND))
     report.check()

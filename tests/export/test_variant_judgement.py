@@ -106,7 +106,15 @@ def test_integers_that_differ_by_more_than_any_bound_are_kept_out() -> None:
 
 def test_a_bound_is_twice_the_worst_to_two_digits_and_never_below_float32s() -> None:
     def report(relative: float) -> ParityReport:
-        worst = Worst(relative=relative, output="feature_error", case="zero, batch 1", window=0, expected=1.0, seen=1.1)
+        worst = Worst(
+            relative=relative,
+            output="feature_error",
+            case="zero, batch 1",
+            window=0,
+            expected=1.0,
+            seen=1.1,
+            eager_float64=0.0,
+        )
         return ParityReport(format="onnx", worst=worst)
 
     assert bound_of([ParityReport(format="onnx")]) == 1e-5
