@@ -31,7 +31,7 @@ def test_windows_of_another_length_are_refused_with_both_lengths(case: str, back
 def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     repository = tmp_path_factory.mktemp("models")
     return {
-        case: export_checkpoint(CHECKPOINTS[case](), repository, name=case).folder
+        case: export_checkpoint(CHECKPOINTS[case](), repository, name=case, exporter="classic").folder
         for case in ("stacked", "repeat-classifier")
     }
 

@@ -13,7 +13,7 @@ from offbeat.errors import ParityError
 from offbeat.result import FloatArray
 from offbeat_export import PARITY_BOUND
 from offbeat_export.eager import Outputs, evaluate
-from offbeat_export.parity_cases import ParityCase, parity_cases
+from offbeat_export.parity_cases import BATCH_SIZES, ParityCase, parity_cases
 from offbeat_export.parity_measurement import measure_parity
 from offbeat_export.parity_report import ParityReport
 from offbeat_export.parity_table import parity_table
@@ -284,15 +284,20 @@ def test_a_large_model_is_measured_in_mixed_batches_and_a_huge_one_in_small_ones
 
     assert sizes(1_000) == ({1, 2, 3, 7, 64, 512}, {1, 2, 3, 7, 64, 512})
     assert sizes(10_000_000) == ({1, 2, 3, 7, 64, 512}, {1, 2, 3, 7})
-    assert sizes(10_000_000_000) == ({1, 2}, set())
+    # Three windows of one or two steps are still few enough products here, and no longer there.
+    assert sizes(10_000_000_000) == ({1, 2, 3}, set())
+    assert sizes(100_000_000_000) == ({1, 2}, set())
 
 
-def test_mixed_batches_hold_every_kind_in_turn() -> None:
+@pytest.mark.parametrize("size", BATCH_SIZES)
+def test_mixed_batches_hold_every_kind_in_turn_beginning_with_another_for_each_size(size: int) -> None:
     checkpoint = lstm_checkpoint(2)
     _, manifest = scorer_of(checkpoint)
     source = WindowSource(manifest, checkpoint.validation_windows.numpy())
-    (case,) = [case for case in parity_cases(manifest, source) if case.name == "mixed, batch 64"]
-    assert sum(not window.any() for window in case.window) == 64 // len(KINDS) + (64 % len(KINDS) > 2)
+    (case,) = [case for case in parity_cases(manifest, source) if case.name == f"mixed, batch {size}"]
+    is_zero = [not window.any() for window in case.window]
+    first = BATCH_SIZES.index(size)
+    assert is_zero == [(first + index) % len(KINDS) == KINDS.index("zero") for index in range(size)]
 
 
 def test_denormal_windows_are_below_the_smallest_normal_number_and_not_zero() -> None:
