@@ -56,14 +56,14 @@ def _figures(runs: list[Dataset], scored: list[Scored], seed: int) -> dict[str, 
     """
     labels = np.concatenate([labels_of(run) for run in runs])
     is_judged = np.concatenate([np.arange(run.n_rows) >= N_CALIBRATION_ROWS for run in runs])
-    flags = {name: np.concatenate([_flags(each.scores[name]) for each in scored]) for name in scored[0].scores}
+    flags = {name: np.concatenate([published_flags(each.scores[name]) for each in scored]) for name in scored[0].scores}
     flags[AUTO] = np.concatenate([each.scores[AUTO] > each.threshold for each in scored])
     flags[RANDOM] = np.zeros_like(is_judged)
     flags[RANDOM][is_judged] = np.random.default_rng(seed).permutation(flags[AUTO][is_judged])
     return {name: _quality(labels, flagged, is_judged) for name, flagged in flags.items()}
 
 
-def _flags(scores: Floats) -> BoolArray:
+def published_flags(scores: Floats) -> BoolArray:
     """Errors are squares, and their roots are what the published factor is for."""
     roots = np.sqrt(scores)
     threshold = CALIBRATION_FACTOR * np.percentile(roots[:N_CALIBRATION_ROWS], CALIBRATION_PERCENTILE)
