@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from offbeat.backends import Backend
@@ -19,7 +20,7 @@ from offbeat_export.golden import golden_npz
 from offbeat_export.manifest_draft import check_identity, draft_manifest
 from offbeat_export.onnx_choice import ExporterChoice, OnnxCandidate, OnnxCandidates, onnx_candidates
 from offbeat_export.parity_folder import MEASURED_BACKENDS, FolderParity, measure_folder
-from offbeat_export.parity_report import ParityReport
+from offbeat_export.parity_report import ParityReport, UndeterminedError
 from offbeat_export.safetensors_export import export_safetensors
 from offbeat_export.scoring_module import ScoringModule
 from offbeat_export.staging import Staging
@@ -79,17 +80,61 @@ def export_checkpoint(
 
     Raises ParityError where a format misses a parity bound, CheckpointError for a file that is none, ConfigurationError for a
     name, version or exporter that cannot be, ExportError otherwise; nothing is written then.
+
+    A model that scores windows of any length in principle is written for the trained length alone where its recurrence
+    amplifies rounding so much that eager float32 itself does not determine the error of longer windows to the bound.
     """
     check_identity(name if triton_pytorch is None else triton_name(name), version)
     announce("reading the checkpoint")
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.load(Path(checkpoint))
     module = ScoringModule.of_checkpoint(loaded)
+    export = partial(
+        _export,
+        loaded,
+        module,
+        Path(repository),
+        name=name,
+        version=version,
+        description=description,
+        licence=licence,
+        exporter=exporter,
+        torch_program=torch_program,
+        triton_pytorch=triton_pytorch,
+        announce=announce,
+    )
+    try:
+        return export()
+    except UndeterminedError as error:
+        window = loaded.window
+        if window is None or not module.model.is_time_dynamic or error.n_steps == window.length:
+            raise
+        announce(
+            f"windows of {error.n_steps} steps are beyond float32: exporting for the trained {window.length} steps alone"
+        )
+        module.model.is_time_dynamic = False
+        return export()
+
+
+def _export(
+    loaded: Checkpoint,
+    module: ScoringModule,
+    repository: Path,
+    *,
+    name: str,
+    version: int | None,
+    description: str,
+    licence: str,
+    exporter: ExporterChoice,
+    torch_program: bool,
+    triton_pytorch: str | os.PathLike[str] | None,
+    announce: Announce,
+) -> ExportReport:
     with threads_restored(), ExitStack() as stack:
-        staging = stack.enter_context(Staging(Path(repository), name, version))
+        staging = stack.enter_context(Staging(repository, name, version))
         manifest = draft_manifest(
             loaded, module, name=name, version=staging.version, description=description, licence=licence
         )
-        check_tensors(Path(repository), manifest)
+        check_tensors(repository, manifest)
         draft = VersionDraft(staging, manifest)
         candidates = onnx_candidates(module, manifest, exporter, announce)
         _write_formats(draft, module, loaded, torch_program=torch_program, announce=announce)

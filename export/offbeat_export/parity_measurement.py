@@ -120,6 +120,7 @@ def _add_output(report: ParityReport, reference: _Reference, name: str, seen: ND
             output=name,
             case=reference.case.name,
             window=int(where[0]),
+            n_steps=reference.case.window.shape[1] if reference.case.window.ndim == 3 else None,
             expected=float(expected[where]),
             seen=float(seen[where]),
             eager_float64=float(reference.float64_distance(reference.eager)[where[0]]),

@@ -12,17 +12,27 @@ from offbeat.result import FloatArray
 from offbeat_export.parity import FLOAT64_FACTOR, FLOAT64_FLOOR, PARITY_BOUND, ROW_BOUND
 
 
+class UndeterminedError(ParityError):
+    """A bound is missed for windows of `n_steps`, whose error eager float32 itself does not determine to the bound."""
+
+    def __init__(self, message: str, n_steps: int | None) -> None:
+        super().__init__(message)
+        self.n_steps = n_steps
+
+
 @dataclass(frozen=True, kw_only=True)
 class Worst:
     """The largest difference seen: |seen − expected| is `relative` times the output's unit, which the bound limits.
 
-    `eager_float64` is how far eager's own error of that window is from a float64 run's, relative to max(1, error).
+    `n_steps` is the window's time, None for a row of a table. `eager_float64` is how far eager's own error of that window is
+    from a float64 run's, relative to max(1, error).
     """
 
     relative: float
     output: str
     case: str
     window: int
+    n_steps: int | None
     expected: float
     seen: float
     eager_float64: float
@@ -124,14 +134,20 @@ class ParityReport:
         )
 
     def check(self) -> None:
-        """Raises ParityError, naming format, output, case and window, where a bound or the float64 rule is missed."""
+        """Raises ParityError, naming format, output, case and window, where a bound or the float64 rule is missed.
+
+        It is an UndeterminedError where eager itself is beyond the bound of float64 there.
+        """
         if self.worst is not None and not self.worst.relative <= PARITY_BOUND:
             worst = self.worst
-            raise ParityError(
+            message = (
                 f"{self.format} misses the parity bound: {worst.output} of window {worst.window} in the case '{worst.case}' is {worst.seen:.9g}; "
                 f"eager gives {worst.expected:.9g}: {worst.relative:.3g} relative, expected at most {PARITY_BOUND:g}; "
                 f"eager's own error of that window is {worst.eager_float64:.3g} relative away from a float64 run"
             )
+            if worst.eager_float64 > PARITY_BOUND:
+                raise UndeterminedError(message, worst.n_steps)
+            raise ParityError(message)
         if self.forbidden_flips:
             raise ParityError(f"{self.format} decides {self.forbidden_flips} of {self.n_windows} windows unlike eager")
         if self.row_spread is not None and not self.row_spread <= ROW_BOUND:

@@ -111,6 +111,7 @@ def test_a_bound_is_twice_the_worst_to_two_digits_and_never_below_float32s() -> 
             output="feature_error",
             case="zero, batch 1",
             window=0,
+            n_steps=None,
             expected=1.0,
             seen=1.1,
             eager_float64=0.0,
