@@ -15,7 +15,7 @@ from offbeat_export.parity import FLOAT64_FACTOR, FLOAT64_FLOOR, PARITY_BOUND, R
 class UndeterminedError(ParityError):
     """A bound is missed for windows of `n_steps`, whose error eager float32 itself does not determine to the bound."""
 
-    def __init__(self, message: str, n_steps: int | None) -> None:
+    def __init__(self, message: str, n_steps: int | None = None) -> None:
         super().__init__(message)
         self.n_steps = n_steps
 
