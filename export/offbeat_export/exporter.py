@@ -108,9 +108,7 @@ def export_checkpoint(
         window = loaded.window
         if window is None or not module.model.is_time_dynamic or error.n_steps == window.length:
             raise
-        announce(
-            f"windows of {error.n_steps} steps are beyond float32: exporting for the trained {window.length} steps alone"
-        )
+        announce(f"exporting for {window.length} steps alone, since {error.n_steps} are beyond float32")
         module.model.is_time_dynamic = False
         return export()
 
