@@ -1,6 +1,8 @@
 # make demo   from a bare checkout: environment, build, train, export, serve, score over gRPC, a table and a picture
 # make test   from a bare checkout: environment, lint, types, contracts, C++ tests, Python tests
 PYTHON ?= python3.11
+# Processes that share the Python tests, a file at a time: a file's models are exported once. Timed ones run alone.
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -42,7 +44,7 @@ arm:
 	ctest --preset aarch64 --tests-regex golden
 
 pytest: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 	$(BIN)/python -m pytest benchmarks --benchmark-disable
 
 benchmark: $(VENV)/.installed-dev

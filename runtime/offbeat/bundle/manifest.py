@@ -157,7 +157,7 @@ class Manifest(Record, frozen=True, kw_only=True):
             json.loads(data, object_pairs_hook=_refuse_twice)
             return msgspec.json.decode(data, type=cls)
         except (msgspec.DecodeError, ValueError, ConfigurationError, RecursionError) as error:
-            raise BundleError(f"{where}: {error}") from error
+            raise BundleError(f"{where}: {_in_one_line(str(error))}") from error
 
     def to_json(self) -> bytes:
         """The file's content: indented, keys in the order of the fields."""
@@ -173,6 +173,11 @@ def _check_feature_values(field: str, values: tuple[float, ...], n_features: int
 def _is_float32(value: float) -> bool:
     with np.errstate(over="ignore"):
         return float(np.float32(value)) == value
+
+
+def _in_one_line(message: str) -> str:
+    """A damaged key may hold anything, and the message repeats it: a log's line must stay one."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in message)
 
 
 def _refuse_twice(pairs: list[tuple[str, Any]]) -> None:

@@ -74,6 +74,15 @@ def test_a_flipped_byte_or_a_cut_in_any_file_is_refused_by_name_or_changes_no_sc
         path.write_bytes(original)
 
 
+@pytest.mark.parametrize("escape", ["\\r", "\\n", "\\u001b", "\\u2028"])
+def test_a_key_of_control_characters_is_told_in_one_line(tmp_path: Path, escape: str) -> None:
+    manifest = folders.write_version(tmp_path) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"stride"', f'"s{escape}ride"'))
+    with pytest.raises(BundleError, match=r"manifest\.json: .*ride") as caught:
+        ModelVersion.open(manifest.parent)
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize("name", ["manifest.json", "model.onnx", "golden.npz"])
 @pytest.mark.parametrize("kind", ["pipe", "link", "dangling link", "loop", "folder", "device link"])
 def test_what_is_no_regular_file_is_refused_and_never_waited_for(tmp_path: Path, name: str, kind: str) -> None:
