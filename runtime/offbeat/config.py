@@ -87,7 +87,9 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     `model_repository` is a folder of models in Triton's layout. `port` 0 takes a free port. `n_workers` is the number of
     batches computed at the same time. Requests that are expected to take `max_inline_us` at most are scored where they are
-    received, without a change of thread (0: none are). `grace_s` is how long a drain may take. `max_message_bytes` bounds one message either way.
+    received, without a change of thread (0: none are).
+    A batch that takes longer than `max_compute_s` (0: no limit) is given up, and its model is out of service until it
+    comes back. `grace_s` is how long a drain may take. `max_message_bytes` bounds one message either way.
 
     With `model_control_mode` none the models are those of the start; with poll the repository is looked at every
     `repository_poll_s` seconds; with explicit clients load and unload, and the start loads the models of `load_model`, `*` for
@@ -103,6 +105,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     port: int = 8001
     n_workers: int = 1
     max_inline_us: int = 200
+    max_compute_s: float = 60.0
     grace_s: float = 30.0
     max_message_bytes: int = 64 * 2**20
     model_control_mode: ModelControlMode = "none"
@@ -125,6 +128,12 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         require(0 <= self.port <= 65535, "port", self.port, "0 to 65535")
         require(1 <= self.n_workers <= 256, "n_workers", self.n_workers, "1 to 256")
         require(0 <= self.max_inline_us <= 1_000_000, "max_inline_us", self.max_inline_us, "0 to 1,000,000 µs")
+        require(
+            self.max_compute_s == 0 or 0.1 <= self.max_compute_s <= 86_400,
+            "max_compute_s",
+            self.max_compute_s,
+            "0.1 to 86,400 seconds, or 0 for no limit",
+        )
         require(0 <= self.grace_s <= 3600, "grace_s", self.grace_s, "0 to 3600 seconds")
         require(
             1024 <= self.max_message_bytes <= 2**31 - 1,

@@ -77,6 +77,14 @@ def serve(
             help="Requests expected to take no longer are scored where they are received.",
         ),
     ] = 200,
+    max_compute_s: Annotated[
+        float,
+        typer.Option(
+            envvar="OFFBEAT_MAX_COMPUTE_S",
+            min=0,
+            help="Give up a batch that takes longer, and its model until it is back.",
+        ),
+    ] = 60.0,
     max_batch_size: Annotated[
         int, typer.Option(envvar="OFFBEAT_MAX_BATCH_SIZE", min=1, help="Rows in one batch, and in one request.")
     ] = 512,
@@ -167,6 +175,7 @@ def serve(
         port=port,
         n_workers=n_workers,
         max_inline_us=max_inline_us,
+        max_compute_s=max_compute_s,
         grace_s=grace_s,
         max_message_bytes=max_message_bytes,
         model_control_mode=model_control_mode,

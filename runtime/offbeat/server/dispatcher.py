@@ -10,7 +10,7 @@ from time import monotonic
 from offbeat.batching import Batch, PendingRequest
 from offbeat.errors import BackendError, DeadlineExceededError
 from offbeat.result import FloatArray
-from offbeat.server.compute import Computed, Outputs, compute, run_rows
+from offbeat.server.compute import Computation, Computed, Outputs, run_rows
 from offbeat.server.form import RequestForm
 from offbeat.server.incident import incident
 from offbeat.server.query import Scored
@@ -126,7 +126,7 @@ class Dispatcher:
                 continue
             self._n_idle -= 1
             model.n_running += 1
-            self._workers.submit(partial(compute, model, batch), partial(self._finish, model, batch))
+            self._workers.submit(Computation(model, batch), partial(self._finish, model, batch))
             self._waiting.move_to_end(model)
             self._refuse_expired(model, now)
             return True

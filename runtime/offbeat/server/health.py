@@ -15,7 +15,8 @@ from offbeat.server.served import ServedModels
 class Health:
     """Answers Check and Watch.
 
-    The server (the empty name) and its services share one status: SERVING after `set_serving(True)`, until then NOT_SERVING.
+    The server (the empty name) and its services share one status: SERVING after `set_serving(True)`, until then, and while a
+    batch of a model hangs, NOT_SERVING.
     A model's name, unless a service has it, is SERVING while one of its versions takes requests and the server does not end.
 
     grpcio-health-checking has a servicer too, but there a watcher that leaves cuts off the others of its service, and
@@ -42,7 +43,7 @@ class Health:
     @property
     def is_serving(self) -> bool:
         """Whether the status is SERVING."""
-        return self._is_serving
+        return self._is_serving and not self._models.suspended()
 
     def close(self) -> None:
         """Ends the watches, which would otherwise last as long as their clients."""
@@ -79,7 +80,7 @@ class Health:
 
     def _status(self, service: str) -> Any:
         if service in self._names:
-            is_serving = self._is_serving
+            is_serving = self.is_serving
         elif self._models.knows(service):
             is_serving = bool(self._models.versions(service)) and not self._is_ending
         else:

@@ -59,7 +59,11 @@ class InferenceService:
         return pb.ServerLiveResponse(live=True)
 
     async def _server_ready(self, _: pb.ServerReadyRequest, __: Context) -> pb.ServerReadyResponse:
-        return pb.ServerReadyResponse(ready=self._control.has_started and not self._boundary.drain.is_draining)
+        return pb.ServerReadyResponse(ready=self._is_ready)
+
+    @property
+    def _is_ready(self) -> bool:
+        return self._control.has_started and not self._boundary.drain.is_draining and not self._models.suspended()
 
     async def _model_ready(self, request: pb.ModelReadyRequest, _: Context) -> pb.ModelReadyResponse:
         try:

@@ -34,6 +34,9 @@ class ServerCollector(Collector):
 def _server_metrics(snapshot: Snapshot) -> Iterator[Metric]:
     yield GaugeMetricFamily("offbeat_ready", "1 while health says SERVING.", value=snapshot.is_ready)
     yield GaugeMetricFamily("offbeat_calls_in_flight", "Calls and streams under way.", value=snapshot.n_calls)
+    yield GaugeMetricFamily(
+        "offbeat_hung_versions", "Versions out of service because a batch hangs.", value=len(snapshot.hung)
+    )
     loads = CounterMetricFamily("offbeat_model_loads", "Versions loaded or refused.", labels=("model", "result"))
     for labels, count in sorted(snapshot.loads.items()):
         loads.add_metric(labels, count)

@@ -31,7 +31,7 @@ _UNAVAILABLE = "503 Service Unavailable"
 class MetricsServer:
     """Answers in threads of its own from snapshots that the event loop takes. Making it starts nothing.
 
-    `/healthz` is 200 while the event loop turns, `/readyz` while health says SERVING; otherwise 503.
+    `/healthz` is 200 while the event loop turns and no batch hangs, `/readyz` while health says SERVING; otherwise 503.
     """
 
     def __init__(self, take: Callable[[], Snapshot], host: str, port: int) -> None:
@@ -88,8 +88,12 @@ class MetricsServer:
         """Status and text. Raises TimeoutError."""
         match path:
             case "/healthz":
-                self._snapshot()
-                return "200 OK", "ok"
+                hung = self._snapshot().hung
+                if not hung:
+                    return "200 OK", "ok"
+                return _UNAVAILABLE, "; ".join(
+                    f"model {each.name!r} version {each.version}: {each.reason}" for each in hung
+                )
             case "/readyz":
                 return ("200 OK", "SERVING") if self._snapshot().is_ready else (_UNAVAILABLE, "NOT_SERVING")
         return "404 Not Found", "expected /metrics, /healthz or /readyz"

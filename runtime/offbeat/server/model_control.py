@@ -163,9 +163,10 @@ class ModelControl:
 
     async def _unload(self, name: str) -> None:
         async with self._lock:
-            if all(status.name != name for status in self._models.index()):
+            versions = [status.version for status in self._models.index() if status.name == name]
+            if not versions:
                 raise UnknownModelError(f"failed to unload {name!r}, it is not loaded")
-            tasks = [self._loader.withdraw(name, version) for version in self._models.versions(name)]
+            tasks = [self._loader.withdraw(name, version) for version in versions]
         await asyncio.gather(*(task for task in tasks if task is not None))
 
     async def _watch(self, served: ServedRepository) -> None:

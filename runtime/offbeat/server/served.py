@@ -53,11 +53,24 @@ class ServedModel:
         self.reference = reference
         # Batches in the hands of workers; the dispatcher counts them.
         self.n_running = 0
+        # Batches that were given up and may still be in the engine.
+        self.n_hung = 0
+        # Where it takes its requests from; set there.
+        self.home: ServedModels | None = None
 
     @property
     def is_idle(self) -> bool:
         """Whether nobody waits for it any more."""
-        return not self.queue and not self.n_running
+        return not self.queue and not self.n_running and not self.n_hung
+
+    def suspend(self, reason: str) -> None:
+        """Lets it take no requests for now, where it does; they are refused as UnavailableError."""
+        if self.home is not None:
+            self.home.suspend(self, reason)
+
+    def resume(self) -> bool:
+        """Lets it take requests again; False where it has been unloaded or replaced."""
+        return self.home is not None and self.home.resume(self)
 
     def __str__(self) -> str:
         return f"model {self.name!r} version {self.version} on {self.backend}"
@@ -74,6 +87,7 @@ class ServedModels:
         self._ready: dict[str, dict[int, ServedModel]] = {}
         self._newest: dict[str, ServedModel] = {}
         self._notes: dict[tuple[str, int], VersionStatus] = {}
+        self._suspended: dict[tuple[str, int], ServedModel] = {}
         # Until what there is has been announced, any model may be about to be.
         self.is_announced = True
         # By model and result, "ok" or "refused".
@@ -102,6 +116,7 @@ class ServedModels:
     def forget(self, name: str, version: int) -> None:
         """Nothing more is to be told of a version that takes no requests."""
         self._notes.pop((name, version), None)
+        self._suspended.pop((name, version), None)
         self._tell()
 
     def add(self, model: ServedModel) -> ServedModel | None:
@@ -110,11 +125,13 @@ class ServedModels:
         displaced = versions.get(model.version)
         versions[model.version] = model
         self._newest[model.name] = versions[max(versions)]
+        model.home = self
         self.forget(model.name, model.version)
         return displaced
 
     def remove(self, name: str, version: int) -> ServedModel | None:
         """Lets the version take no more requests; returns it, None where it did not take any."""
+        self._suspended.pop((name, version), None)
         versions = self._ready.get(name, {})
         removed = versions.pop(version, None)
         if versions:
@@ -124,6 +141,24 @@ class ServedModels:
             self._newest.pop(name, None)
         self._tell()
         return removed
+
+    def suspend(self, model: ServedModel, reason: str) -> None:
+        """Lets a version that hangs take no requests until `resume`; the engine may be in use."""
+        if self._ready.get(model.name, {}).get(model.version) is model:
+            self.remove(model.name, model.version)
+            self._suspended[model.name, model.version] = model
+            self.note(VersionStatus(model.name, model.version, ModelState.UNAVAILABLE, reason))
+
+    def resume(self, model: ServedModel) -> bool:
+        """Lets it take requests again; False where it has been removed or replaced, and while another of its batches hangs."""
+        if self._suspended.get((model.name, model.version)) is not model or model.n_hung:
+            return False
+        self.add(model)
+        return True
+
+    def suspended(self) -> list[VersionStatus]:
+        """The versions that hang, and why they take no requests."""
+        return [self._notes[key] for key in sorted(self._suspended)]
 
     def find(self, name: str, version: int | None = None) -> ServedModel:
         """The version asked for, or the newest. Raises UnknownModelError, UnavailableError while it is loading."""
@@ -163,6 +198,9 @@ class ServedModels:
         wanted = f"{name!r}" if version is None else f"{name!r} version {version}"
         if not self.is_announced or any(note.state is ModelState.LOADING for note in notes):
             return UnavailableError(f"model {wanted} is loading; expected to be ready soon")
+        for note in notes:
+            if (name, note.version) in self._suspended:
+                return UnavailableError(f"model {wanted} takes no requests: {note.reason}")
         what = "is not found" if not notes else "has no available versions" if version is None else "is not available"
         served = ", ".join(f"{each!r} ({', '.join(map(str, self.versions(each)))})" for each in sorted(self._ready))
         return UnknownModelError(f"Request for unknown model: {wanted} {what}; being served: {served or '(none)'}")

@@ -27,6 +27,7 @@ from offbeat.server.scoring_service import ScoringService
 from offbeat.server.served import ServedModels
 from offbeat.server.snapshot import take_snapshot
 from offbeat.server.transport import listen
+from offbeat.server.watch import Watch
 from offbeat.server.workers import WorkerPool
 
 # Twice this is kept of the grace time: to hold the last calls, and to refuse them.
@@ -44,6 +45,7 @@ class Server:
         self._config = config
         self._scorers = None if scorers is None else tuple(scorers)
         self._workers = WorkerPool(config.n_workers)
+        self._watch = Watch(self._workers, config.max_compute_s)
         self._dispatcher = Dispatcher(self._workers, config.max_inline_us)
         self._models = ServedModels()
         self._control = ModelControl(self._models, config)
@@ -86,6 +88,7 @@ class Server:
         self._transport, self._port = listen(self._config, [*handlers, self._health.handlers()], names)
         await self._transport.start()
         self._workers.start()
+        self._watch.start()
         try:
             if self._metrics is not None:
                 self._metrics.start()
@@ -129,6 +132,7 @@ class Server:
         if self._metrics is not None:
             self._metrics.stop()
         self._control.stop()
+        self._watch.stop()
         self._dispatcher.close()
         self._workers.stop()
         # A backend must not be freed under a batch that is still running; then the process's end frees it.

@@ -11,6 +11,7 @@ from offbeat.server.buckets import Buckets
 from offbeat.server.drain import Drain
 from offbeat.server.drift import Reference
 from offbeat.server.health import Health
+from offbeat.server.model_state import VersionStatus
 from offbeat.server.recent_windows import RecentWindow
 from offbeat.server.served import ServedModel, ServedModels
 from offbeat.server.traffic import Traffic
@@ -42,9 +43,10 @@ class VersionSnapshot(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Snapshot(Struct, frozen=True, kw_only=True, eq=False):
-    """Copies, for any thread to read. `loads` counts by model and result."""
+    """Copies, for any thread to read. `hung` are the versions a batch of which hangs. `loads` counts by model and result."""
 
     is_ready: bool
+    hung: list[VersionStatus]
     n_calls: int
     methods: list[MethodSnapshot]
     versions: list[VersionSnapshot]
@@ -55,6 +57,7 @@ def take_snapshot(models: ServedModels, traffic: Traffic, drain: Drain, health: 
     """The state now; to be called on the event loop."""
     return Snapshot(
         is_ready=health.is_serving,
+        hung=models.suspended(),
         n_calls=drain.n_calls,
         methods=[
             MethodSnapshot(

@@ -128,8 +128,12 @@ class VersionLoader:
         while True:
             # Also once more after the last batch, whose answers are being sent.
             await asyncio.sleep(_DRAIN_INTERVAL_S)
-            if model.is_idle:
+            if model.is_idle or model.n_hung:
                 break
+        if model.n_hung:
+            _logger.warning("%s is out of service, but keeps its memory: a batch of it hangs", model)
+            self._models.end_unloading(model.name, model.version)
+            return
         try:
             await self.call(partial(release, model.scorer))
             _logger.info("unloaded %s", model)
