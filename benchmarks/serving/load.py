@@ -14,9 +14,10 @@ import grpc
 import msgspec
 import numpy as np
 
+from offbeat.reply_timing import ReplyTiming
+
 _SAMPLE_EVERY = 32
 _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-_TIMINGS = ("offbeat-queue-us", "offbeat-compute-us")
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,9 +69,9 @@ class _Book:
             await call
             self.latencies.append(time.perf_counter() - due)
             if len(self.latencies) % _SAMPLE_EVERY == 0:
-                told = dict(await call.trailing_metadata() or ())
-                if _TIMINGS[0] in told:
-                    self.timings.append(tuple(float(str(told[name])) for name in _TIMINGS))
+                timing = ReplyTiming.of_metadata(await call.trailing_metadata())
+                if timing is not None:
+                    self.timings.append((timing.queue_us, timing.compute_us))
         except grpc.RpcError:
             self.n_errors += 1
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import grpc
 
 from offbeat.certificates import read_certificates
+from offbeat.reply_timing import ReplyTiming
 from offbeat.security_config import ClientSecurity
 
 # The server bounds what it takes; what it sends has been asked for.
@@ -37,4 +38,5 @@ def call_metadata(security: ClientSecurity) -> tuple[tuple[str, str], ...] | Non
 
 def backend_of(trailing_metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
     """Who computed the scores, as the reply's metadata says; empty where a proxy has dropped it."""
-    return str(dict(trailing_metadata or ()).get("offbeat-backend", ""))
+    timing = ReplyTiming.of_metadata(trailing_metadata)
+    return "" if timing is None else timing.backend

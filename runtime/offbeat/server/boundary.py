@@ -11,6 +11,7 @@ import grpc
 from google.protobuf.message import Message
 
 from offbeat.errors import InvalidWindowError, OffbeatError
+from offbeat.reply_timing import TIMING_KEY
 from offbeat.server.drain import Drain
 from offbeat.server.engine import Engine
 from offbeat.server.incident import incident
@@ -144,10 +145,5 @@ async def _reply(ticket: Ticket) -> Scored:
 
 
 def _metadata(scored: Scored) -> tuple[tuple[str, str], ...]:
-    return (
-        ("offbeat-queue-us", str(scored.queue_us)),
-        ("offbeat-compute-us", str(scored.compute_us)),
-        ("offbeat-batch-size", str(scored.batch_size)),
-        ("offbeat-backend", scored.backend),
-        ("offbeat-model-version", str(scored.version)),
-    )
+    # One entry: each costs the server a microsecond, and the client another.
+    return ((TIMING_KEY, scored.timing.text()),)

@@ -9,6 +9,7 @@ from time import monotonic
 
 from offbeat.batching import Batch, PendingRequest
 from offbeat.errors import BackendError, DeadlineExceededError
+from offbeat.reply_timing import ReplyTiming
 from offbeat.result import FloatArray
 from offbeat.server.compute import Computation, Computed, Outputs, run_rows
 from offbeat.server.form import RequestForm
@@ -62,7 +63,8 @@ class Dispatcher:
         model.statistics.succeed(1, len(windows), 0.0, ended - started)
         model.observations.batch(ended - started)
         model.observations.request(0.0, windows, outputs, ended)
-        return _scored(model, form, outputs, 0, _microseconds(ended - started), len(windows))
+        compute_us = _microseconds(ended - started)
+        return _scored(model, form, outputs, _timing(model, 0, compute_us, compute_us, len(windows)))
 
     def submit(
         self, model: ServedModel, form: RequestForm, windows: FloatArray, deadline: float | None, level: int
@@ -126,13 +128,13 @@ class Dispatcher:
                 continue
             self._n_idle -= 1
             model.n_running += 1
-            self._workers.submit(Computation(model, batch), partial(self._finish, model, batch))
+            self._workers.submit(Computation(model, batch), partial(self._finish, model, batch, now))
             self._waiting.move_to_end(model)
             self._refuse_expired(model, now)
             return True
         return False
 
-    def _finish(self, model: ServedModel, batch: Batch[Awaited], computed: Computed) -> None:
+    def _finish(self, model: ServedModel, batch: Batch[Awaited], formed: float, computed: Computed) -> None:
         compute_s = computed.ended - computed.started
         waits_s = sum(computed.started - request.arrival for request in batch.requests)
         if isinstance(computed.outcome, BackendError):
@@ -150,13 +152,14 @@ class Dispatcher:
                 if not request.completion.reply.done():
                     request.completion.reply.set_exception(BackendError(str(computed.outcome)))
             return
-        compute_us = _microseconds(compute_s)
+        batch_us, compute_us = _microseconds(monotonic() - formed), _microseconds(compute_s)
         for request, outputs in zip(batch.requests, computed.outcome, strict=True):
             model.observations.request(computed.started - request.arrival, request.windows, outputs, computed.ended)
             awaited = request.completion
             if not awaited.reply.done():
                 queue_us = _microseconds(computed.started - request.arrival)
-                awaited.reply.set_result(_scored(model, awaited.form, outputs, queue_us, compute_us, batch.n_rows))
+                timing = _timing(model, queue_us, batch_us, compute_us, batch.n_rows)
+                awaited.reply.set_result(_scored(model, awaited.form, outputs, timing))
 
     def _arm(self, now: float) -> None:
         """Sets the one timer to the earliest moment at which a queue has something to do by itself."""
@@ -184,18 +187,18 @@ def _too_late(request: PendingRequest[Awaited], now: float) -> DeadlineExceededE
     )
 
 
-def _scored(
-    model: ServedModel, form: RequestForm, outputs: Outputs, queue_us: int, compute_us: int, batch_size: int
-) -> Scored:
-    return Scored(
-        model=model.name,
+def _scored(model: ServedModel, form: RequestForm, outputs: Outputs, timing: ReplyTiming) -> Scored:
+    return Scored(model=model.name, form=form, outputs=outputs, timing=timing)
+
+
+def _timing(model: ServedModel, queue_us: int, batch_us: int, compute_us: int, size: int) -> ReplyTiming:
+    return ReplyTiming(
         version=model.version,
-        backend=model.backend,
-        form=form,
-        outputs=outputs,
         queue_us=queue_us,
+        batch_us=batch_us,
         compute_us=compute_us,
-        batch_size=batch_size,
+        size=size,
+        backend=model.backend,
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from offbeat.reply_timing import ReplyTiming
 from offbeat.result import FloatArray
 from offbeat.server.form import RequestForm
 
@@ -31,15 +32,15 @@ class Query(Struct, frozen=True, kw_only=True, eq=False):
 class Scored(Struct, frozen=True, kw_only=True, eq=False):
     """The outputs of one request, in the order they were asked for, each with a row for each window.
 
-    `form` is the request's. `backend` says who computed them. `queue_us` is the wait before the batch was taken up, `compute_us`
-    the time of the batch, `batch_size` its rows.
+    `form` is the request's. `timing` is told in the reply's trailing metadata.
     """
 
     model: str
-    version: int
-    backend: str
     form: RequestForm
     outputs: dict[str, NDArray[np.generic]]
-    queue_us: int
-    compute_us: int
-    batch_size: int
+    timing: ReplyTiming
+
+    @property
+    def version(self) -> int:
+        """The version that scored it."""
+        return self.timing.version

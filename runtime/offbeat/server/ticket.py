@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from msgspec.structs import replace
 
 from offbeat.batching import PendingRequest
 from offbeat.server.dispatcher import Dispatcher
@@ -76,15 +77,16 @@ class SplitRequest:
 
 
 def _joined(parts: Sequence[Scored], form: RequestForm) -> Scored:
-    """The parts as one: the first's wait, the sum of their compute times, the rows of the greatest batch."""
-    first = parts[0]
+    """The parts as one: the first's wait, the sums of the others' times, the rows of the greatest batch."""
+    first, timings = parts[0], [part.timing for part in parts]
     return Scored(
         model=first.model,
-        version=first.version,
-        backend=first.backend,
         form=form,
         outputs={name: np.concatenate([part.outputs[name] for part in parts]) for name in first.outputs},
-        queue_us=first.queue_us,
-        compute_us=sum(part.compute_us for part in parts),
-        batch_size=max(part.batch_size for part in parts),
+        timing=replace(
+            first.timing,
+            batch_us=sum(timing.batch_us for timing in timings),
+            compute_us=sum(timing.compute_us for timing in timings),
+            size=max(timing.size for timing in timings),
+        ),
     )

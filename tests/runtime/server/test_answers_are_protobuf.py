@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from offbeat.inference.open_inference_pb2 import ModelInferResponse
+from offbeat.reply_timing import ReplyTiming
 from offbeat.server import inference_messages, scoring_messages
 from offbeat.server.form import RequestForm
 from offbeat.server.query import Scored
@@ -25,9 +26,8 @@ def scored(n_rows: int, n_steps: int) -> Scored:
         "is_anomaly": generator.random(n_rows) > 0.5,
     }
     form = RequestForm(shape=(n_rows, n_steps, 3), n_bytes=12 * n_rows * n_steps, outputs=tuple(outputs))
-    return Scored(
-        model="press", version=300, backend="x", form=form, outputs=outputs, queue_us=0, compute_us=1, batch_size=1
-    )
+    timing = ReplyTiming(version=300, queue_us=0, batch_us=1, compute_us=1, size=1, backend="x")
+    return Scored(model="press", form=form, outputs=outputs, timing=timing)
 
 
 @pytest.mark.parametrize("request_id", ["", "7", "größer" * 40])

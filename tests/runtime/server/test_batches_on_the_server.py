@@ -9,12 +9,19 @@ import pytest
 
 from offbeat.errors import BackendError
 from offbeat.inference.open_inference_pb2 import InferParameter
+from offbeat.reply_timing import ReplyTiming
 from offbeat.result import FloatArray
 from tests.runtime.folders import OUTPUTS, expected_outputs, random_windows
 
 from .calls import INFER, SCORE, arrays, infer_request, score, score_later, score_request
 from .fakes import FailingBackend, GatedBackend, NumpyBackend, Outputs, make_scorer
 from .live import LiveServer, Serve, eventually
+
+
+def told(call: grpc.Call) -> ReplyTiming:
+    timing = ReplyTiming.of_metadata(call.trailing_metadata())
+    assert timing is not None
+    return timing
 
 
 def n_waiting(server: LiveServer, name: str = "level") -> int:
@@ -54,7 +61,7 @@ def test_scores_in_a_mixed_batch_equal_those_alone(serve: Serve) -> None:
     for n, length, call in zip(sizes * 2, [6] * 4 + [9] * 4, calls, strict=True):
         for name, expected in expected_outputs(random_windows(n, length, seed=n)).items():
             np.testing.assert_array_equal(arrays(call.result(10))[name], expected)
-        assert dict(call.trailing_metadata())["offbeat-batch-size"] == "11"
+        assert told(call).size == 11
     assert backend.batches == [1, 11, 11]
 
 
@@ -78,12 +85,10 @@ def test_requests_of_both_protocols_share_a_batch(serve: Serve) -> None:
 def test_every_reply_tells_who_computed_it_and_how_long_it_took(serve: Serve) -> None:
     server = serve(make_scorer(version=3))
     _, call = server.channel.unary_unary(SCORE).with_call(score_request(random_windows(4)).SerializeToString())
-    told = dict(call.trailing_metadata())
-    assert told["offbeat-backend"] == "numpy (test)"
-    assert told["offbeat-model-version"] == "3"
-    assert told["offbeat-batch-size"] == "4"
-    assert 0 <= int(told["offbeat-queue-us"]) < 10_000_000
-    assert 0 < int(told["offbeat-compute-us"]) < 10_000_000
+    timing = told(call)
+    assert (timing.backend, timing.version, timing.size) == ("numpy (test)", 3, 4)
+    assert 0 <= timing.queue_us < 10_000_000
+    assert 0 < timing.compute_us <= timing.batch_us < 10_000_000
 
 
 def test_a_failing_batch_loses_and_blocks_no_other(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
@@ -168,7 +173,7 @@ def test_a_request_above_the_batch_size_is_split_and_joined(serve: Serve) -> Non
     for name, expected in expected_outputs(windows).items():
         np.testing.assert_array_equal(arrays(reply)[name], expected)
     assert backend.batches == [4, 4, 3]
-    assert dict(call.trailing_metadata())["offbeat-batch-size"] == "4"
+    assert told(call).size == 4
 
 
 def test_a_split_request_fails_as_a_whole_and_leaves_nothing_behind(

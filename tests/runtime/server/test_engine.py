@@ -115,7 +115,7 @@ def test_a_cancelled_ticket_frees_its_place_at_once() -> None:
         kept = queued(parts, 3, None)
         running.cancel()
         backend.gate.set()
-        assert (await kept.reply).batch_size == 3
+        assert (await kept.reply).timing.size == 3
         assert backend.batches == [1, 3]
         parts.close()
 
@@ -149,7 +149,7 @@ def test_a_quick_model_scores_on_the_loop_once_its_cost_is_known_and_never_with_
             quick = second if isinstance(second, Scored) else await second.reply
             for name, values in slow.outputs.items():
                 np.testing.assert_array_equal(quick.outputs[name], values)
-            assert (quick.queue_us, quick.batch_size) == (0, 3) or expected is Ticket
+            assert (quick.timing.queue_us, quick.timing.size) == (0, 3) or expected is Ticket
             parts.close()
 
     run(test())
