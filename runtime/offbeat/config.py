@@ -29,18 +29,27 @@ class BackendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `device` `auto` takes CUDA where a GPU is usable and the CPU elsewhere; `cuda` refuses to fall back.
     `n_threads` is the number of threads one call may use. `isa` is the instruction set of the native core: `auto` takes the
     best that this CPU has, `baseline`, `avx2`, `avx512` and `neon` are for comparison.
+
+    On a GPU `n_streams` batches of one model are computed at the same time; a batch is padded to a power of two of rows, or
+    to `max_bucket_size`, and larger ones are computed in parts. `cuda_graphs` lets each of those sizes be captured as a CUDA
+    graph where the model allows it.
     """
 
     backend: str = "auto"
     device: Device = "auto"
     n_threads: int = 1
     isa: str = "auto"
+    n_streams: int = 1
+    max_bucket_size: int = 512
+    cuda_graphs: bool = True
 
     def __post_init__(self) -> None:
         require(bool(self.backend), "backend", self.backend, "a name")
         require(self.device in ("auto", "cpu", "cuda"), "device", self.device, "'auto', 'cpu' or 'cuda'")
         require(1 <= self.n_threads <= 1024, "n_threads", self.n_threads, "1 to 1024")
         require(self.isa in _ISAS, "isa", self.isa, ", ".join(_ISAS))
+        require(1 <= self.n_streams <= 256, "n_streams", self.n_streams, "1 to 256")
+        require(1 <= self.max_bucket_size <= 65_536, "max_bucket_size", self.max_bucket_size, "1 to 65,536 rows")
 
 
 class BatchingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,6 +18,8 @@ from offbeat.security_config import SecurityConfig
         (BackendConfig, {"backend": ""}),
         (BackendConfig, {"device": "tpu"}),
         (BackendConfig, {"n_threads": 0}),
+        (BackendConfig, {"n_streams": 0}),
+        (BackendConfig, {"max_bucket_size": 0}),
         (BatchingConfig, {"max_batch_size": 0}),
         (BatchingConfig, {"max_queue_delay_us": -1}),
         (BatchingConfig, {"max_queue_size": 0}),

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
 from typing import NamedTuple
 
 from offbeat.backends.base import Backend
+from offbeat.backends.cuda_backend import open_gpu
 from offbeat.backends.golden_replay import replay_golden
+from offbeat.backends.gpu_provider import GpuProvider, offers_cuda
 from offbeat.backends.native_backend import NativeBackend
-from offbeat.backends.onnxruntime_backend import OnnxRuntimeBackend, may_use_cuda
+from offbeat.backends.onnxruntime_backend import OnnxRuntimeBackend
 from offbeat.bundle import ModelVersion
 from offbeat.config import BackendConfig
 from offbeat.errors import FormatAbsentError, MissingExtraError, OffbeatError
+
+_log = logging.getLogger(__name__)
 
 
 class Choice(NamedTuple):
@@ -23,19 +29,48 @@ class Choice(NamedTuple):
 
 def choose_backend(version: ModelVersion, config: BackendConfig) -> Choice:
     """The first of the three that works. Raises what ONNX Runtime's backend raises where nothing else is left."""
-    onnxruntime: OnnxRuntimeBackend | None = None
-    if config.device == "cuda" or (config.device == "auto" and may_use_cuda()):
-        onnxruntime = OnnxRuntimeBackend(version, config)
-        if onnxruntime.is_on_cuda:
-            return Choice(onnxruntime, "a GPU is usable")
+    if cuda := cuda_if_usable(version, config):
+        return Choice(cuda, "a GPU is usable")
     try:
         backend = _native(version, config)
     except OffbeatError as error:
         is_alarming = not isinstance(error, MissingExtraError | FormatAbsentError)
-        return Choice(onnxruntime or _onnxruntime(version, config, error), f"not native: {error}", is_alarming)
-    if onnxruntime is not None:
-        onnxruntime.close()
+        return Choice(_onnxruntime(version, config, error), f"not native: {error}", is_alarming)
     return Choice(backend, "it replays the golden windows")
+
+
+def open_onnxruntime(version: ModelVersion, config: BackendConfig) -> Backend:
+    """ONNX Runtime on CUDA where a GPU is usable and `device` is not cpu, else on the CPU. Raises what those raise."""
+    return cuda_if_usable(version, config) or OnnxRuntimeBackend(version, config)
+
+
+def cuda_if_usable(version: ModelVersion, config: BackendConfig) -> Backend | None:
+    """ONNX Runtime on CUDA; None where that is not wanted, not installed, or, with one warning, does not work.
+
+    With device `cuda` there is no None: raises what `open_gpu` raises.
+    """
+    if config.device == "cuda":
+        return _required(version, config)
+    if config.device == "cpu" or not offers_cuda():
+        return None
+    try:
+        return open_gpu(GpuProvider.CUDA, version, config)
+    except OffbeatError as error:
+        _warn_once(f"CUDA is not used, scores are computed on the CPU (device 'cpu' asks for that): {error}")
+        return None
+
+
+def _required(version: ModelVersion, config: BackendConfig) -> Backend:
+    try:
+        return open_gpu(GpuProvider.CUDA, version, config)
+    except MissingExtraError as error:
+        raise MissingExtraError(f"device is 'cuda', but {error}") from error
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """A server has many models and one reason."""
+    _log.warning("%s", message)
 
 
 def _native(version: ModelVersion, config: BackendConfig) -> Backend:

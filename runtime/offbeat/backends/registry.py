@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from importlib.metadata import entry_points
 
-from offbeat.backends.auto_backend import Choice, choose_backend
+from offbeat.backends.auto_backend import Choice, choose_backend, open_onnxruntime
 from offbeat.backends.base import Backend, BackendFactory
+from offbeat.backends.cuda_backend import open_gpu
+from offbeat.backends.gpu_provider import GpuProvider
 from offbeat.backends.native_backend import NativeBackend
-from offbeat.backends.onnxruntime_backend import OnnxRuntimeBackend
 from offbeat.bundle import ModelVersion
-from offbeat.config import BackendConfig
+from offbeat.config import BackendConfig, Device
 from offbeat.errors import ConfigurationError, MissingExtraError
 
 ENTRY_POINT_GROUP = "offbeat.backends"
 
-_BUILT_IN: dict[str, BackendFactory] = {"onnxruntime": OnnxRuntimeBackend, "native": NativeBackend}
+_BUILT_IN: dict[str, BackendFactory] = {
+    "onnxruntime": open_onnxruntime,
+    "native": NativeBackend,
+    **{kind.value: partial(open_gpu, kind) for kind in GpuProvider},
+}
 _log = logging.getLogger(__name__)
 
 
-def names() -> tuple[str, ...]:
-    """Every backend that can be asked for by name, sorted. One whose extra is missing is listed too."""
-    return tuple(sorted({*_BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))}))
+def names(device: Device = "auto") -> tuple[str, ...]:
+    """Every backend that can be asked for by name on the device, sorted. One whose extra is missing is listed too."""
+    registered = {*_BUILT_IN, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP))}
+    elsewhere = {"cpu": {kind.value for kind in GpuProvider}, "cuda": {NativeBackend.name}, "auto": set()}[device]
+    return tuple(sorted(registered - elsewhere))
 
 
 def create_backend(version: ModelVersion, config: BackendConfig | None = None) -> Backend:

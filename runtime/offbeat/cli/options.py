@@ -10,13 +10,22 @@ import typer
 from offbeat.config import Device
 
 BackendOption = Annotated[
-    str, typer.Option("--backend", envvar="OFFBEAT_BACKEND", help="auto, native, onnxruntime, torchscript or eager.")
+    str,
+    typer.Option(
+        "--backend", envvar="OFFBEAT_BACKEND", help="auto, native, onnxruntime, cuda, tensorrt, torchscript or eager."
+    ),
 ]
 DeviceOption = Annotated[
     Device, typer.Option("--device", envvar="OFFBEAT_DEVICE", help="auto takes CUDA where a GPU is usable.")
 ]
 ThreadsOption = Annotated[
     int, typer.Option("--n-threads", envvar="OFFBEAT_N_THREADS", min=1, help="Threads that one call computes on.")
+]
+CudaGraphsOption = Annotated[
+    bool,
+    typer.Option(
+        envvar="OFFBEAT_CUDA_GRAPHS", help="On a GPU, replay batches as CUDA graphs where the model allows it."
+    ),
 ]
 ModelArgument = Annotated[
     Path, typer.Argument(help="A model version folder, a model (its newest version), or a repository of one model.")

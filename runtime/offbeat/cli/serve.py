@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from offbeat.cli.logs import log_to_stderr
-from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
+from offbeat.cli.options import BackendOption, CudaGraphsOption, DeviceOption, ThreadsOption
 from offbeat.cli.serve_check import check as check_config
 from offbeat.cli.serve_connections import (
     KeepaliveTimeOption,
@@ -34,6 +34,8 @@ from offbeat.security_config import SecurityConfig
 
 # Threads that have nothing to do have ended by then.
 _LAST_WAIT_S = 0.1
+# Every size up to it is captured at the load; larger batches fill a GPU in parts.
+_MAX_BUCKET_SIZE = 512
 
 
 def serve(
@@ -66,6 +68,7 @@ def serve(
     backend: BackendOption = "auto",
     device: DeviceOption = "auto",
     n_threads: ThreadsOption = 1,
+    cuda_graphs: CudaGraphsOption = True,
     n_workers: Annotated[
         int, typer.Option(envvar="OFFBEAT_N_WORKERS", min=1, help="Batches computed at the same time.")
     ] = 1,
@@ -187,7 +190,14 @@ def serve(
         metrics_host=metrics_host,
         log_format=log_format,
         channelz=channelz,
-        backend=BackendConfig(backend=backend, device=device, n_threads=n_threads),
+        backend=BackendConfig(
+            backend=backend,
+            device=device,
+            n_threads=n_threads,
+            n_streams=n_workers,
+            max_bucket_size=min(max_batch_size, _MAX_BUCKET_SIZE),
+            cuda_graphs=cuda_graphs,
+        ),
         batching=BatchingConfig(
             max_batch_size=max_batch_size,
             max_queue_delay_us=max_queue_delay_us,

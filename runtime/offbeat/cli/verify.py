@@ -18,6 +18,7 @@ from offbeat.backends import names
 from offbeat.bundle import find_versions
 from offbeat.cli.options import DeviceOption, JsonOption
 from offbeat.cli.verification import BackendCheck, VersionCheck, verify_version
+from offbeat.config import Device
 from offbeat.errors import require
 
 _STYLES = {"ok": "green", "refused": "red", "absent": "dim"}
@@ -40,7 +41,7 @@ def verify(
 
     Examples: `offbeat verify models`, and `offbeat verify models/server-metrics --backend onnxruntime --json`
     """
-    backends = _backends(backend)
+    backends = _backends(backend, device)
     console = Console(stderr=True)
     folders = find_versions(target)
     is_placed = folders != (target,)
@@ -57,10 +58,10 @@ def verify(
         raise typer.Exit(1)
 
 
-def _backends(asked: Sequence[str] | None) -> tuple[str, ...]:
+def _backends(asked: Sequence[str] | None, device: Device) -> tuple[str, ...]:
     for name in asked or ():
         require(name in names(), "backend", name, ", ".join(names()))
-    return tuple(dict.fromkeys(asked or names()))
+    return tuple(dict.fromkeys(asked or names(device)))
 
 
 def _print(checks: Sequence[VersionCheck]) -> None:

@@ -61,28 +61,28 @@ def test_auto_takes_it_where_the_golden_windows_agree_and_says_why(
         assert scorer.score(folders.random_windows(1)).backend == scorer.backend.description
 
 
-class FakeOnnxRuntime:
-    """ONNX Runtime where a CUDA provider is installed: with a GPU or without."""
+class FakeCuda:
+    """ONNX Runtime on a GPU."""
 
     description = "onnxruntime (fake)"
 
-    def __init__(self, *, is_on_cuda: bool) -> None:
-        self.is_on_cuda = is_on_cuda
-        self.is_closed = False
 
-    def close(self) -> None:
-        self.is_closed = True
-
-
-@pytest.mark.parametrize("is_on_cuda", [True, False])
+@pytest.mark.parametrize("is_usable", [True, False])
 def test_a_gpu_goes_before_the_native_core_and_a_provider_without_one_does_not(
-    version: ModelVersion, is_on_cuda: bool, monkeypatch: pytest.MonkeyPatch
+    version: ModelVersion, is_usable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake = FakeOnnxRuntime(is_on_cuda=is_on_cuda)
-    monkeypatch.setattr(auto_backend, "may_use_cuda", lambda: True)
-    monkeypatch.setattr(auto_backend, "OnnxRuntimeBackend", lambda version, config: fake)
+    fake = FakeCuda()
+
+    def open_gpu(*_: object) -> FakeCuda:
+        if not is_usable:
+            raise MissingExtraError("no GPU")
+        return fake
+
+    monkeypatch.setattr(auto_backend, "offers_cuda", lambda: True)
+    monkeypatch.setattr(auto_backend, "open_gpu", open_gpu)
     chosen = create_backend(version)
-    assert (chosen is fake) == is_on_cuda == (not fake.is_closed)
+    assert (chosen is fake) == is_usable
+    assert is_usable or chosen.name == "native"
     assert create_backend(version, BackendConfig(device="cpu")).name == "native"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from offbeat.backends import create_backend, names, onnxruntime_backend
+from offbeat.backends import create_backend, names
 from offbeat.bundle import ModelVersion
 from offbeat.config import BackendConfig
 from offbeat.errors import BackendError, BundleError, ConfigurationError
@@ -32,7 +32,7 @@ def changed(change: str) -> bytes:
 
 
 def test_the_built_in_and_the_registered_backends_are_named() -> None:
-    assert set(names()) >= {"onnxruntime", "eager", "torchscript"}
+    assert set(names()) >= {"onnxruntime", "cuda", "tensorrt", "eager", "torchscript"}
 
 
 def test_auto_without_a_gpu_takes_the_cpu_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -46,20 +46,6 @@ def test_an_unknown_backend_names_those_there_are(tmp_path: Path) -> None:
     version = ModelVersion.open(folders.write_version(tmp_path))
     with pytest.raises(ConfigurationError, match=r"'tpu'; expected auto, .*onnxruntime"):
         create_backend(version, BackendConfig(backend="tpu"))
-
-
-def test_cuda_is_asked_for_first_unless_the_cpu_was_named() -> None:
-    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    chosen = onnxruntime_backend._providers(available, "auto")
-    assert [item if isinstance(item, str) else item[0] for item in chosen] == available
-    assert onnxruntime_backend._providers(available, "cpu") == ["CPUExecutionProvider"]
-    assert onnxruntime_backend._providers(["CPUExecutionProvider"], "auto") == ["CPUExecutionProvider"]
-
-
-def test_cuda_that_is_not_built_in_is_refused(tmp_path: Path) -> None:
-    version = ModelVersion.open(folders.write_version(tmp_path))
-    with pytest.raises(ConfigurationError, match="device is 'cuda'"):
-        create_backend(version, BackendConfig(device="cuda"))
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", folders.onnx_bytes()[:-200], changed("unknown operator")])

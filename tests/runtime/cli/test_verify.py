@@ -121,7 +121,7 @@ def test_an_unknown_backend_and_an_empty_folder_are_said_so(repository: Path, tm
 
 
 def test_nothing_that_could_replay_is_no_pass(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "names", lambda: ("eager",))
+    monkeypatch.setattr(module, "names", lambda *_: ("eager",))
     result = run(repository / "other")
     assert result.exit_code == 1
     assert "no backend that could replay it is installed" in result.stdout

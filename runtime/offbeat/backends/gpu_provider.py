@@ -1,0 +1,127 @@
+"""ONNX Runtime's providers for a GPU: what they are asked for, and why one cannot be had here."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import io
+import os
+from enum import StrEnum
+from typing import Any
+
+from offbeat.backends.cuda_driver import CudaDriver
+from offbeat.backends.onnxruntime_session import CPU_PROVIDER, Providers, import_onnxruntime
+from offbeat.bundle import Manifest
+from offbeat.config import BackendConfig
+from offbeat.errors import BackendError, ConfigurationError, MissingExtraError
+
+_CUDA = "CUDAExecutionProvider"
+_TENSORRT_LIBRARY = "libnvinfer.so.10"
+_INSTALL = "pip install 'offbeat[cuda]' (CUDA 13, cuDNN 9) in an environment without 'offbeat[cpu]'"
+
+
+class GpuProvider(StrEnum):
+    """A backend's name, which stands for one of ONNX Runtime's providers."""
+
+    CUDA = "cuda"
+    TENSORRT = "tensorrt"
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's name of it."""
+        return _CUDA if self is GpuProvider.CUDA else "TensorrtExecutionProvider"
+
+    def check_config(self, config: BackendConfig) -> None:
+        """Raises ConfigurationError where the configuration wants the CPU."""
+        if config.device == "cpu":
+            raise ConfigurationError(
+                f"device is 'cpu', but backend {self.value!r} computes on a GPU; expected auto or cuda"
+            )
+
+    def import_onnxruntime(self) -> Any:
+        """The module, with what the provider needs loaded. Raises MissingExtraError without the provider, a GPU or its libraries."""
+        ort = import_onnxruntime()
+        available = ort.get_available_providers()
+        if self.provider not in available:
+            raise MissingExtraError(
+                f"backend {self.value!r} needs {self.provider}, but this onnxruntime {ort.__version__} offers "
+                f"{', '.join(available)}; {_INSTALL}"
+            )
+        try:
+            # ONNX Runtime itself is not asked: what it finds missing it prints, in several lines, for every session.
+            CudaDriver()
+            _load_libraries(ort)
+            if self is GpuProvider.TENSORRT:
+                _load_tensorrt()
+        except MissingExtraError as error:
+            raise MissingExtraError(
+                f"backend {self.value!r}: onnxruntime {ort.__version__} offers {', '.join(available)}, but {error}"
+            ) from error
+        return ort
+
+    def check_providers(self, seen: list[str]) -> None:
+        """Raises BackendError where a session has come to be without the provider."""
+        if seen[0] != self.provider:
+            raise BackendError(
+                f"backend {self.value!r}: {self.provider} did not start, the session has {', '.join(seen)} alone: "
+                f"CUDA libraries that do not match, or a GPU that is not supported; {_INSTALL}"
+            )
+
+    def providers(self, manifest: Manifest, max_rows: int, stream: int, *, has_graphs: bool) -> Providers:
+        """What a session is given: this provider on the stream, then those for nodes that it does not take.
+
+        TF32 is off: it would round products to 10 bits, which the parity bound does not allow. An arena that doubled would
+        grow with every new shape.
+        """
+        cuda = {
+            "use_tf32": "0",
+            "arena_extend_strategy": "kSameAsRequested",
+            "user_compute_stream": str(stream),
+            "enable_cuda_graph": "1" if has_graphs else "0",
+        }
+        if self is GpuProvider.CUDA:
+            return [(_CUDA, cuda), CPU_PROVIDER]
+        return [(self.provider, _tensorrt_options(manifest, max_rows, stream)), (_CUDA, cuda), CPU_PROVIDER]
+
+
+def offers_cuda() -> bool:
+    """Whether an onnxruntime with a CUDA provider is installed; only a session tells whether there is a GPU for it."""
+    try:
+        return _CUDA in import_onnxruntime().get_available_providers()
+    except MissingExtraError:
+        return False
+
+
+def _tensorrt_options(manifest: Manifest, max_rows: int, stream: int) -> dict[str, str]:
+    """One engine for every bucket of the trained length: a shape outside would have another one built, for seconds to minutes."""
+    steps = () if manifest.window is None else (manifest.window.length,)
+    row = "x".join(str(size) for size in (*steps, len(manifest.feature_names)))
+    return {
+        "user_compute_stream": str(stream),
+        "trt_fp16_enable": "0",
+        "trt_engine_cache_enable": "0",
+        "trt_profile_min_shapes": f"window:1x{row}",
+        "trt_profile_opt_shapes": f"window:{max_rows}x{row}",
+        "trt_profile_max_shapes": f"window:{max_rows}x{row}",
+    }
+
+
+def _load_libraries(ort: Any) -> None:
+    """Loads CUDA and cuDNN from pip's packages or from the system's folders, where ONNX Runtime itself does not look for the former."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        ort.preload_dlls()
+    missing = [line for line in said.getvalue().splitlines() if line.startswith("Failed")]
+    if missing:
+        raise MissingExtraError(f"CUDA {ort.cuda_version} is not here: {'; '.join(missing)}; {_INSTALL}")
+
+
+def _load_tensorrt() -> None:
+    # TensorRT builds with TF32 unless NVIDIA's libraries are told otherwise, and its provider has no option for that.
+    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+    try:
+        ctypes.CDLL(_TENSORRT_LIBRARY, mode=ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        raise MissingExtraError(
+            f"TensorRT is not here ({error}); expected its {_TENSORRT_LIBRARY} where the loader looks, as in LD_LIBRARY_PATH"
+        ) from error

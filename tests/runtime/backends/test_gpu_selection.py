@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from offbeat.backends import auto_backend, create_backend, cuda_backend, gpu_provider, names
+from offbeat.backends.cuda_backend import CudaBackend
+from offbeat.backends.gpu_provider import GpuProvider
+from offbeat.bundle import ModelVersion
+from offbeat.config import BackendConfig
+from offbeat.errors import BackendError, ConfigurationError, MissingExtraError
+from tests.runtime import folders
+from tests.runtime.backends.fake_gpu import fake_lane
+
+CUDA, TENSORRT, CPU = "CUDAExecutionProvider", "TensorrtExecutionProvider", "CPUExecutionProvider"
+NO_DRIVER = "NVIDIA's driver is not here"
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> ModelVersion:
+    return ModelVersion.open(folders.write_version(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def _unwarned() -> Iterator[None]:
+    auto_backend._warn_once.cache_clear()
+    yield
+    auto_backend._warn_once.cache_clear()
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A machine with the GPU wheel, whose driver, libraries and libnvinfer are there; a test takes away what it likes."""
+
+    class Machine:
+        said = ""
+        driver_error = ""
+        tensorrt_error = ""
+        opened: tuple[tuple[GpuProvider, bool], ...] = ()
+        graphs_error = ""
+
+    here = Machine()
+
+    def driver() -> None:
+        if here.driver_error:
+            raise MissingExtraError(here.driver_error)
+
+    def load_tensorrt(*_: object, **__: object) -> None:
+        if here.tensorrt_error:
+            raise OSError(here.tensorrt_error)
+
+    def open_lanes(kind: GpuProvider, version: ModelVersion, config: BackendConfig, *, has_graphs: bool) -> CudaBackend:
+        here.opened = (*here.opened, (kind, has_graphs))
+        return CudaBackend(kind.value, "fake", lambda: fake_lane(version, has_graphs=has_graphs), config.n_streams)
+
+    ort = SimpleNamespace(
+        __version__="1.31.1",
+        cuda_version="13.0",
+        get_available_providers=lambda: [TENSORRT, CUDA, CPU],
+        preload_dlls=lambda: print(here.said, end=""),  # noqa: T201 - as the wheel does
+    )
+    monkeypatch.setattr(gpu_provider, "import_onnxruntime", lambda: ort)
+    monkeypatch.setattr(gpu_provider, "CudaDriver", driver)
+    monkeypatch.setattr(gpu_provider, "ctypes", SimpleNamespace(CDLL=load_tensorrt, RTLD_GLOBAL=256))
+    monkeypatch.setattr(cuda_backend, "open_lanes", open_lanes)
+    monkeypatch.setattr(cuda_backend, "why_no_graphs", lambda version, config: here.graphs_error)
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    return here
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        (BackendConfig(), "cuda"),
+        (BackendConfig(device="cuda"), "cuda"),
+        (BackendConfig(backend="onnxruntime"), "cuda"),
+        (BackendConfig(backend="onnxruntime", device="cuda"), "cuda"),
+        (BackendConfig(backend="cuda"), "cuda"),
+        (BackendConfig(backend="tensorrt"), "tensorrt"),
+        (BackendConfig(backend="onnxruntime", device="cpu"), "onnxruntime"),
+    ],
+)
+def test_a_usable_gpu_is_taken_unless_the_cpu_was_named_and_tensorrt_only_on_request(
+    version: ModelVersion, machine: Any, config: BackendConfig, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    backend = create_backend(version, config)
+    assert backend.name == kind
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    backend.close()
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [
+        ({"driver_error": NO_DRIVER}, NO_DRIVER),
+        (
+            {"said": "Failed to load libcublas.so.13: no such file\nPlease follow\n"},
+            "libcublas.so.13: no such file; pip",
+        ),
+    ],
+)
+def test_without_a_gpu_several_models_fall_back_with_one_warning_that_says_why(
+    version: ModelVersion,
+    machine: Any,
+    missing: dict[str, str],
+    reason: str,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in missing.items():
+        setattr(machine, name, value)
+    backends = [create_backend(version, BackendConfig(backend=name)) for name in ("auto", "auto", "onnxruntime")]
+    assert {backend.description for backend in backends} == {"onnxruntime (CPUExecutionProvider)"}
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("CUDA is not used, scores are computed on the CPU (device 'cpu' asks for that): ")
+    assert reason in warnings[0]
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "config", [BackendConfig(backend="cuda"), BackendConfig(device="cuda"), BackendConfig(backend="tensorrt")]
+)
+def test_a_gpu_that_was_asked_for_and_is_not_there_is_refused(
+    version: ModelVersion, machine: Any, config: BackendConfig
+) -> None:
+    machine.driver_error = NO_DRIVER
+    with pytest.raises(
+        MissingExtraError, match=f"onnxruntime 1.31.1 offers {TENSORRT}, {CUDA}, {CPU}, but {NO_DRIVER}"
+    ):
+        create_backend(version, config)
+
+
+@pytest.mark.parametrize("kind", ["cuda", "tensorrt"])
+def test_an_onnxruntime_without_the_provider_says_what_it_offers_and_what_to_install(
+    version: ModelVersion, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ort = SimpleNamespace(__version__="1.31.1", get_available_providers=lambda: [CPU])
+    monkeypatch.setattr(gpu_provider, "import_onnxruntime", lambda: ort)
+    with pytest.raises(
+        MissingExtraError, match=rf"this onnxruntime 1\.31\.1 offers {CPU}; pip install 'offbeat\[cuda\]' \(CUDA 13"
+    ):
+        create_backend(version, BackendConfig(backend=kind))
+
+
+def test_device_cuda_is_named_in_its_refusal(version: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    ort = SimpleNamespace(__version__="1.31.1", get_available_providers=lambda: [CPU])
+    monkeypatch.setattr(gpu_provider, "import_onnxruntime", lambda: ort)
+    for backend in ("auto", "onnxruntime"):
+        with pytest.raises(ConfigurationError, match="device is 'cuda', but backend 'cuda' needs"):
+            create_backend(version, BackendConfig(backend=backend, device="cuda"))
+
+
+@pytest.mark.parametrize("kind", ["cuda", "tensorrt"])
+def test_a_gpu_backend_on_the_cpu_is_a_contradiction(version: ModelVersion, machine: Any, kind: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"device is 'cpu', but backend '{kind}' computes on a GPU"):
+        create_backend(version, BackendConfig(backend=kind, device="cpu"))
+
+
+def test_tensorrt_without_its_library_is_refused(version: ModelVersion, machine: Any) -> None:
+    machine.tensorrt_error = "libnvinfer.so.10: no such file"
+    with pytest.raises(MissingExtraError, match=r"TensorRT is not here \(libnvinfer\.so\.10: no such file\)"):
+        create_backend(version, BackendConfig(backend="tensorrt"))
+
+
+def test_graphs_are_captured_where_their_rehearsal_ended_well_and_told_where_not(
+    version: ModelVersion, machine: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    create_backend(version).close()
+    create_backend(version, BackendConfig(cuda_graphs=False)).close()
+    create_backend(version, BackendConfig(backend="tensorrt")).close()
+    assert "without CUDA graphs" not in caplog.text
+    machine.graphs_error = "the model has control flow nodes"
+    create_backend(version).close()
+    cuda = GpuProvider.CUDA
+    assert machine.opened == ((cuda, True), (cuda, False), (GpuProvider.TENSORRT, False), (cuda, False))
+    lines = [record for record in caplog.records if "without CUDA graphs" in record.getMessage()]
+    assert [line.levelno for line in lines] == [logging.INFO]
+    assert lines[0].getMessage() == "level version 1 runs without CUDA graphs: the model has control flow nodes"
+
+
+def test_a_session_that_came_to_be_without_the_provider_is_refused() -> None:
+    GpuProvider.CUDA.check_providers([CUDA, CPU])
+    with pytest.raises(BackendError, match=f"{CUDA} did not start, the session has {CPU} alone"):
+        GpuProvider.CUDA.check_providers([CPU])
+    with pytest.raises(BackendError, match=f"{TENSORRT} did not start, the session has {CUDA}, {CPU} alone"):
+        GpuProvider.TENSORRT.check_providers([CUDA, CPU])
+
+
+def test_sessions_compute_in_full_precision_on_the_lanes_stream(version: ModelVersion) -> None:
+    (name, options), cpu = GpuProvider.CUDA.providers(version.manifest, 64, 4096, has_graphs=True)
+    assert (name, cpu) == (CUDA, CPU)
+    assert isinstance(options, dict)
+    assert (options["use_tf32"], options["user_compute_stream"], options["enable_cuda_graph"]) == ("0", "4096", "1")
+    tensorrt, plain, _ = GpuProvider.TENSORRT.providers(version.manifest, 64, 4096, has_graphs=False)
+    assert plain[1]["enable_cuda_graph"] == "0"  # type: ignore[index]
+    assert tensorrt[0] == TENSORRT
+    assert tensorrt[1]["trt_fp16_enable"] == "0"  # type: ignore[index]
+    assert tensorrt[1]["user_compute_stream"] == "4096"  # type: ignore[index]
+    assert tensorrt[1]["trt_profile_min_shapes"] == "window:1x6x2"  # type: ignore[index]
+    assert tensorrt[1]["trt_profile_max_shapes"] == "window:64x6x2"  # type: ignore[index]
+
+
+def test_the_backends_of_a_device_are_those_that_compute_on_it() -> None:
+    assert set(names("auto")) >= {"native", "onnxruntime", "cuda", "tensorrt"}
+    assert set(names("auto")) - set(names("cpu")) == {"cuda", "tensorrt"}
+    assert set(names("auto")) - set(names("cuda")) == {"native"}
