@@ -43,11 +43,15 @@ std::optional<Kernels> find_kernels(std::string_view isa) {
 std::array<std::size_t, 4> count_weights(const Program& program) noexcept {
   std::array<std::size_t, 4> counts{};
   const auto add = [&](const kernels::Packed& packed) { counts[static_cast<std::size_t>(packed.format)] += packed.n_inputs * packed.n_vectors; };
+  const auto add_lstm = [&](const LstmOp& lstm) {
+    if (lstm.input != LstmInput::none) add(lstm.weight_input);
+    add(lstm.weight_hidden);
+  };
   for (const Step& step : program.steps) {
     if (const auto* linear = std::get_if<LinearOp>(&step.operation)) add(linear->weight);
-    if (const auto* lstm = std::get_if<LstmOp>(&step.operation)) {
-      if (lstm->input != LstmInput::none) add(lstm->weight_input);
-      add(lstm->weight_hidden);
+    if (const auto* lstm = std::get_if<LstmOp>(&step.operation)) add_lstm(*lstm);
+    if (const auto* group = std::get_if<LstmGroupOp>(&step.operation)) {
+      for (const LstmGroupOp::Layer& layer : group->layers) add_lstm(layer.op);
     }
   }
   return counts;

@@ -19,7 +19,7 @@ kernels::Unary unary_of(Activation activation) {
 }
 
 Compiler::Compiler(const Plan& plan, const kernels::Kernels& kernels, Precision precision)
-    : plan_(plan), n_lanes_(kernels.n_lanes), precision_(precision), program_(std::make_unique<Program>()), states_(plan.state_sizes.size()),
+    : plan_(plan), n_lanes_(kernels.n_lanes), takes_groups_(kernels.lstm_two != nullptr), precision_(precision), program_(std::make_unique<Program>()), states_(plan.state_sizes.size()),
       kept_(plan.value_shapes.size()) {}
 
 std::unique_ptr<const Program> Compiler::compile() {

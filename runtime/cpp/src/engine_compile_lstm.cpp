@@ -100,7 +100,44 @@ void Compiler::add_lstm(const LstmOp& op) {
   if (op.out_column > 0 && op.has_final) reads.insert(reads.end(), {op.final_state.h.buffer, op.final_state.c.buffer});
   if (!op.out.is_zero) writes.push_back(op.out.buffer);
   if (op.has_final) writes.insert(writes.end(), {op.final_state.h.buffer, op.final_state.c.buffer});
-  add_buffers(op, std::move(reads), std::move(writes));
+  if (join_group(op)) {
+    layout_.extend_operation(reads, writes);
+  } else {
+    add_buffers(op, std::move(reads), std::move(writes));
+  }
+}
+
+bool Compiler::can_be_grouped(const LstmOp& op) const {
+  return takes_groups_ && !op.is_backward && op.weight_hidden.n_inputs == 2 * n_lanes_ && op.weight_hidden.format == Format::f32;
+}
+
+bool Compiler::join_group(const LstmOp& op) {
+  if (program_->steps.empty() || !can_be_grouped(op)) return false;
+  Operation& last = program_->steps.back().operation;
+  const auto* single = std::get_if<LstmOp>(&last);
+  const auto* before = std::get_if<LstmGroupOp>(&last);
+  if (before == nullptr && (single == nullptr || !can_be_grouped(*single))) return false;
+  LstmGroupOp group = before != nullptr ? *before : LstmGroupOp{{{*single, {}, {}}}};
+  if (group.layers.size() == LstmGroupOp::n_most) return false;
+  LstmGroupOp::Layer layer{op, {}, {}};
+  for (std::size_t index = 0; index < group.layers.size(); ++index) {
+    const LstmOp& other = group.layers[index].op;
+    if (is_kept(other)) return false;
+    if (op.input != LstmInput::none && !other.out.is_zero && other.out.buffer == op.in.buffer) layer.input_from = index;
+    if (op.has_initial && other.has_final && other.final_state.h.buffer == op.initial.h.buffer) layer.initial_from = index;
+  }
+  const std::size_t last_layer = group.layers.size() - 1;
+  // Nothing to take in turn with: it begins where the one before it ends.
+  if (layer.initial_from == last_layer || (layer.input_from == last_layer && op.input == LstmInput::constant)) return false;
+  group.layers.push_back(layer);
+  last = std::move(group);
+  return true;
+}
+
+bool Compiler::is_kept(const LstmOp& op) const {
+  return std::any_of(kept_.begin(), kept_.end(), [&](const Value& kept) {
+    return kept.size > 0 && ((!op.out.is_zero && kept.buffer == op.out.buffer) || (op.has_final && kept.buffer == op.final_state.h.buffer));
+  });
 }
 
 }  // namespace offbeat

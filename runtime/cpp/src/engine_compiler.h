@@ -88,9 +88,15 @@ class Compiler {
   LstmOp direction(const LstmWeights& weights, std::size_t hidden_size, const Value& in);
   const float* lstm_bias(const LstmWeights& weights, std::span<const PackedRow> rows);
   void add_lstm(const LstmOp& op);
+  /// Makes it part of the group that the operation before it is, or becomes; false where that is none for it.
+  bool join_group(const LstmOp& op);
+  bool can_be_grouped(const LstmOp& op) const;
+  /// Whether a head takes what this layer gives: it must not cost the head the layers behind.
+  bool is_kept(const LstmOp& op) const;
 
   const Plan& plan_;
   std::size_t n_lanes_;
+  bool takes_groups_;
   Precision precision_;
   std::unique_ptr<Program> program_;
   std::vector<State> states_;

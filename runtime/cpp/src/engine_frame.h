@@ -44,6 +44,8 @@ inline void multiply(const Frame& frame, const kernels::LinearArgs& args) noexce
 
 void run_lstm(const Frame& frame, const LstmOp& op) noexcept;
 
+void run_lstm_group(const Frame& frame, const LstmGroupOp& group) noexcept;
+
 /// Errors, scores, decisions and reconstruction of a tile, into rows [first, first + n) of the outputs.
 void judge(const Frame& frame, std::size_t first, const Outputs& outputs) noexcept;
 

@@ -28,6 +28,12 @@ void Layout::add_operation(std::vector<std::size_t> reads, std::vector<std::size
   operations_.push_back({std::move(reads), std::move(writes)});
 }
 
+void Layout::extend_operation(const std::vector<std::size_t>& reads, const std::vector<std::size_t>& writes) {
+  Accesses& last = operations_.back();
+  last.reads.insert(last.reads.end(), reads.begin(), reads.end());
+  last.writes.insert(last.writes.end(), writes.begin(), writes.end());
+}
+
 void Layout::mark_needed(Program& program, std::size_t buffer, std::uint32_t bit) const {
   std::vector<bool> is_needed(extents_.size(), false);
   is_needed[buffer] = true;

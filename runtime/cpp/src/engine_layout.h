@@ -15,6 +15,8 @@ class Layout {
   std::size_t add_lasting_buffer(Extent extent);
   /// Called once for each operation of the program, in order.
   void add_operation(std::vector<std::size_t> reads, std::vector<std::size_t> writes);
+  /// Adds to what the last operation reads and writes.
+  void extend_operation(const std::vector<std::size_t>& reads, const std::vector<std::size_t>& writes);
   /// Writes slots, and what each operation is needed by, into the program.
   void finish(Program& program) const;
 

@@ -1,6 +1,6 @@
-#include <algorithm>
+#include "engine_lstm.h"
 
-#include "engine_frame.h"
+#include <algorithm>
 
 namespace offbeat {
 namespace {
@@ -17,19 +17,15 @@ constexpr std::size_t n_rows_ahead = 48;
 
 std::ptrdiff_t signed_size(std::size_t size) { return static_cast<std::ptrdiff_t>(size); }
 
-void run_kernel(const Frame& frame, const LstmArgs& args) noexcept {
-  (args.weight_hidden.format == kernels::Format::i8 ? frame.kernels.bytes.lstm : frame.kernels.lstm)(args);
-}
-
-void compute_gates(const Frame& frame, const LstmOp& op, const float* x, std::size_t n_rows) noexcept {
+void compute_gates(const Frame& frame, const LstmOp& op, const float* x, std::size_t n_rows, float* gates) noexcept {
   multiply(frame, LinearArgs{.x = x,
                                   .x_stride = op.in.stride,
                                   .n_rows = n_rows,
                                   .weight = op.weight_input,
                                   .bias = op.bias,
                                   .unary = kernels::Unary::none,
-                                  .out = frame.gates,
-                                  .out_stride = op.weight_hidden.n_vectors * frame.kernels.n_lanes,
+                                  .out = gates,
+                                  .out_stride = gates_width(frame, op),
                                   .quantised = frame.quantised});
 }
 
@@ -65,57 +61,6 @@ void begin_cells(const Frame& frame, const LstmOp& op, LstmArgs& args) noexcept 
   args.h_before_row = op.initial.h.stride;
 }
 
-/// Input products ahead, as many steps at a time as there is room for, each part going on from the state of the one before.
-void run_ahead(const Frame& frame, const LstmOp& op, LstmArgs args, std::size_t n_steps) noexcept {
-  const std::size_t width = op.weight_hidden.n_vectors * frame.kernels.n_lanes;
-  std::size_t n_at_once = std::max<std::size_t>(1, n_rows_ahead / frame.n);
-  if (args.is_ring && n_at_once > 1) n_at_once -= n_at_once % 2;  // so that each part begins with the same half of the ring
-  for (std::size_t begin = 0; begin < n_steps; begin += n_at_once) {
-    const std::size_t n = std::min(n_at_once, n_steps - begin);
-    const std::size_t first_step = op.is_backward ? n_steps - begin - n : begin;
-    compute_gates(frame, op, frame.data(op.in) + first_step * frame.n * op.in.stride, n * frame.n);
-    args.n_steps = n;
-    args.gates = frame.gates + (op.is_backward ? (n - 1) * frame.n * width : 0);
-    args.gates_row = width;
-    args.gates_step = signed_size(frame.n * width) * (op.is_backward ? -1 : 1);
-    run_kernel(frame, args);
-    const std::ptrdiff_t last = signed_size(n - 1);
-    args.h_before = args.h + (args.is_ring ? last % 2 : last) * args.h_step;
-    args.h_before_row = args.h_row;
-    if (!args.is_ring) {
-      args.h += signed_size(n) * args.h_step;
-    } else if (n % 2 == 1) {  // the next part writes the other half
-      args.h += args.h_step;
-      args.h_step = -args.h_step;
-    }
-  }
-}
-
-/// h after the last step.
-const float* run_steps(const Frame& frame, const LstmOp& op, LstmArgs args, std::size_t n_steps) noexcept {
-  const std::ptrdiff_t last = signed_size(n_steps - 1);
-  const float* h_last = args.h + (args.is_ring ? last % 2 : last) * args.h_step;
-  args.n_steps = n_steps;
-  args.gates = op.bias;
-  if (op.input == LstmInput::constant) {
-    compute_gates(frame, op, frame.data(op.in), frame.n);
-    args.gates = frame.gates;
-    args.gates_row = op.weight_hidden.n_vectors * frame.kernels.n_lanes;
-  } else if (op.input == LstmInput::sequence) {
-    const bool is_fused = op.is_fused && (frame.n >= n_rows_fused || op.weight_input.n_inputs <= n_inputs_fused);
-    if (!is_fused) {
-      run_ahead(frame, op, args, n_steps);
-      return h_last;
-    }
-    const std::size_t step = frame.n * op.in.stride;
-    args.x = frame.data(op.in) + (op.is_backward ? (n_steps - 1) * step : 0);
-    args.x_row = op.in.stride;
-    args.x_step = signed_size(step) * (op.is_backward ? -1 : 1);
-  }
-  run_kernel(frame, args);
-  return h_last;
-}
-
 void copy_rows(const Frame& frame, const float* from, std::size_t from_row, std::size_t size, const Value& to, std::size_t column) noexcept {
   for (std::size_t sequence = 0; sequence < frame.n; ++sequence) {
     float* row = frame.row(to, 0, 0, sequence) + column;
@@ -126,16 +71,65 @@ void copy_rows(const Frame& frame, const float* from, std::size_t from_row, std:
 
 }  // namespace
 
-void run_lstm(const Frame& frame, const LstmOp& op) noexcept {
-  const std::size_t n_steps = op.steps.count(frame.time);
-  LstmArgs args = common_args(frame, op, n_steps);
-  begin_cells(frame, op, args);
-  const float* h_last = run_steps(frame, op, args, n_steps);
-  if (!op.keeps_sequence && !op.out.is_zero) copy_rows(frame, h_last, args.h_row, op.hidden_size, op.out, 0);
-  if (op.has_final) {
-    copy_rows(frame, h_last, args.h_row, op.hidden_size, op.final_state.h, op.final_column);
-    copy_rows(frame, args.c, args.c_row, op.hidden_size, op.final_state.c, op.final_column);
+LstmRun::LstmRun(const Frame& frame, const LstmOp& op, float* gates) noexcept
+    : frame_(frame), op_(op), gates_(gates), n_steps_(op.steps.count(frame.time)), args_(common_args(frame, op, n_steps_)) {
+  begin_cells(frame, op, args_);
+  args_.gates = op.bias;
+  if (op.input == LstmInput::constant) {
+    compute_gates(frame, op, frame.data(op.in), frame.n, gates);
+    args_.gates = gates;
+    args_.gates_row = gates_width(frame, op);
   }
+  is_ahead_ = op.input == LstmInput::sequence && !(op.is_fused && (frame.n >= n_rows_fused || op.weight_input.n_inputs <= n_inputs_fused));
+}
+
+LstmArgs LstmRun::take(std::size_t n) noexcept {
+  LstmArgs args = args_;
+  args.n_steps = n;
+  if (op_.input == LstmInput::sequence) add_input(args, n);
+  // The next part goes on from the state that this one leaves.
+  const std::ptrdiff_t last = signed_size(n - 1);
+  args_.h_before = args.h + (args.is_ring ? last % 2 : last) * args.h_step;
+  args_.h_before_row = args.h_row;
+  if (!args.is_ring) {
+    args_.h += signed_size(n) * args.h_step;
+  } else if (n % 2 == 1) {  // it writes the other half
+    args_.h += args.h_step;
+    args_.h_step = -args.h_step;
+  }
+  n_taken_ += n;
+  return args;
+}
+
+void LstmRun::add_input(LstmArgs& args, std::size_t n) const noexcept {
+  const std::ptrdiff_t direction = op_.is_backward ? -1 : 1;
+  const std::size_t step = frame_.n * op_.in.stride;
+  if (!is_ahead_) {
+    args.x = frame_.data(op_.in) + (op_.is_backward ? n_steps_ - 1 - n_taken_ : n_taken_) * step;
+    args.x_row = op_.in.stride;
+    args.x_step = signed_size(step) * direction;
+    return;
+  }
+  const std::size_t width = gates_width(frame_, op_);
+  const std::size_t first_step = op_.is_backward ? n_steps_ - n_taken_ - n : n_taken_;
+  compute_gates(frame_, op_, frame_.data(op_.in) + first_step * step, n * frame_.n, gates_);
+  args.gates = gates_ + (op_.is_backward ? (n - 1) * frame_.n * width : 0);
+  args.gates_row = width;
+  args.gates_step = signed_size(frame_.n * width) * direction;
+}
+
+void LstmRun::finish() const noexcept {
+  if (!op_.keeps_sequence && !op_.out.is_zero) copy_rows(frame_, args_.h_before, args_.h_row, op_.hidden_size, op_.out, 0);
+  if (!op_.has_final) return;
+  copy_rows(frame_, args_.h_before, args_.h_row, op_.hidden_size, op_.final_state.h, op_.final_column);
+  copy_rows(frame_, args_.c, args_.c_row, op_.hidden_size, op_.final_state.c, op_.final_column);
+}
+
+void run_lstm(const Frame& frame, const LstmOp& op) noexcept {
+  LstmRun run(frame, op, frame.gates);
+  const std::size_t n_at_once = run.is_ahead() ? std::max<std::size_t>(1, n_rows_ahead / frame.n) : run.n_left();
+  while (run.n_left() > 0) run_kernel(frame, run.take(std::min(n_at_once, run.n_left())));
+  run.finish();
 }
 
 }  // namespace offbeat

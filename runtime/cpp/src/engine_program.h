@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -97,6 +98,18 @@ struct LstmOp {
   std::size_t final_column;
 };
 
+/// Layers one after the other in the plan, the steps of two of which can be taken in turn as soon as what they need is there.
+struct LstmGroupOp {
+  static constexpr std::size_t n_most = 4;
+
+  struct Layer {
+    LstmOp op;
+    std::optional<std::size_t> input_from;    ///< the layer of the group whose sequence it reads
+    std::optional<std::size_t> initial_from;  ///< the layer of the group in whose final state it begins
+  };
+  std::vector<Layer> layers;
+};
+
 struct LastStepOp {
   Value in;
   Value out;
@@ -152,7 +165,7 @@ struct DrawsOp {
   const float* noise;
 };
 
-using Operation = std::variant<NormaliseOp, LinearOp, NarrowOp, LstmOp, LastStepOp, MaterialiseOp, FlattenOp, UnflattenOp, AddOp, UnaryOp,
+using Operation = std::variant<NormaliseOp, LinearOp, NarrowOp, LstmOp, LstmGroupOp, LastStepOp, MaterialiseOp, FlattenOp, UnflattenOp, AddOp, UnaryOp,
                                AffineOp, SoftmaxOp, DrawsOp>;
 
 struct Step {

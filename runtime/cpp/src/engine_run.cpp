@@ -69,6 +69,8 @@ void run(const Frame& frame, const NarrowOp& op) noexcept {
 
 void run(const Frame& frame, const LstmOp& op) noexcept { run_lstm(frame, op); }
 
+void run(const Frame& frame, const LstmGroupOp& group) noexcept { run_lstm_group(frame, group); }
+
 /// Calls body(draw, step, sequence) for every row of a value.
 template <class Body>
 void for_each_row(const Frame& frame, const Value& value, Body body) noexcept {

@@ -72,19 +72,39 @@ OFFBEAT_INLINE Floats apply(Unary unary, Floats x) {
 ///     c = σ(f) c + σ(i) tanh(g) = (c (1 + eⁱ)(1 + eᵍ) + (1 − eᵍ)(1 + eᶠ)) / ((1 + eᶠ)(1 + eⁱ)(1 + eᵍ))
 ///     h = σ(o) tanh(c) = (1 − eᶜ) / ((1 + eᵒ)(1 + eᶜ))
 ///
-/// with eⁱ for 2^i and so on: two divisions, where five functions by themselves would take five.
+/// with eⁱ for 2^i and so on: two divisions, where five functions by themselves would take five. In three parts, since each waits for
+/// the one before: other work can be put between them.
+struct LstmCell {
+  Floats ei;
+  Floats ef;
+  Floats eo;
+  Floats cell;
+
+  OFFBEAT_INLINE void begin(Floats i, Floats f) {
+    ei = exp2_bounded(clamp(i, set(saturated)));
+    ef = exp2_bounded(clamp(f, set(saturated)));
+  }
+
+  OFFBEAT_INLINE void update(Floats g, Floats o, float* c) {
+    const Floats eg = exp2_bounded(clamp(g, set(saturated)));
+    eo = exp2_bounded(clamp(o, set(saturated)));
+    const Floats forget = ef + 1.0f;
+    const Floats others = (ei + 1.0f) * (eg + 1.0f);
+    cell = fma(load(c), others, (1.0f - eg) * forget) / (forget * others);
+    store(c, cell);
+  }
+
+  OFFBEAT_INLINE void end(float* h) const {
+    const Floats ec = exp2_bounded(clamp(cell * (-2 * log2_e), set(saturated)));
+    store(h, (1.0f - ec) / ((eo + 1.0f) * (ec + 1.0f)));
+  }
+};
+
 OFFBEAT_INLINE void lstm_cell(Floats i, Floats f, Floats g, Floats o, float* c, float* h) {
-  const Floats limit = set(saturated);
-  const Floats ei = exp2_bounded(clamp(i, limit));
-  const Floats ef = exp2_bounded(clamp(f, limit));
-  const Floats eg = exp2_bounded(clamp(g, limit));
-  const Floats eo = exp2_bounded(clamp(o, limit));
-  const Floats forget = ef + 1.0f;
-  const Floats others = (ei + 1.0f) * (eg + 1.0f);
-  const Floats cell = fma(load(c), others, (1.0f - eg) * forget) / (forget * others);
-  store(c, cell);
-  const Floats ec = exp2_bounded(clamp(cell * (-2 * log2_e), limit));
-  store(h, (1.0f - ec) / ((eo + 1.0f) * (ec + 1.0f)));
+  LstmCell cell;
+  cell.begin(i, f);
+  cell.update(g, o, c);
+  cell.end(h);
 }
 
 /// Activates n_elements rounded up to whole vectors.

@@ -111,6 +111,9 @@ struct Kernels {
   void (*linear)(const LinearArgs&) noexcept;
   void (*narrow)(const NarrowArgs&) noexcept;
   void (*lstm)(const LstmArgs&) noexcept;  ///< weight_hidden not of i8
+  /// Two runs that do not need each other, of one sequence each, as many steps, 2 · n_lanes units and weights of f32: what `lstm` gives
+  /// for the first and then for the second. Null where nothing is gained by taking both at once.
+  void (*lstm_two)(const LstmArgs& first, const LstmArgs& second) noexcept;
   ByteKernels bytes;
   void (*error)(const ErrorArgs&) noexcept;
   /// x = unary(x), and x = e^(x / 2), over n_elements rounded up to whole vectors.
