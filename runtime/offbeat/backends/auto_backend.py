@@ -56,7 +56,9 @@ def cuda_if_usable(version: ModelVersion, config: BackendConfig) -> Backend | No
     try:
         return open_gpu(GpuProvider.CUDA, version, config)
     except OffbeatError as error:
-        _warn_once(f"CUDA is not used, scores are computed on the CPU (device 'cpu' asks for that): {error}")
+        # ONNX Runtime's own words come in several lines.
+        why = " ".join(str(error).split())
+        _warn_once(f"CUDA is not used, scores are computed on the CPU (device 'cpu' asks for that): {why}")
         return None
 
 

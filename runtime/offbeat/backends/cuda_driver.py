@@ -77,8 +77,11 @@ class CudaDriver:
 
     def __init__(self, library: Any = None) -> None:
         self._library = library or _load()
-        for name, arguments in _SIGNATURES.items():
-            getattr(self._library, name).argtypes = arguments
+        try:
+            for name, arguments in _SIGNATURES.items():
+                getattr(self._library, name).argtypes = arguments
+        except AttributeError as error:
+            raise MissingExtraError(f"NVIDIA's driver is another one than expected: {error}") from error
         if why := self._error(self._library.cuInit(0)):
             raise MissingExtraError(f"NVIDIA's driver finds no usable GPU: {why}")
         count = ctypes.c_int()

@@ -98,8 +98,7 @@ def _tensorrt_options(manifest: Manifest, max_rows: int, stream: int) -> dict[st
     row = "x".join(str(size) for size in (*steps, len(manifest.feature_names)))
     return {
         "user_compute_stream": str(stream),
-        "trt_fp16_enable": "0",
-        "trt_engine_cache_enable": "0",
+        "trt_fp16_enable": "False",
         "trt_profile_min_shapes": f"window:1x{row}",
         "trt_profile_opt_shapes": f"window:{max_rows}x{row}",
         "trt_profile_max_shapes": f"window:{max_rows}x{row}",

@@ -126,3 +126,10 @@ def test_a_machine_without_a_driver_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("offbeat.backends.cuda_driver._LIBRARY", "libcuda-of-nowhere.so.1")
     with pytest.raises(MissingExtraError, match=r"NVIDIA's driver is not here \(libcuda-of-nowhere"):
         CudaDriver()
+
+
+def test_a_driver_without_a_function_says_which() -> None:
+    library = FakeLibrary()
+    del library.cuMemHostAlloc  # type: ignore[attr-defined]
+    with pytest.raises(MissingExtraError, match=r"another one than expected: .*cuMemHostAlloc"):
+        CudaDriver(library)

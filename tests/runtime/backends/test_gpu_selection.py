@@ -201,7 +201,7 @@ def test_sessions_compute_in_full_precision_on_the_lanes_stream(version: ModelVe
     tensorrt, plain, _ = GpuProvider.TENSORRT.providers(version.manifest, 64, 4096, has_graphs=False)
     assert plain[1]["enable_cuda_graph"] == "0"  # type: ignore[index]
     assert tensorrt[0] == TENSORRT
-    assert tensorrt[1]["trt_fp16_enable"] == "0"  # type: ignore[index]
+    assert tensorrt[1]["trt_fp16_enable"] == "False"  # type: ignore[index]
     assert tensorrt[1]["user_compute_stream"] == "4096"  # type: ignore[index]
     assert tensorrt[1]["trt_profile_min_shapes"] == "window:1x6x2"  # type: ignore[index]
     assert tensorrt[1]["trt_profile_max_shapes"] == "window:64x6x2"  # type: ignore[index]
