@@ -34,6 +34,14 @@ class ReplyTiming(Struct, frozen=True, kw_only=True):
         )
 
     @classmethod
+    def around_alone(cls, *, version: int, size: int, backend: str) -> tuple[str, str, str]:
+        """The text of a request that is scored at once, around its batch's and its computing's µs, which are the same."""
+        text = cls(version=version, queue_us=0, batch_us=0, compute_us=0, size=size, backend=backend).text()
+        batch, compute = "batch=", "compute="
+        begin, _, rest = text.partition(f"{batch}0;{compute}0")
+        return begin + batch, ";" + compute, rest
+
+    @classmethod
     def parse(cls, text: str) -> Self:
         """The timing in a text. Raises ValueError for what is none."""
         parts = [part.partition("=") for part in text.split(";", len(_FIELDS) - 1)]

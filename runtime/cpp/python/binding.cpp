@@ -3,11 +3,14 @@
 
 #include "offbeat/cpu_features.h"
 #include "offbeat/version.h"
+#include "request_codec.h"
 #include "session_binding.h"
 
 namespace nb = nanobind;
 
 NB_MODULE(_offbeat_ext, module) {
+  // A process may end while a thread of a server still holds a session: nothing to tell its user.
+  nb::set_leak_warnings(false);
   module.def("version", &offbeat::version, "The version of the native core.");
   module.def(
       "cpu_features",
@@ -28,4 +31,5 @@ NB_MODULE(_offbeat_ext, module) {
       },
       "Which vector extensions the processor and the system let a kernel use, by name.");
   offbeat_python::bind_session(module);
+  offbeat_python::bind_request_codec(module);
 }

@@ -80,12 +80,12 @@ struct PythonSession::Destination {
   std::array<std::size_t, 3> sizes{};
   std::size_t n_axes = 1;
 
-  Destination(const Session& session, const Windows& windows, std::size_t output) {
+  Destination(const Session& session, std::size_t n_windows, std::size_t time, std::size_t output) {
     const ModelShape& shape = session.shape();
     const OutputKind& kind = output_kinds[output];
     // A forecast has the window's steps, a reconstruction those that were decoded.
-    const std::size_t n_steps = kind.floats == &Outputs::forecast ? windows.time : session.n_output_steps(windows.time);
-    sizes[0] = windows.n;
+    const std::size_t n_steps = kind.floats == &Outputs::forecast ? time : session.n_output_steps(time);
+    sizes[0] = n_windows;
     if (kind.axes == Axes::cls) add(shape.n_classes);
     if (kind.axes == Axes::step || (kind.axes == Axes::window && shape.has_time)) add(n_steps);
     if (kind.axes == Axes::feature || kind.axes == Axes::window) add(shape.n_features);
@@ -134,7 +134,7 @@ std::size_t PythonSession::find_output(nb::handle name) const {
 }
 
 nb::object PythonSession::new_array(const Windows& windows, std::size_t output) const {
-  const Destination destination(session_, windows, output);
+  const Destination destination(session_, windows.n, windows.time, output);
   nb::object sizes = nb::steal(PyTuple_New(static_cast<Py_ssize_t>(destination.n_axes)));
   for (std::size_t axis = 0; axis < destination.n_axes; ++axis) {
     PyTuple_SET_ITEM(sizes.ptr(), static_cast<Py_ssize_t>(axis), PyLong_FromSize_t(destination.sizes[axis]));
@@ -187,7 +187,7 @@ nb::dict PythonSession::score(nb::handle windows_object, nb::handle names) {
     if (PyDict_Contains(arrays.ptr(), name) != 0) throw nb::value_error("outputs: expected each name at most once");
     const nb::object array = new_array(windows, output);
     if (PyDict_SetItem(arrays.ptr(), name, array.ptr()) != 0) throw nb::python_error();
-    const Destination destination(session_, windows, output);
+    const Destination destination(session_, windows.n, windows.time, output);
     targets.add(array, output, std::span(destination.sizes).first(destination.n_axes));
   }
   run(windows, targets.outputs);
@@ -199,7 +199,7 @@ void PythonSession::score_into(nb::handle windows_object, const nb::dict& output
   Targets targets;
   for (const auto& [name, array] : outputs) {
     const std::size_t output = find_output(name);
-    const Destination destination(session_, windows, output);
+    const Destination destination(session_, windows.n, windows.time, output);
     targets.add(array, output, std::span(destination.sizes).first(destination.n_axes));
   }
   run(windows, targets.outputs);
@@ -220,24 +220,35 @@ Workspace PythonSession::take_workspace(std::size_t time) {
   return std::move(made).value();
 }
 
-void PythonSession::run(const Windows& windows, const Outputs& outputs) {
-  const std::size_t time = windows.time;
+std::size_t PythonSession::n_output_bytes(std::size_t output, std::size_t n_windows, std::size_t time) const {
+  const Destination destination(session_, n_windows, time, output);
+  std::size_t n_bytes = output_kinds[output].floats == nullptr ? sizeof(bool) : sizeof(float);
+  for (std::size_t axis = 0; axis < destination.n_axes; ++axis) n_bytes *= destination.sizes[axis];
+  return n_bytes;
+}
+
+Status PythonSession::score_rows(const float* windows, std::size_t n, std::size_t time, const Outputs& outputs) {
   Workspace workspace = take_workspace(time);
   const std::size_t made_for = workspace_time_;
-  const std::size_t work = windows.n * time * session_.shape().n_parameters;
+  const std::size_t work = n * time * session_.shape().n_parameters;
   Status status{};
   if (work > max_work_under_lock) {
     const nb::gil_scoped_release released;
-    status = session_.score(windows.data(), windows.n, time, outputs, workspace);
+    status = session_.score(windows, n, time, outputs, workspace);
   } else {
-    status = session_.score(windows.data(), windows.n, time, outputs, workspace);
+    status = session_.score(windows, n, time, outputs, workspace);
   }
   // Another thread may have asked for longer windows meanwhile.
   if (made_for == workspace_time_) idle_workspaces_.push_back(std::move(workspace));
+  return status;
+}
+
+void PythonSession::run(const Windows& windows, const Outputs& outputs) {
+  const Status status = score_rows(windows.data(), windows.n, windows.time, outputs);
   if (status == Status::wrong_time) {
     const ModelShape& shape = session_.shape();
     const std::string expected = shape.is_time_dynamic ? "at least 1" : std::to_string(shape.n_steps);
-    throw nb::value_error(("windows have " + std::to_string(time) + " steps; expected " + expected).c_str());
+    throw nb::value_error(("windows have " + std::to_string(windows.time) + " steps; expected " + expected).c_str());
   }
   if (status != Status::ok) throw nb::value_error(std::string(offbeat::describe(status)).c_str());
 }

@@ -26,6 +26,14 @@ class PythonSession {
   /// Scores into arrays that are given by name.
   void score_into(nb::handle windows, const nb::dict& outputs);
 
+  /// Scores checked windows into memory; the interpreter's lock is held by the caller, and given up for long work.
+  offbeat::Status score_rows(const float* windows, std::size_t n, std::size_t time, const offbeat::Outputs& outputs);
+
+  /// The index in output_kinds of an output by its name. Raises ValueError where the model has none of that name.
+  [[nodiscard]] std::size_t find_output(nb::handle name) const;
+  /// Bytes of an output for so many windows.
+  [[nodiscard]] std::size_t n_output_bytes(std::size_t output, std::size_t n_windows, std::size_t time) const;
+
   [[nodiscard]] const offbeat::Session& session() const noexcept { return session_; }
   [[nodiscard]] nb::tuple output_names() const;
 
@@ -38,7 +46,6 @@ class PythonSession {
   void run(const Windows& windows, const offbeat::Outputs& outputs);
   offbeat::Workspace take_workspace(std::size_t time);
   nb::object new_array(const Windows& windows, std::size_t output) const;
-  [[nodiscard]] std::size_t find_output(nb::handle name) const;
 
   offbeat::Session session_;
   // The interpreter's lock guards it: workspaces are taken and given back while it is held.

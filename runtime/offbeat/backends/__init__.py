@@ -2,6 +2,7 @@
 
 from offbeat.backends.base import Backend, BackendFactory
 from offbeat.backends.golden_replay import replay_golden
+from offbeat.backends.native_backend import NativeBackend
 from offbeat.backends.registry import create_backend, names
 
-__all__ = ["Backend", "BackendFactory", "create_backend", "names", "replay_golden"]
+__all__ = ["Backend", "BackendFactory", "NativeBackend", "create_backend", "names", "replay_golden"]

@@ -39,6 +39,11 @@ class NativeBackend:
         self.description = f"{self.name} ({session.isa})"
         _check_signature(session, version)
 
+    @property
+    def session(self) -> Session | None:
+        """The session itself, for who scores without arrays; None once closed."""
+        return self._session
+
     def run(self, window: FloatArray, outputs: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """Computes the outputs asked for. `window` is C-contiguous float32. Raises BackendError."""
         session = self._session

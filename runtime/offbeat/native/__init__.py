@@ -1,4 +1,4 @@
-"""The native core: sessions on `model.safetensors`, and what this processor can do. It may be missing.
+"""The native core: sessions on `model.safetensors`, a codec for requests of known forms, and what this processor can do. It may be missing.
 
 pip builds it with a C++ compiler and installs offbeat without it where there is none: `why_missing` says so, and the
 other names then raise ImportError when they are asked for.
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     # Of the package, not from the extension: that is no Python file, and import-linter would take it for `offbeat` itself.
     from offbeat.native import _offbeat_ext
 
+    RequestCodec = _offbeat_ext.RequestCodec
     Session = _offbeat_ext.Session
     cpu_features, version = _offbeat_ext.cpu_features, _offbeat_ext.version
 
-__all__ = ["Session", "cpu_features", "version", "why_missing"]
+__all__ = ["RequestCodec", "Session", "cpu_features", "version", "why_missing"]
 
 
 def why_missing() -> str | None:

@@ -32,8 +32,8 @@ class Dispatcher:
 
     def __init__(self, workers: WorkerPool, max_inline_us: int) -> None:
         self._workers = workers
-        self._max_inline_s = max_inline_us * 1e-6
-        self._max_inline_in_company_s = min(self._max_inline_s, _HANDOVER_S)
+        self._max_inline_alone_s = max_inline_us * 1e-6
+        self._max_inline_in_company_s = min(self._max_inline_alone_s, _HANDOVER_S)
         self._n_idle = workers.n_workers
         # The models with waiting requests; whoever gets a worker goes to the end.
         self._waiting: OrderedDict[ServedModel, None] = OrderedDict()
@@ -47,8 +47,12 @@ class Dispatcher:
 
     def is_quick(self, model: ServedModel, n_rows: int, *, is_alone: bool) -> bool:
         """Whether a request that came now should be run at once, and on the loop; `is_alone` where no other is under way."""
-        limit = self._max_inline_s if is_alone else self._max_inline_in_company_s
+        limit = self.max_inline_s(is_alone=is_alone)
         return not model.queue and model.queue.takes_at_once(n_rows) and model.cost.estimate(n_rows) <= limit
+
+    def max_inline_s(self, *, is_alone: bool) -> float:
+        """How long a request may be expected to take that is run on the loop."""
+        return self._max_inline_alone_s if is_alone else self._max_inline_in_company_s
 
     def run(self, model: ServedModel, form: RequestForm, windows: FloatArray) -> Scored:
         """Runs checked windows at once. Raises BackendError."""

@@ -18,7 +18,7 @@ class Engine:
 
     def __init__(self, models: ServedModels, dispatcher: Dispatcher) -> None:
         self.models = models
-        self._dispatcher = dispatcher
+        self.dispatcher = dispatcher
 
     def submit(self, query: Query, remaining_s: float | None, *, is_alone: bool) -> Scored | Ticket:
         """Takes a request that has `remaining_s` seconds left, None for no limit; what is quick is scored at once.
@@ -33,8 +33,8 @@ class Engine:
             remaining_s = query.timeout_s if remaining_s is None else min(remaining_s, query.timeout_s)
         if remaining_s is not None and remaining_s <= 0:
             raise DeadlineExceededError("the deadline had passed when the request arrived; nothing was run")
-        if self._dispatcher.is_quick(model, len(windows), is_alone=is_alone):
-            return self._dispatcher.run(model, form, windows)
+        if self.dispatcher.is_quick(model, len(windows), is_alone=is_alone):
+            return self.dispatcher.run(model, form, windows)
         deadline = None if remaining_s is None else monotonic() + remaining_s
         return self._queue(model, form, windows, deadline, model.batching.level(query.priority))
 
@@ -50,9 +50,9 @@ class Engine:
             raise
         parts = [
             QueuedRequest(
-                self._dispatcher,
+                self.dispatcher,
                 model,
-                self._dispatcher.submit(model, form, windows[start : start + max_rows], deadline, level),
+                self.dispatcher.submit(model, form, windows[start : start + max_rows], deadline, level),
             )
             for start in starts
         ]

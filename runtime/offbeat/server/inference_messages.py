@@ -17,6 +17,7 @@ from offbeat.result import FloatArray
 from offbeat.server.form import INPUT
 from offbeat.server.query import Query, Scored
 from offbeat.server.stream_format import StreamFormat
+from offbeat.server.unary_format import UnaryFormat
 from offbeat.server.wire import field_prefix
 
 DATATYPES = {"float32": "FP32", "bool": "BOOL"}
@@ -148,6 +149,14 @@ def _check_parameters(where: str, parameters: Mapping[str, InferParameter]) -> N
         raise InvalidWindowError(f"{where} has parameter {name!r}, which is not supported; expected none of its kind")
 
 
+INFER = UnaryFormat(
+    method="ModelInfer",
+    kind=ModelInferRequest,
+    answer_kind=ModelInferResponse,
+    query_of=query_of,
+    encoded=encoded_response,
+    codec="infer",
+)
 # Triton keeps the order, and its client leaves the ids to its user.
 INFERENCE_STREAM = StreamFormat(
     method="ModelStreamInfer",

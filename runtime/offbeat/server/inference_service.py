@@ -10,7 +10,7 @@ from offbeat.config import BatchingConfig
 from offbeat.errors import UnavailableError, UnknownModelError
 from offbeat.inference import open_inference_pb2 as pb
 from offbeat.server.boundary import Boundary, Context
-from offbeat.server.inference_messages import INFERENCE_STREAM, encoded_response, query_of, version_of
+from offbeat.server.inference_messages import INFER, INFERENCE_STREAM, version_of
 from offbeat.server.model_control import ModelControl
 from offbeat.server.model_messages import config_of, metadata_of
 from offbeat.server.model_state import ModelState
@@ -45,7 +45,7 @@ class InferenceService:
                 "ModelReady": unary(pb.ModelReadyRequest, self._model_ready),
                 "ServerMetadata": unary(pb.ServerMetadataRequest, self._server_metadata),
                 "ModelMetadata": unary(pb.ModelMetadataRequest, self._model_metadata),
-                "ModelInfer": self._boundary.scoring(pb.ModelInferRequest, query_of, encoded_response, "ModelInfer"),
+                "ModelInfer": self._boundary.scoring(INFER),
                 "ModelStreamInfer": stream_handler(self._boundary, INFERENCE_STREAM),
                 "ModelConfig": unary(pb.ModelConfigRequest, self._model_config),
                 "ModelStatistics": unary(pb.ModelStatisticsRequest, self._model_statistics),
@@ -90,6 +90,7 @@ class InferenceService:
         number = version_of(request.version)
         if request.name:
             self._models.find(request.name, number)
+        self._models.settle()
         return pb.ModelStatisticsResponse(
             model_stats=[
                 statistics_of(model)

@@ -34,6 +34,14 @@ class ModelStatistics:
         self.batches[n_rows] = n_batches + 1, seconds + compute_s
         self.last_at = time()
 
+    def succeed_alone(self, n_batches: int, n_rows: int, compute_s: float, last_at: float) -> None:
+        """Counts batches of one request of `n_rows` each, which did not wait, by the sum of their times and the end of the last."""
+        self.n_succeeded += n_batches
+        self.compute_s += compute_s
+        n_before, seconds = self.batches.get(n_rows, (0, 0.0))
+        self.batches[n_rows] = n_before + n_batches, seconds + compute_s
+        self.last_at = max(self.last_at, last_at)
+
     def fail(self, n_requests: int, seconds: float) -> None:
         """Counts requests that are not answered, and the sum of the times that they took."""
         self.n_failed += n_requests

@@ -9,7 +9,7 @@ from offbeat.result import FloatArray
 from offbeat.server.buckets import DURATION_BOUNDS, SCORE_BOUNDS, Buckets
 from offbeat.server.recent_windows import RecentWindows
 
-_SCORE = "anomaly_score"
+SCORE = "anomaly_score"
 # A window is anomalous where its score is above.
 _THRESHOLD = 0.5
 # Scores are counted so many requests at a time: numpy's calls cost as much for one as for a thousand.
@@ -35,7 +35,7 @@ class Observations:
     def request(self, queue_s: float, windows: FloatArray, outputs: dict[str, NDArray[np.generic]], now: float) -> None:
         """Counts a request, or the part of one that is in a batch, that has just been scored; `now` is of time.monotonic."""
         self.queue.add(queue_s)
-        scores = outputs.get(_SCORE)
+        scores = outputs.get(SCORE)
         if scores is None:
             return
         self._pending.append(scores)
@@ -47,6 +47,14 @@ class Observations:
     def batch(self, compute_s: float) -> None:
         """Counts a batch that has just run."""
         self.compute.add(compute_s)
+
+    def alone(self, compute_s: NDArray[np.float64], scores: NDArray[np.float32]) -> None:
+        """Counts batches of one request each, which did not wait, by their times, and the scores of all of them."""
+        self.queue.add_times(0.0, len(compute_s))
+        self.compute.add_all(compute_s)
+        if len(scores):
+            self._pending.append(scores)
+            self.settle()
 
     def settle(self) -> None:
         """Counts the scores that are still to be counted."""

@@ -8,6 +8,7 @@ from offbeat.errors import InvalidWindowError
 from offbeat.server.form import INPUT
 from offbeat.server.query import Query, Scored
 from offbeat.server.stream_format import StreamFormat
+from offbeat.server.unary_format import UnaryFormat
 from offbeat.server.wire import field_prefix
 from offbeat.v1.scoring_pb2 import (
     DATA_TYPE_BOOL,
@@ -82,6 +83,14 @@ def _data_type_name(number: int) -> str:
     return DataType.Name(number).removeprefix("DATA_TYPE_") if known else str(number)
 
 
+SCORE = UnaryFormat(
+    method="Score",
+    kind=ScoreRequest,
+    answer_kind=ScoreResponse,
+    query_of=query_of,
+    encoded=encoded_response,
+    codec="score",
+)
 SCORE_STREAM = StreamFormat(
     method="ScoreStream",
     kind=ScoreRequest,

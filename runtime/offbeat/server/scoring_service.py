@@ -6,7 +6,7 @@ import grpc
 
 from offbeat.server.boundary import Boundary, Context
 from offbeat.server.score_stream import stream_handler
-from offbeat.server.scoring_messages import SCORE_STREAM, encoded_response, query_of
+from offbeat.server.scoring_messages import SCORE, SCORE_STREAM
 from offbeat.server.served import ServedModel
 from offbeat.v1.scoring_pb2 import (
     DESCRIPTOR,
@@ -15,7 +15,6 @@ from offbeat.v1.scoring_pb2 import (
     ListModelsRequest,
     ListModelsResponse,
     ModelSummary,
-    ScoreRequest,
 )
 
 
@@ -36,7 +35,7 @@ class ScoringService:
         return grpc.method_handlers_generic_handler(
             self.NAME,
             {
-                "Score": self._boundary.scoring(ScoreRequest, query_of, encoded_response, "Score"),
+                "Score": self._boundary.scoring(SCORE),
                 "ScoreStream": stream_handler(self._boundary, SCORE_STREAM),
                 "ListModels": unary(ListModelsRequest, self._list_models),
                 "GetModel": unary(GetModelRequest, self._get_model),

@@ -93,10 +93,20 @@ class ServedModels:
         # By model and result, "ok" or "refused".
         self.loads: Counter[tuple[str, str]] = Counter()
         self._listeners: list[Callable[[], object]] = []
+        self._counters: list[Callable[[], object]] = []
 
     def listen(self, listener: Callable[[], object]) -> None:
         """Has the listener called after each change."""
         self._listeners.append(listener)
+
+    def count_by(self, counter: Callable[[], object]) -> None:
+        """Has it called before figures are read: it counts what it has scored by itself and not counted yet."""
+        self._counters.append(counter)
+
+    def settle(self) -> None:
+        """Brings the models' figures up to date; to be called before they are read."""
+        for count in self._counters:
+            count()
 
     def announce(self, name: str, version: int) -> None:
         """Says that a version is loading: requests for it are refused as UnavailableError instead of UnknownModelError."""

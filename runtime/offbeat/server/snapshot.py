@@ -55,6 +55,7 @@ class Snapshot(Struct, frozen=True, kw_only=True, eq=False):
 
 def take_snapshot(models: ServedModels, traffic: Traffic, drain: Drain, health: Health) -> Snapshot:
     """The state now; to be called on the event loop."""
+    models.settle()
     return Snapshot(
         is_ready=health.is_serving,
         hung=models.suspended(),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
+from numpy.typing import NDArray
+
 from offbeat.server.buckets import DURATION_BOUNDS, Buckets
 
 
@@ -22,14 +25,21 @@ class MethodTraffic:
 
     def answer(self, model: str, seconds: float) -> None:
         """Counts a request that was answered, `seconds` after its bytes were there."""
-        durations = self.durations.get(model)
-        if durations is None:
-            durations = self.durations[model] = Buckets(DURATION_BOUNDS)
-        durations.add(seconds)
+        self._of(model).add(seconds)
+
+    def answer_all(self, model: str, seconds: NDArray[np.float64]) -> None:
+        """Counts many requests that were answered."""
+        self._of(model).add_all(seconds)
 
     def refuse(self, model: str, status: str) -> None:
         """Counts a request that ended with a status other than OK."""
         self.refused[model, status] += 1
+
+    def _of(self, model: str) -> Buckets:
+        durations = self.durations.get(model)
+        if durations is None:
+            durations = self.durations[model] = Buckets(DURATION_BOUNDS)
+        return durations
 
 
 class Traffic:

@@ -6,6 +6,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -19,6 +20,7 @@ from tests.runtime.folders import OUTPUTS, random_windows
 from .calls import INFER, SCORE, infer, infer_request, score, score_later, score_request
 from .fakes import FailingBackend, GatedBackend, NumpyBackend, make_scorer
 from .live import LiveServer, Serve, eventually
+from .two_paths import native_scorer
 
 Code = grpc.StatusCode
 WINDOWS = random_windows(3)
@@ -163,9 +165,18 @@ WRONG: dict[str, tuple[Any, Any, grpc.StatusCode, str]] = {
 }
 
 
-@pytest.fixture
-def server(serve: Serve) -> LiveServer:
-    return serve(make_scorer(), max_batch_size=8, max_queue_size=4)
+@pytest.fixture(params=["python", "codec"])
+def server(serve: Serve, request: pytest.FixtureRequest, tmp_path: Path) -> LiveServer:
+    """A server on either path; the codec knows the form of the good request that each wrong one was made from."""
+    limits = {"max_batch_size": 8, "max_queue_size": 4}
+    if request.param == "python":
+        return serve(make_scorer(), **limits)
+    server = serve(native_scorer(tmp_path), **limits, max_inline_us=100_000)
+    for _ in range(3):
+        score(server.channel, score_request(WINDOWS, ["is_anomaly"]))
+        score(server.channel, score_request(WINDOWS))
+        infer(server.channel, infer_request(WINDOWS))
+    return server
 
 
 def refusal(call: Callable[[], Any]) -> tuple[grpc.StatusCode, str]:

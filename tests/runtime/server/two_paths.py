@@ -1,0 +1,128 @@
+"""The handler of a unary method without a socket, on the codec's path or on Python's alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+from msgspec.structs import replace
+
+from offbeat.bundle import ModelVersion
+from offbeat.config import BackendConfig, BatchingConfig
+from offbeat.reply_timing import ReplyTiming
+from offbeat.scorer import Scorer
+from offbeat.server import boundary as boundary_module
+from offbeat.server.boundary import Boundary
+from offbeat.server.dispatcher import Dispatcher
+from offbeat.server.drain import Drain
+from offbeat.server.engine import Engine
+from offbeat.server.query import Query
+from offbeat.server.served import ServedModel, ServedModels
+from offbeat.server.unary_format import UnaryFormat
+from offbeat.server.warm_up import warm_up
+from offbeat.server.workers import WorkerPool
+from tests.runtime import folders
+
+
+def native_scorer(repository: Path, version: int = 1) -> Scorer:
+    """The hand-made model on the native core, whose requests the codec learns."""
+    path = folders.write_version(repository, version=version, safetensors=folders.safetensors_bytes())
+    return Scorer.open(ModelVersion.open(path), BackendConfig(backend="native"))
+
+
+class RefusedError(Exception):
+    """How a call ended that was aborted."""
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        super().__init__(code, details)
+        self.told = code, details
+
+
+class FakeContext:
+    """A call as the handler sees it; `end` is what grpc does when the reply has been sent."""
+
+    def __init__(self, remaining_s: float | None = None) -> None:
+        self.metadata: tuple[tuple[str, str], ...] = ()
+        self._remaining_s = remaining_s
+        self._callbacks: list[Callable[[Any], object]] = []
+
+    def time_remaining(self) -> float | None:
+        return self._remaining_s
+
+    def set_trailing_metadata(self, metadata: tuple[tuple[str, str], ...]) -> None:
+        self.metadata = metadata
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        self._callbacks.append(callback)
+
+    async def abort(self, code: grpc.StatusCode, details: str) -> None:
+        raise RefusedError(code, details)
+
+    def end(self) -> None:
+        for callback in self._callbacks:
+            callback(self)
+
+
+class OnePath:
+    """A boundary with models of its own; `n_python` counts the requests that Python decoded."""
+
+    def __init__(
+        self, protocol: UnaryFormat, *scorers: Scorer, has_codec: bool, max_message_bytes: int = 2**20, **batching: Any
+    ) -> None:
+        self.workers = WorkerPool(1)
+        self.models = ServedModels()
+        # So patient that what is quick does not hang on the machine's mood.
+        self.dispatcher = Dispatcher(self.workers, max_inline_us=10_000)
+        self.boundary = Boundary(Engine(self.models, self.dispatcher), Drain(), max_message_bytes)
+        self.n_python = 0
+        self.served = [self.serve(scorer, **batching) for scorer in scorers]
+        original = boundary_module.known_requests
+        if not has_codec:
+            boundary_module.known_requests = lambda *_: None  # type: ignore[assignment]
+        try:
+            self._call: Any = self.boundary.scoring(replace(protocol, query_of=self._counted(protocol))).unary_unary
+        finally:
+            boundary_module.known_requests = original
+        self.workers.start()
+
+    def serve(self, scorer: Scorer, **batching: Any) -> ServedModel:
+        model = ServedModel(scorer, BatchingConfig(max_batch_size=64, **batching))
+        warm_up(model)
+        self.models.add(model)
+        return model
+
+    def ask(self, data: bytes, remaining_s: float | None = None) -> bytes:
+        """The answer. Raises RefusedError."""
+        return asyncio.run(self._ask(data, remaining_s))[0]
+
+    def ask_with_timing(self, data: bytes) -> tuple[bytes, ReplyTiming | None]:
+        reply, context = asyncio.run(self._ask(data, None))
+        return reply, ReplyTiming.of_metadata(context.metadata)
+
+    def told(self, data: bytes, remaining_s: float | None = None) -> bytes | tuple[grpc.StatusCode, str]:
+        """The answer, or the status and its words."""
+        try:
+            return self.ask(data, remaining_s)
+        except RefusedError as refused:
+            return refused.told
+
+    def close(self) -> None:
+        self.workers.stop()
+
+    async def _ask(self, data: bytes, remaining_s: float | None) -> tuple[bytes, FakeContext]:
+        context = FakeContext(remaining_s)
+        call: Callable[[bytes, Any], Awaitable[bytes]] = self._call
+        try:
+            return await call(data, context), context
+        finally:
+            context.end()
+
+    def _counted(self, protocol: UnaryFormat) -> Callable[[Any], Query]:
+        def query_of(message: Any) -> Query:
+            self.n_python += 1
+            return protocol.query_of(message)
+
+        return query_of
