@@ -11,6 +11,7 @@ import typer
 
 from offbeat.cli.diff import diff
 from offbeat.cli.explanation import explain
+from offbeat.cli.footer import footer
 from offbeat.cli.inspect import inspect
 from offbeat.cli.score import score
 from offbeat.cli.serve import serve
@@ -57,7 +58,7 @@ def _build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for name, command in sorted(_commands().items(), key=_position):
-        app.command(name)(command)
+        app.command(name, epilog=footer(name))(command)
     return app
 
 

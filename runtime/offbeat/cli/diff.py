@@ -51,8 +51,7 @@ def diff(
 ) -> None:
     """Tell what changed between two versions: architecture, normalisation, weights, threshold, metrics; with --data, scores.
 
-    Exits with 0 where they are equal, 1 where they differ, 2 where they cannot be compared. Where a version comes from is
-    shown and does not count.
+    Where a version comes from is shown and does not count.
 
     Example: `offbeat diff models/server-metrics/1 models/server-metrics/2 --data last-week.csv`
     """

@@ -27,7 +27,7 @@ def inspect(
     """Show what a model is: tensors, architecture, products, threshold, provenance, metrics, parity, files.
 
     Of a folder, every file's digest is checked and the golden windows are read; nothing is executed. An ONNX file and a
-    checkpoint need the extra `export`. Exits with 1 where a model of a repository is damaged.
+    checkpoint need the extra `export`.
 
     Examples: `offbeat inspect models/server-metrics`, `offbeat inspect model.ckpt --json`
     """

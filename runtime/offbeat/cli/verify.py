@@ -35,7 +35,7 @@ def verify(
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Check every digest, and replay the golden windows on every backend that is there. Exits with 1 if anything fails.
+    """Check every digest, and replay the golden windows on every backend that is there.
 
     The worst difference from the eager model is told in units of the bound: at most 1 passes.
 

@@ -21,6 +21,9 @@ def test_each_command_explains_itself_with_an_example(offbeat: Run, command: str
     shown = offbeat(command, "--help")
     assert shown.returncode == 0
     assert f"offbeat {command}" in shown.stdout.split("Example", 1)[1]
+    footer = shown.stdout.rsplit("Exit status: 0 ", 1)[1]
+    assert "2 " in footer.split("Environment:")[0]
+    assert "a variable named beside a flag sets it" in footer
 
 
 def test_help_lists_every_command_in_the_order_of_the_work(offbeat: Run) -> None:
