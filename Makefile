@@ -8,13 +8,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(shell find runtime/cpp -type f)
 
-.PHONY: demo test lint cpp pytest sanitize arm benchmark proto clean help
+.PHONY: demo test lint cpp pytest sanitize arm extras docs tutorials benchmark proto clean help
 
 help:
 	@grep -hE '^# make' Makefile | cut -c3-
 	@echo 'make lint | cpp | pytest    one part of `make test`'
 	@echo 'make sanitize               the C++ tests under the address, undefined-behaviour and thread sanitizers'
 	@echo 'make arm                    offbeat-edge for 64-bit Arm, its golden windows under emulation (docs/edge.md)'
+	@echo 'make extras                 the sdist and the wheel, and every extra in a fresh environment of its own'
+	@echo 'make docs                   the documentation site, to build/docs; any warning is an error'
+	@echo 'make tutorials              every block of docs/tutorials, run as it stands'
 	@echo 'make benchmark              the pytest-benchmark suite, to benchmarks/results/latest.json'
 	@echo 'make proto                  the generated wire code, after a change under proto/'
 
@@ -46,6 +49,15 @@ arm:
 pytest: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 	$(BIN)/python -m pytest benchmarks --benchmark-disable
+
+extras: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/packaging -rP --numprocesses $(WORKERS)
+
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
+
+tutorials: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/tutorials
 
 benchmark: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest benchmarks --benchmark-json benchmarks/results/latest.json
