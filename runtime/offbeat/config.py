@@ -14,6 +14,7 @@ import msgspec
 from offbeat.connection_config import ConnectionConfig
 from offbeat.errors import require
 from offbeat.security_config import SecurityConfig
+from offbeat.series_config import SeriesConfig
 from offbeat.version_policy import VersionPolicy
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -130,6 +131,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     batching: BatchingConfig = BatchingConfig()
     connections: ConnectionConfig = ConnectionConfig()
     security: SecurityConfig = SecurityConfig()
+    series: SeriesConfig = SeriesConfig()
 
     def __post_init__(self) -> None:
         require(bool(self.host), "host", self.host, "a host name or an address")

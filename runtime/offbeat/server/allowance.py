@@ -26,6 +26,10 @@ class Allowance:
         self._n_requests += 1
         self._n_bytes += n_bytes
 
+    def grow(self, n_bytes: int) -> None:
+        """Counts more bytes of a request that was read."""
+        self._n_bytes += n_bytes
+
     def give(self, n_bytes: int) -> None:
         """Counts an answer that was written."""
         self._n_requests -= 1

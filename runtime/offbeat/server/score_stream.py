@@ -1,162 +1,38 @@
-"""Many requests on one call, and their answers."""
+"""Many requests for scores on one call, and their answers."""
 
 from __future__ import annotations
 
-import asyncio
-from functools import partial
 from time import monotonic
-
-import grpc
-from msgspec import Struct
+from typing import Any, cast
 
 from offbeat.errors import OffbeatError
-from offbeat.server.allowance import Allowance
 from offbeat.server.boundary import Boundary, Context, Handler
-from offbeat.server.parsing import parse
+from offbeat.server.message_stream import MessageStream, StreamAnswer, StreamRequest, serving
 from offbeat.server.query import Scored
-from offbeat.server.served import Reply
 from offbeat.server.status import details, status_code
 from offbeat.server.stream_format import StreamFormat
 from offbeat.server.ticket import Ticket
 
-# Enough to fill batches from one stream; a few streams cannot fill the default queue by themselves.
-MAX_IN_FLIGHT = 128
-_EOF = grpc.aio.EOF  # type: ignore[attr-defined]
-
 
 def stream_handler(boundary: Boundary, form: StreamFormat) -> Handler:
     """The handler of a method whose calls are streams of that format."""
-
-    async def call(_: object, context: Context) -> None:
-        if boundary.drain.is_holding:
-            await boundary.drain.passage()
-        try:
-            boundary.count(context)
-            await ScoreStream(boundary, context, form).run()
-        except Exception as error:
-            await boundary.abort(context, error)
-            raise
-
-    return grpc.stream_stream_rpc_method_handler(call)
+    return serving(boundary, lambda boundary, context: ScoreStream(boundary, context, form))
 
 
-class _Request(Struct, eq=False):
-    """A request that was read at `started`, a time of time.monotonic: its number on the stream, its bytes, and what it asks."""
-
-    number: int
-    n_bytes: int
-    started: float
-    id: str = ""
-    model: str = ""
-
-
-class _Answer(Struct, frozen=True, eq=False):
-    """What became of a request."""
-
-    request: _Request
-    outcome: Scored | OffbeatError
-
-
-class ScoreStream:
-    """Reads requests, and writes answers in the order in which they are ready, or in which they were asked for.
-
-    A reader that is slower than the scores stops the reading, by `Allowance`, and holds up nobody else. When the server
-    drains, reading ends, what was read is answered, and the call ends with UNAVAILABLE.
-    """
+class ScoreStream(MessageStream):
+    """Windows in, scores out, as one protocol puts them on a stream."""
 
     def __init__(self, boundary: Boundary, context: Context, form: StreamFormat) -> None:
-        self._boundary = boundary
-        self._context = context
+        super().__init__(boundary, context, method=form.method, kind=form.kind, keeps_order=form.keeps_order)
         self._form = form
-        self._traffic = boundary.traffic.method(form.method)
-        self._allowance = Allowance(max_requests=MAX_IN_FLIGHT, max_bytes=boundary.max_message_bytes)
-        # None after the last answer.
-        self._answers: asyncio.Queue[_Answer | None] = asyncio.Queue()
-        self._n_accepted = 0
-        # Where the order is kept: how many were put into the queue of answers, and those that have to wait for others.
-        self._n_put = 0
-        self._early: dict[int, _Answer] = {}
-        self._tickets: set[Ticket] = set()
-        self._is_reading = True
-        self._has_read_all = False
 
-    async def run(self) -> None:
-        """Serves the call to its end. Raises UnavailableError when the server drains."""
-        reader = asyncio.create_task(self._read())
-        reader.add_done_callback(self._end_reading)
-        stop_reading = reader.cancel
-        self._boundary.drain.listen(stop_reading)
-        try:
-            while (answer := await self._answers.get()) is not None:
-                await self._context.write(self._encode(answer))
-                self._allowance.give(answer.request.n_bytes)
-        finally:
-            self._boundary.drain.forget(stop_reading)
-            stop_reading()
-            for ticket in self._tickets:
-                ticket.cancel()
-        if not self._has_read_all:
-            self._boundary.drain.check()
-            await reader
+    def _take(self, request: StreamRequest, message: Any) -> Scored | Ticket:
+        request.id = message.id
+        query = self._form.query_of(message)
+        request.model = query.model
+        return self._submit(query)
 
-    async def _read(self) -> None:
-        await self._allowance.available()
-        while (data := await self._context.read()) is not _EOF:
-            self._allowance.take(len(data))
-            self._accept(data)
-            await self._allowance.available()
-        self._has_read_all = True
-
-    def _end_reading(self, _: asyncio.Task[None]) -> None:
-        self._is_reading = False
-        self._end_if_answered()
-
-    def _accept(self, data: bytes) -> None:
-        request = _Request(self._n_accepted, len(data), monotonic())
-        self._n_accepted += 1
-        try:
-            message = parse(self._form.kind, data)
-            request.id = message.id
-            query = self._form.query_of(message)
-            request.model = query.model
-            ticket = self._boundary.engine.submit(
-                query,
-                self._context.time_remaining(),
-                is_alone=not self._tickets and self._answers.empty(),
-            )
-        except Exception as error:  # noqa: BLE001 - the request boundary, of a request on a stream
-            self._put(_Answer(request, self._boundary.refusal(error)))
-            return
-        if isinstance(ticket, Scored):
-            self._put(_Answer(request, ticket))
-            return
-        self._tickets.add(ticket)
-        ticket.reply.add_done_callback(partial(self._answer, ticket, request))
-
-    def _answer(self, ticket: Ticket, request: _Request, reply: Reply) -> None:
-        self._tickets.discard(ticket)
-        if reply.cancelled():
-            self._boundary.count_refusal(self._traffic, request.model, asyncio.CancelledError())
-            return
-        error = reply.exception()
-        outcome = reply.result() if error is None else self._boundary.refusal(error)
-        self._put(_Answer(request, outcome))
-        self._end_if_answered()
-
-    def _put(self, answer: _Answer) -> None:
-        if not self._form.keeps_order:
-            self._answers.put_nowait(answer)
-            return
-        self._early[answer.request.number] = answer
-        while (ready := self._early.pop(self._n_put, None)) is not None:
-            self._answers.put_nowait(ready)
-            self._n_put += 1
-
-    def _end_if_answered(self) -> None:
-        if not self._is_reading and not self._tickets:
-            self._answers.put_nowait(None)
-
-    def _encode(self, answer: _Answer) -> bytes:
+    def _encode(self, answer: StreamAnswer) -> bytes:
         request, outcome = answer.request, answer.outcome
         if isinstance(outcome, Scored):
             try:
@@ -165,6 +41,7 @@ class ScoreStream:
                 return message
             except OffbeatError as error:
                 outcome = self._boundary.refusal(error)
+        outcome = cast(OffbeatError, outcome)
         self._boundary.count_refusal(self._traffic, request.model, outcome)
         code: int = status_code(outcome).value[0]
         return self._form.encoded_refusal(request.id, code, details(outcome))

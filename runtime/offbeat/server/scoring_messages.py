@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+from numpy.typing import NDArray
 
 from offbeat.errors import InvalidWindowError
 from offbeat.server.form import INPUT
@@ -51,6 +54,14 @@ def encoded_response(scored: Scored, request_id: str) -> bytes:
     for before, array in zip(template, scored.outputs.values(), strict=True):
         parts += (before, array.tobytes())
     return b"".join(parts)
+
+
+def tensors(outputs: Mapping[str, NDArray[np.generic]]) -> list[Tensor]:
+    """Outputs as they travel."""
+    return [
+        Tensor(name=name, data_type=_DATA_TYPES[array.dtype], shape=array.shape, data=array.tobytes())
+        for name, array in outputs.items()
+    ]
 
 
 def _template(scored: Scored) -> list[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 
 from offbeat.server.boundary import Boundary, Context
+from offbeat.server.points_service import PointsService
 from offbeat.server.score_stream import stream_handler
 from offbeat.server.scoring_messages import SCORE, SCORE_STREAM
 from offbeat.server.served import ServedModel
@@ -25,8 +26,9 @@ class ScoringService:
     # No method is for admins.
     ADMIN = ()
 
-    def __init__(self, boundary: Boundary) -> None:
+    def __init__(self, boundary: Boundary, points: PointsService) -> None:
         self._boundary = boundary
+        self._points = points
         self._models = boundary.engine.models
 
     def handlers(self) -> grpc.GenericRpcHandler:
@@ -39,6 +41,7 @@ class ScoringService:
                 "ScoreStream": stream_handler(self._boundary, SCORE_STREAM),
                 "ListModels": unary(ListModelsRequest, self._list_models),
                 "GetModel": unary(GetModelRequest, self._get_model),
+                **self._points.methods(self._boundary),
             },
         )
 

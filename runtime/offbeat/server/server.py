@@ -23,6 +23,7 @@ from offbeat.server.health import Health
 from offbeat.server.inference_service import InferenceService
 from offbeat.server.metrics_server import MetricsServer
 from offbeat.server.model_control import ModelControl
+from offbeat.server.points_service import PointsService
 from offbeat.server.scoring_service import ScoringService
 from offbeat.server.served import ServedModels
 from offbeat.server.snapshot import take_snapshot
@@ -53,8 +54,9 @@ class Server:
         boundary = self._boundary = Boundary(
             Engine(self._models, self._dispatcher), self._drain, config.max_message_bytes
         )
+        self._points = PointsService(config.series)
         self._services = (
-            ScoringService(boundary),
+            ScoringService(boundary, self._points),
             InferenceService(boundary, self._control, config.batching),
         )
         self._health = Health((service.NAME for service in self._services), self._models)
@@ -92,6 +94,7 @@ class Server:
         try:
             if self._metrics is not None:
                 self._metrics.start()
+            await self._points.start()
             await self._control.start(self._scorers)
         except BaseException:
             await self.stop()
@@ -107,8 +110,10 @@ class Server:
         try:
             await asyncio.wait_for(self._drain.finished(), self._config.grace_s - 2 * farewell_s)
         except TimeoutError:
+            await self._points.finish(farewell_s)
             await self._end(max(0.0, end - monotonic()))
         else:
+            await self._points.finish(max(farewell_s, end - monotonic() - 2 * farewell_s))
             await self._drain.hold(farewell_s)
             await self._end(farewell_s)
 

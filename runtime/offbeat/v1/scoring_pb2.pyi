@@ -74,6 +74,94 @@ class Refusal(_message.Message):
     message: str
     def __init__(self, id: _Optional[str] = ..., code: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
 
+class PointsRequest(_message.Message):
+    __slots__ = ("model", "version", "id", "series", "values", "timestamps", "outputs", "stride", "priority")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMPS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    STRIDE_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    version: int
+    id: str
+    series: _containers.RepeatedScalarFieldContainer[str]
+    values: bytes
+    timestamps: bytes
+    outputs: _containers.RepeatedScalarFieldContainer[str]
+    stride: int
+    priority: int
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., id: _Optional[str] = ..., series: _Optional[_Iterable[str]] = ..., values: _Optional[bytes] = ..., timestamps: _Optional[bytes] = ..., outputs: _Optional[_Iterable[str]] = ..., stride: _Optional[int] = ..., priority: _Optional[int] = ...) -> None: ...
+
+class PointsResponse(_message.Message):
+    __slots__ = ("scores", "refusals")
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    scores: _containers.RepeatedCompositeFieldContainer[PointScores]
+    refusals: _containers.RepeatedCompositeFieldContainer[PointsRefusal]
+    def __init__(self, scores: _Optional[_Iterable[_Union[PointScores, _Mapping]]] = ..., refusals: _Optional[_Iterable[_Union[PointsRefusal, _Mapping]]] = ...) -> None: ...
+
+class PointScores(_message.Message):
+    __slots__ = ("id", "model", "version", "rows", "outputs", "alarms", "dropped_rows", "n_started")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    OUTPUTS_FIELD_NUMBER: _ClassVar[int]
+    ALARMS_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_ROWS_FIELD_NUMBER: _ClassVar[int]
+    N_STARTED_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    model: str
+    version: int
+    rows: bytes
+    outputs: _containers.RepeatedCompositeFieldContainer[Tensor]
+    alarms: bytes
+    dropped_rows: bytes
+    n_started: int
+    def __init__(self, id: _Optional[str] = ..., model: _Optional[str] = ..., version: _Optional[int] = ..., rows: _Optional[bytes] = ..., outputs: _Optional[_Iterable[_Union[Tensor, _Mapping]]] = ..., alarms: _Optional[bytes] = ..., dropped_rows: _Optional[bytes] = ..., n_started: _Optional[int] = ...) -> None: ...
+
+class PointsRefusal(_message.Message):
+    __slots__ = ("id", "code", "message", "rows_kept")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_KEPT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    code: int
+    message: str
+    rows_kept: bool
+    def __init__(self, id: _Optional[str] = ..., code: _Optional[int] = ..., message: _Optional[str] = ..., rows_kept: _Optional[bool] = ...) -> None: ...
+
+class ResetSeriesRequest(_message.Message):
+    __slots__ = ("model", "series", "all")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SERIES_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    series: _containers.RepeatedScalarFieldContainer[str]
+    all: bool
+    def __init__(self, model: _Optional[str] = ..., series: _Optional[_Iterable[str]] = ..., all: _Optional[bool] = ...) -> None: ...
+
+class ResetSeriesResponse(_message.Message):
+    __slots__ = ("n_series",)
+    N_SERIES_FIELD_NUMBER: _ClassVar[int]
+    n_series: int
+    def __init__(self, n_series: _Optional[int] = ...) -> None: ...
+
+class SnapshotSeriesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class SnapshotSeriesResponse(_message.Message):
+    __slots__ = ("n_series",)
+    N_SERIES_FIELD_NUMBER: _ClassVar[int]
+    n_series: int
+    def __init__(self, n_series: _Optional[int] = ...) -> None: ...
+
 class ListModelsRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

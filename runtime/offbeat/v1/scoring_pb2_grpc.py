@@ -44,6 +44,21 @@ class AnomalyScoringStub:
                 request_serializer=offbeat_dot_v1_dot_scoring__pb2.ScoreRequest.SerializeToString,
                 response_deserializer=offbeat_dot_v1_dot_scoring__pb2.ScoreStreamResponse.FromString,
                 _registered_method=True)
+        self.ScorePoints = channel.stream_stream(
+                '/offbeat.v1.AnomalyScoring/ScorePoints',
+                request_serializer=offbeat_dot_v1_dot_scoring__pb2.PointsRequest.SerializeToString,
+                response_deserializer=offbeat_dot_v1_dot_scoring__pb2.PointsResponse.FromString,
+                _registered_method=True)
+        self.ResetSeries = channel.unary_unary(
+                '/offbeat.v1.AnomalyScoring/ResetSeries',
+                request_serializer=offbeat_dot_v1_dot_scoring__pb2.ResetSeriesRequest.SerializeToString,
+                response_deserializer=offbeat_dot_v1_dot_scoring__pb2.ResetSeriesResponse.FromString,
+                _registered_method=True)
+        self.SnapshotSeries = channel.unary_unary(
+                '/offbeat.v1.AnomalyScoring/SnapshotSeries',
+                request_serializer=offbeat_dot_v1_dot_scoring__pb2.SnapshotSeriesRequest.SerializeToString,
+                response_deserializer=offbeat_dot_v1_dot_scoring__pb2.SnapshotSeriesResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/offbeat.v1.AnomalyScoring/ListModels',
                 request_serializer=offbeat_dot_v1_dot_scoring__pb2.ListModelsRequest.SerializeToString,
@@ -69,6 +84,28 @@ class AnomalyScoringServicer:
     def ScoreStream(self, request_iterator, context):
         """Scores many batches over one stream. Answers carry the request's id and come in any order;
         a refused request is answered on the stream and does not end it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ScorePoints(self, request_iterator, context):
+        """Rows of many series in, scores out: the server remembers each series' last rows, and scores every window that they fill.
+        Answers carry the request's id, come in the order of the requests, and several may share a message.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetSeries(self, request, context):
+        """Forgets what is remembered of series.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SnapshotSeries(self, request, context):
+        """Writes what is remembered to the server's state directory, and answers once it is there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,6 +137,21 @@ def add_AnomalyScoringServicer_to_server(servicer, server):
                     servicer.ScoreStream,
                     request_deserializer=offbeat_dot_v1_dot_scoring__pb2.ScoreRequest.FromString,
                     response_serializer=offbeat_dot_v1_dot_scoring__pb2.ScoreStreamResponse.SerializeToString,
+            ),
+            'ScorePoints': grpc.stream_stream_rpc_method_handler(
+                    servicer.ScorePoints,
+                    request_deserializer=offbeat_dot_v1_dot_scoring__pb2.PointsRequest.FromString,
+                    response_serializer=offbeat_dot_v1_dot_scoring__pb2.PointsResponse.SerializeToString,
+            ),
+            'ResetSeries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetSeries,
+                    request_deserializer=offbeat_dot_v1_dot_scoring__pb2.ResetSeriesRequest.FromString,
+                    response_serializer=offbeat_dot_v1_dot_scoring__pb2.ResetSeriesResponse.SerializeToString,
+            ),
+            'SnapshotSeries': grpc.unary_unary_rpc_method_handler(
+                    servicer.SnapshotSeries,
+                    request_deserializer=offbeat_dot_v1_dot_scoring__pb2.SnapshotSeriesRequest.FromString,
+                    response_serializer=offbeat_dot_v1_dot_scoring__pb2.SnapshotSeriesResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -166,6 +218,87 @@ class AnomalyScoring:
             '/offbeat.v1.AnomalyScoring/ScoreStream',
             offbeat_dot_v1_dot_scoring__pb2.ScoreRequest.SerializeToString,
             offbeat_dot_v1_dot_scoring__pb2.ScoreStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScorePoints(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/offbeat.v1.AnomalyScoring/ScorePoints',
+            offbeat_dot_v1_dot_scoring__pb2.PointsRequest.SerializeToString,
+            offbeat_dot_v1_dot_scoring__pb2.PointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetSeries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/offbeat.v1.AnomalyScoring/ResetSeries',
+            offbeat_dot_v1_dot_scoring__pb2.ResetSeriesRequest.SerializeToString,
+            offbeat_dot_v1_dot_scoring__pb2.ResetSeriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SnapshotSeries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/offbeat.v1.AnomalyScoring/SnapshotSeries',
+            offbeat_dot_v1_dot_scoring__pb2.SnapshotSeriesRequest.SerializeToString,
+            offbeat_dot_v1_dot_scoring__pb2.SnapshotSeriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

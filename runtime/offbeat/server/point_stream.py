@@ -1,0 +1,124 @@
+"""Rows of series on one call, and the scores of the windows that they fill."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any, cast
+
+import numpy as np
+from msgspec import Struct
+
+from offbeat.errors import InvalidWindowError, OffbeatError
+from offbeat.result import BoolArray
+from offbeat.server.boundary import Boundary, Context
+from offbeat.server.message_stream import MessageStream, StreamAnswer, StreamRequest
+from offbeat.server.point_messages import encoded_points_refusal, encoded_scores, joined, rows_of
+from offbeat.server.query import Query, Scored
+from offbeat.server.series_memory import SeriesMemory
+from offbeat.server.served import ServedModel
+from offbeat.server.status import details, status_code
+from offbeat.server.ticket import Ticket
+from offbeat.streams import SeriesStore, Taken
+from offbeat.v1.scoring_pb2 import PointsRequest
+
+METHOD = "ScorePoints"
+# What of answers that wait is sent at once.
+_MAX_JOINED_BYTES = 256 * 2**10
+
+
+class _Kept(Struct, frozen=True, eq=False):
+    """The rows of a request that are remembered, and by whom."""
+
+    taken: Taken
+    store: SeriesStore
+    version: int
+
+
+class PointStream(MessageStream):
+    """Remembers rows as they come, and answers in the order of the requests, so that a series' windows count for alarms in theirs.
+
+    Answers that are ready at the same time go in one message: messages, not bytes, are what a stream pays for.
+    """
+
+    def __init__(self, memory: SeriesMemory, boundary: Boundary, context: Context) -> None:
+        super().__init__(boundary, context, method=METHOD, kind=PointsRequest, keeps_order=True)
+        self._memory = memory
+        # By the number of the request on the stream.
+        self._kept: dict[int, _Kept] = {}
+
+    def _take(self, request: StreamRequest, message: Any) -> Scored | Ticket | None:
+        request.id = message.id
+        request.model = message.model
+        model = self._boundary.engine.models.find(message.model, message.version or None)
+        outputs = model.scorer.check_outputs(tuple(message.outputs))
+        store = self._memory.store(model.scorer.manifest)
+        rows = rows_of(message, len(store.feature_names))
+        self._check_amount(model, store, len(rows.values))
+        taken = store.take(rows, self._memory.clock(), message.stride or 1)
+        self._kept[request.number] = _Kept(taken, store, model.version)
+        if not len(taken.rows):
+            return None
+        windows = taken.windows if model.scorer.manifest.window is not None else taken.windows[:, 0]
+        request.n_bytes += windows.nbytes
+        self._allowance.grow(windows.nbytes)
+        query = Query(
+            model=model.name,
+            version=model.version,
+            id=message.id,
+            shape=windows.shape,
+            data=windows,
+            outputs=outputs,
+            priority=message.priority,
+        )
+        return self._submit(query)
+
+    def _check_amount(self, model: ServedModel, store: SeriesStore, n_rows: int) -> None:
+        """A message of rows may ask for no more windows than one of windows could. Raises InvalidWindowError."""
+        window_bytes = 4 * store.length * len(store.feature_names)
+        batching = model.batching
+        limit = min(self._boundary.max_message_bytes // window_bytes, batching.max_batch_size * batching.max_queue_size)
+        if n_rows > limit:
+            raise InvalidWindowError(
+                f"{n_rows} rows in one request; expected at most {limit}: each may fill a window of {window_bytes} bytes, and the "
+                "server's max_message_bytes, max_batch_size and max_queue_size hold for them as for windows that are sent"
+            )
+
+    async def _write(self, answer: StreamAnswer) -> None:
+        """Sends the answer with those that wait behind it."""
+        messages, n_bytes, freed = [self._encode(answer)], 0, [answer.request.n_bytes]
+        while n_bytes < _MAX_JOINED_BYTES and not self._answers.empty():
+            following = self._answers.get_nowait()
+            if following is None:
+                # It was the last one.
+                self._answers.put_nowait(None)
+                break
+            messages.append(self._encode(following))
+            n_bytes += len(messages[-1])
+            freed.append(following.request.n_bytes)
+        await self._context.write(joined(messages))
+        for n_freed in freed:
+            self._allowance.give(n_freed)
+
+    def _encode(self, answer: StreamAnswer) -> bytes:
+        request, outcome = answer.request, answer.outcome
+        kept = self._kept.pop(request.number, None)
+        if kept is not None and not isinstance(outcome, OffbeatError):
+            alarms = _alarms(kept, outcome)
+            message = encoded_scores(request.id, request.model, kept.version, kept.taken, outcome, alarms)
+            try:
+                self._boundary.sendable(message)
+                self._traffic.answer(request.model, monotonic() - request.started)
+                return message
+            except OffbeatError as error:
+                outcome = self._boundary.refusal(error)
+        # Rows that were not taken have an error.
+        outcome = cast(OffbeatError, outcome)
+        self._boundary.count_refusal(self._traffic, request.model, outcome)
+        code: int = status_code(outcome).value[0]
+        return encoded_points_refusal(request.id, code, details(outcome), rows_kept=kept is not None)
+
+
+def _alarms(kept: _Kept, scored: Scored | None) -> BoolArray | None:
+    """None where the windows were not asked whether they are anomalous."""
+    is_anomaly = None if scored is None else scored.outputs.get("is_anomaly")
+    return None if is_anomaly is None else kept.store.alarms(kept.taken, np.asarray(is_anomaly, np.bool_))

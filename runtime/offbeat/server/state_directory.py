@@ -1,0 +1,152 @@
+"""The folder in which series survive a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from offbeat.errors import ConfigurationError, DataError, UnavailableError
+from offbeat.files import PARTIAL_FILES
+from offbeat.server.series_memory import SeriesMemory, Shape
+from offbeat.server.workers import WorkerPool
+from offbeat.streams import SeriesState, SeriesStore, read_state, write_state
+
+_logger = logging.getLogger("offbeat.server")
+_SUFFIX = ".series"
+# Copied without a turn of the event loop: a fraction of a millisecond.
+_BLOCK_BYTES = 256 * 2**10
+
+
+class StateDirectory:
+    """Writes what is remembered, one file for each shape, in a thread of its own; reads it at the start.
+
+    Belongs to one event loop. A file that is not as it should be is set aside, and never ends anything. `snapshots` counts files "written" and "failed",
+    and those "refused" at the start. `written_at` is when all there was had been written, by the memory's clock.
+    """
+
+    def __init__(self, path: Path, memory: SeriesMemory, max_bytes: int) -> None:
+        self._path = path
+        self._memory = memory
+        self._max_bytes = 2 * max_bytes
+        self._thread = WorkerPool(1, "offbeat-series")
+        self._turn = asyncio.Lock()
+        self._lock: int | None = None
+        self._n_changes: dict[Shape, int] = {}
+        self._is_failing = False
+        self.snapshots = Counter(written=0, failed=0, refused=0)
+        self.written_at = memory.clock()
+
+    async def open(self) -> None:
+        """Takes the folder for this process alone, and reads what is there. Raises ConfigurationError."""
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(self._path)
+        except OSError as error:
+            raise ConfigurationError(
+                f"state_dir {self._path}: {error.strerror}; expected a folder that can be written, of no other server"
+            ) from error
+        self._thread.start()
+        states = await self._thread.call(self._read)
+        for state in states:
+            n_series = self._memory.restore(state)
+            _logger.info("model %r: %d series of %d steps from %s", state.model, n_series, state.length, self._path)
+        self.written_at = self._memory.clock()
+
+    async def write(self) -> int:
+        """Writes what has changed; returns the number of series in all files. Raises UnavailableError where that fails."""
+        async with self._turn:
+            begun_at, n_series = self._memory.clock(), 0
+            for shape, store in self._memory.stores():
+                n_series += len(store)
+                if self._n_changes.get(shape) != store.n_changes:
+                    await self._write(shape, store)
+            self.written_at = begun_at
+            if self._is_failing:
+                self._is_failing = False
+                _logger.info("state_dir %s: series are written again", self._path)
+            return n_series
+
+    def close(self) -> None:
+        """Writes no more, and lets another server have the folder."""
+        self._thread.stop()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    async def _write(self, shape: Shape, store: SeriesStore) -> None:
+        n_changes, slots = store.n_changes, store.occupied()
+        n_slots = max(1, _BLOCK_BYTES // store.n_bytes_each)
+        blocks = [store.state(shape.model, slots[:0], self._memory.clock())]
+        for begin in range(0, len(slots), n_slots):
+            blocks.append(store.state(shape.model, slots[begin : begin + n_slots], self._memory.clock()))
+            await asyncio.sleep(0)
+        try:
+            await self._thread.call(partial(_write, self._path / _file_name(shape), blocks))
+        except OSError as error:
+            self.snapshots["failed"] += 1
+            told = f"state_dir {self._path}: series cannot be written: {error.strerror or error}"
+            if not self._is_failing:
+                self._is_failing = True
+                _logger.error("%s; scoring goes on, and a restart would know what was written before", told)
+            raise UnavailableError(told) from error
+        self.snapshots["written"] += 1
+        self._n_changes[shape] = n_changes
+
+    def _read(self) -> list[SeriesState]:
+        for partial_file in self._path.glob(PARTIAL_FILES):
+            partial_file.unlink(missing_ok=True)
+        states = []
+        for path in sorted(self._path.glob(f"*{_SUFFIX}")):
+            try:
+                state = read_state(path, self._max_bytes)
+                if path.name != _file_name(Shape(state.model, state.length, state.feature_names)):
+                    raise DataError(f"{path}: holds series of model {state.model!r}; expected those of its own name")
+            except (OSError, DataError) as error:
+                self._set_aside(path, error)
+            else:
+                if state.names:
+                    states.append(state)
+        return states
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        self.snapshots["refused"] += 1
+        aside = path.with_suffix(".refused")
+        _logger.error("%s; its series begin anew, and it is kept as %s", error, aside.name)
+        try:
+            path.replace(aside)
+        except OSError as failure:
+            _logger.error("%s: cannot be set aside: %s", path, failure.strerror)
+
+
+def _file_name(shape: Shape) -> str:
+    told = msgspec.json.encode((shape.length, shape.feature_names))
+    return f"{shape.model}.{hashlib.sha256(told).hexdigest()[:12]}{_SUFFIX}"
+
+
+def _write(path: Path, blocks: Sequence[SeriesState]) -> None:
+    fields = ("tails", "n_seen", "timestamps", "ages_s", "flags")
+    whole = {field: np.concatenate([getattr(block, field) for block in blocks]) for field in fields}
+    names = [name for block in blocks for name in block.names]
+    write_state(path, msgspec.structs.replace(blocks[0], names=names, **whole))
+
+
+def _lock(path: Path) -> int:
+    """Keeps other servers out until it is closed, or this process ends. Raises OSError."""
+    import fcntl
+
+    descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -1,0 +1,8 @@
+"""What is remembered of series between their rows: policy only, without clocks, threads or sockets."""
+
+from offbeat.streams.rows import Rows, Taken
+from offbeat.streams.series_state import SeriesState
+from offbeat.streams.state_file import read_state, write_state
+from offbeat.streams.store import SeriesStore
+
+__all__ = ["Rows", "SeriesState", "SeriesStore", "Taken", "read_state", "write_state"]
