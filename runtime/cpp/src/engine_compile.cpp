@@ -24,7 +24,7 @@ Compiler::Compiler(const Plan& plan, const kernels::Kernels& kernels, Precision 
 
 std::unique_ptr<const Program> Compiler::compile() {
   add_judgement();
-  Value value = vector(plan_.n_features, {.is_window = plan_.has_time, .n_fixed = 1});
+  Value value = vector(plan_.n_features, {.is_window = plan_.has_time});
   program_->normalised = value;
   add(NormaliseOp{value}, {}, {value});
   program_->reconstruction = apply_layers(plan_.layers, value);
@@ -62,7 +62,7 @@ Value Compiler::like(const Value& in, std::size_t size, std::size_t stride) {
 Extent Compiler::extent(const Value& value) {
   const std::size_t row = value.stride * value.n_draws;
   if (value.is_repeated || value.is_last_only) return {0, row};
-  return value.steps.is_window ? Extent{row, 0} : Extent{0, row * value.steps.n_fixed};
+  return value.steps.is_within_window() ? Extent{row, 0} : Extent{0, row * value.steps.n_fixed};
 }
 
 void Compiler::add(Operation operation, std::initializer_list<Value> reads, std::initializer_list<Value> writes) {
@@ -140,7 +140,7 @@ Value Compiler::apply_simple(const Layer& layer, const Value& value) {
   if (const auto* hidden = std::get_if<HiddenStateLayer>(&layer.kind)) return states_[hidden->state].h;
   if (const auto* repeat = std::get_if<RepeatLayer>(&layer.kind)) return repeated(*repeat, value);
   if (const auto* zeros = std::get_if<ZerosLayer>(&layer.kind)) {
-    return {.size = zeros->size, .stride = row_stride(zeros->size), .steps = {.is_window = true, .n_fixed = 0}, .is_repeated = true, .is_zero = true};
+    return {.size = zeros->size, .stride = row_stride(zeros->size), .steps = {.is_window = true}, .is_repeated = true, .is_zero = true};
   }
   if (const auto* norm = std::get_if<BatchNormLayer>(&layer.kind)) return normalised(*norm, value);
   if (const auto* activation = std::get_if<ActivationLayer>(&layer.kind)) return activated(activation->activation, value);
@@ -163,7 +163,7 @@ Value Compiler::last_step(Value value) {
 
 Value Compiler::repeated(const RepeatLayer& repeat, Value value) {
   value.is_repeated = true;
-  value.steps = {.is_window = !repeat.n_repeats.has_value(), .n_fixed = repeat.n_repeats.value_or(0)};
+  value.steps = {.is_window = !repeat.n_repeats.has_value(), .n_fixed = repeat.n_repeats.value_or(0), .is_cut = repeat.is_cut};
   return value;
 }
 
@@ -177,7 +177,7 @@ Value Compiler::flattened(const Value& in) {
 
 Value Compiler::unflattened(const UnflattenLayer& layer, const Value& in) {
   const Value value = materialised(in);
-  const Value out = vector(value.size / layer.n_steps, {.is_window = false, .n_fixed = layer.n_steps}, value.n_draws);
+  const Value out = vector(value.size / layer.n_steps, {.n_fixed = layer.n_steps}, value.n_draws);
   add(UnflattenOp{value, out}, {value}, {out});
   return out;
 }

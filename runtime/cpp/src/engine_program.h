@@ -16,12 +16,16 @@
 /// not change over the steps keeps one of them.
 namespace offbeat {
 
-/// How many steps a value has: one where it has no time, the window's, or a fixed number.
+/// How many steps a value has: one where it has no time, the window's, or a fixed number, cut to the window's where the others are not
+/// needed.
 struct Steps {
   bool is_window = false;
   std::size_t n_fixed = 1;
+  bool is_cut = false;
 
-  [[nodiscard]] std::size_t count(std::size_t time) const noexcept { return is_window ? time : n_fixed; }
+  [[nodiscard]] std::size_t count(std::size_t time) const noexcept { return is_window || (is_cut && time < n_fixed) ? time : n_fixed; }
+  /// Whether there are never more of them than the window has.
+  [[nodiscard]] bool is_within_window() const noexcept { return is_window || is_cut; }
 };
 
 struct Value {

@@ -26,6 +26,8 @@ using Vector = std::span<const float>;
 
 /// Of any axis: large for a model, and small enough that the product of two, in bytes, fits into 64 bits by far.
 inline constexpr std::size_t max_size = std::size_t{1} << 24;
+/// Steps that a vector is repeated for at most, where a layer behind needs all of them, however short the window.
+inline constexpr std::size_t max_repeats = std::size_t{1} << 16;
 
 enum class Activation : std::uint8_t { linear, relu, sigmoid, tanh, softmax };
 enum class ErrorKind : std::uint8_t { mean_squared, sum_squared, sum_absolute };
@@ -74,6 +76,7 @@ struct DenseStateLayer {
 
 struct RepeatLayer {
   std::optional<std::size_t> n_repeats;  ///< absent: as many steps as the window has
+  bool is_cut = false;                   ///< nobody sees the steps beyond the window's, which need not be computed
 };
 
 struct ZerosLayer {

@@ -112,7 +112,7 @@ LayerKind LayerReader::repeat(Fields& fields, ValueShape& shape) {
   need_row(fields, shape);
   shape.has_time = true;
   shape.n_steps = n_repeats;
-  return RepeatLayer{n_repeats};
+  return RepeatLayer{.n_repeats = n_repeats};
 }
 
 LayerKind LayerReader::zeros(Fields& fields, ValueShape& shape) {

@@ -8,6 +8,7 @@
 #include "json.h"
 #include "plan_fields.h"
 #include "plan_layers.h"
+#include "plan_repeats.h"
 #include "plan_tensors.h"
 
 namespace offbeat {
@@ -85,6 +86,7 @@ class PlanReader {
     ValueShape shape{.has_time = plan_.has_time, .size = plan_.n_features};
     plan_.layers = layers_.read(fields.array("layers"), "plan: layers", shape);
     if (plan_.layers.empty()) fields.wrong("layers: expected at least one");
+    if (const auto problem = bound_repeats(plan_.layers)) fields.wrong("layers" + *problem);
     if (shape.has_time != plan_.has_time || shape.size != plan_.n_features) {
       const std::string expected = plan_.has_time ? "[batch, time, " : "[batch, ";
       fields.wrong("the layers give " + describe_shape(shape) + "; expected " + expected + std::to_string(plan_.n_features) + "]");
@@ -113,6 +115,7 @@ class PlanReader {
     ValueShape shape = plan_.value_shapes[kept];
     std::vector<Layer> layers = layers_.read(fields.array("layers"), where + ".layers", shape);
     fields.refuse_others();
+    if (const auto problem = bound_repeats(layers)) fields.wrong("layers" + *problem);
     ValueShape expected;
     expected.has_time = kind == HeadOutput::forecast;
     expected.size = kind == HeadOutput::forecast ? plan_.n_features : shape.size;

@@ -1,6 +1,7 @@
 // Sessions: what they promise to whoever scores, and that a spoilt file ends in an error or in scores, never otherwise.
 #include "offbeat/session.h"
 
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -41,6 +42,27 @@ std::vector<std::uint8_t> recurrent_file() {
                  {filled("mean", {2}, 1), filled("scale", {2}, 2), filled("wi", {12, 2}, 0.1F), filled("wh", {12, 3}, 0.1F), filled("bi", {12}, 0),
                   filled("bh", {12}, 0), filled("wo", {2, 3}, 1), filled("bo", {2}, 0), filled("threshold", {}, 0.5F)});
 }
+
+// A vector repeated for a fixed number of steps, and decoded by a layer of its own.
+std::vector<std::uint8_t> repeating_file(std::size_t n_repeats, const std::string& decoder) {
+  std::vector<offbeat_test::FileTensor> tensors{filled("mean", {2}, 1), filled("scale", {2}, 2), filled("wi", {8, 2}, 0.1F),
+                                                filled("wh", {8, 2}, 0.1F), filled("bi", {8}, 0.2F), filled("bh", {8}, 0),
+                                                filled("threshold", {}, 0.5F)};
+  if (decoder.find("linear") != decoder.npos) {
+    tensors.push_back(filled("wo", {2, 4}, 0.3F));
+    tensors.push_back(filled("bo", {2}, 0));
+  }
+  return file_of(R"({"schema_version":1,"input":{"name":"window","shape":["batch","time",2]},"normalisation":{"mean":"mean","scale":"scale"},)"
+                 R"("layers":[{"kind":"last_step"},{"kind":"repeat","n_repeats":)" + std::to_string(n_repeats) + "}," + decoder +
+                 R"(],"error":"sum_squared","threshold":"threshold"})", tensors);
+}
+
+constexpr const char* forward_decoder =
+    R"({"kind":"lstm","input_size":2,"hidden_size":2,"weight_input":"wi","weight_hidden":"wh","bias_input":"bi","bias_hidden":"bh"})";
+constexpr const char* bidirectional_decoder =
+    R"({"kind":"bidirectional_lstm","input_size":2,"hidden_size":2,"weight_input":"wi","weight_hidden":"wh","bias_input":"bi","bias_hidden":"bh",)"
+    R"("weight_input_reverse":"wi","weight_hidden_reverse":"wh","bias_input_reverse":"bi","bias_hidden_reverse":"bh"},)"
+    R"({"kind":"linear","input_size":4,"output_size":2,"weight":"wo","bias":"bo"})";
 
 Session open(const std::vector<std::uint8_t>& file) {
   auto session = Session::load(bytes_of(file), "by hand");
@@ -125,6 +147,33 @@ void survives_moves_and_many_threads() {
   for (const std::vector<float>& each : errors) expect(each == alone, "every thread gets the same bits");
 }
 
+void decodes_no_more_steps_than_the_window_has() {
+  constexpr std::size_t n_steps = 5;
+  const std::vector<float> window{3, 1, 4, 1, 5, 9, 2, 6, 5, 3};
+  std::vector<std::vector<float>> reconstructions;
+  for (const std::size_t n_repeats : {n_steps, std::size_t{1} << 24}) {
+    const Session session = open(repeating_file(n_repeats, forward_decoder));
+    // All 16 million steps would take a workspace of a GiB, and a second.
+    Workspace workspace = std::move(session.workspace(n_steps)).value();
+    reconstructions.emplace_back(n_steps * n_features);
+    Outputs outputs;
+    outputs.reconstruction = reconstructions.back().data();
+    const auto begin = std::chrono::steady_clock::now();
+    expect(session.score(window.data(), 1, n_steps, outputs, workspace) == Status::ok, "a window shorter than what is repeated is scored");
+    expect(std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(100), "a window of 5 steps takes no time");
+    expect(session.n_output_steps(n_steps) == n_steps, "as many steps as the window has");
+  }
+  expect(reconstructions[0] == reconstructions[1], "the steps behind the window change nothing");
+}
+
+void refuses_steps_that_a_file_chooses() {
+  const auto few = Session::load(bytes_of(repeating_file(1U << 16, bidirectional_decoder)), "by hand");
+  expect(static_cast<bool>(few), "65536 repeats are decoded in both directions");
+  const auto many = Session::load(bytes_of(repeating_file(1U << 24, bidirectional_decoder)), "by hand");
+  expect(!many && many.error().message.find("layers[1]: n_repeats is 16777216; expected at most 65536") != std::string::npos,
+         "more steps than that are refused where the last one matters: " + (many ? "loaded" : many.error().message));
+}
+
 // A small linear congruential generator: the same files on every machine.
 class Dice {
  public:
@@ -170,6 +219,8 @@ int main() {
   says_what_it_cannot_do();
   bounds_threads();
   survives_moves_and_many_threads();
+  decodes_no_more_steps_than_the_window_has();
+  refuses_steps_that_a_file_chooses();
   survives_spoilt_files();
   return offbeat_test::exit_code();
 }
