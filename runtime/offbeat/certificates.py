@@ -27,6 +27,12 @@ def read_certificates(chain: Path | None, key: Path | None, authorities: Path | 
     OpenSSL's word is taken: that a key fits its certificate. Whether a certificate is still valid is for the other side to say.
     """
     read = Certificates(chain=_read(chain), key=_read(key), authorities=_read(authorities))
+    server_context(chain, key, authorities)
+    return read
+
+
+def server_context(chain: Path | None, key: Path | None, authorities: Path | None) -> ssl.SSLContext:
+    """The server's side of TLS, by OpenSSL; with `authorities` clients have to show certificates. Raises ConfigurationError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if chain is not None:
         try:
@@ -42,7 +48,8 @@ def read_certificates(chain: Path | None, key: Path | None, authorities: Path | 
             context.load_verify_locations(cafile=authorities)
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{authorities}: {_reason(error)}; expected certificates in PEM") from error
-    return read
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 def _read(path: Path | None) -> bytes | None:

@@ -106,7 +106,10 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     all. `version_policy` (see VersionPolicy.parse) is for models whose config.pbtxt has none. Without `exit_on_error` the
     server starts although a model cannot be loaded.
 
-    `metrics_port` answers /metrics, /healthz and /readyz over HTTP, on `metrics_host`; None: nothing does, 0: a free port.
+    `metrics_port` answers /metrics, /healthz and /readyz over HTTP, on `metrics_host`; None: nothing does, 0: a free port. With
+    `rest` it answers the REST form of the Open Inference Protocol, too; with `metrics_tls` it speaks TLS, by the server's
+    files. With `admin_port` (0: a free port), on `admin_host`, the methods that are for admins are served there alone, beside all
+    others.
     `log_format` is that of the lines `offbeat serve` writes. `channelz` tells clients what grpc knows of its connections.
     """
 
@@ -125,6 +128,10 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     exit_on_error: bool = True
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
+    metrics_tls: bool = False
+    rest: bool = False
+    admin_port: int | None = None
+    admin_host: str = "127.0.0.1"
     log_format: LogFormat = "human"
     channelz: bool = False
     backend: BackendConfig = BackendConfig()
@@ -177,5 +184,15 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "0 to 65535, or none",
         )
         require(bool(self.metrics_host), "metrics_host", self.metrics_host, "a host name or an address")
+        self.security.check_metrics(self.metrics_host, has_tls=self.metrics_tls, has_rest=self.rest)
+        require(not self.rest or self.metrics_port is not None, "rest", self.rest, "metrics_port as well")
+        require(
+            self.admin_port is None or 0 <= self.admin_port <= 65535,
+            "admin_port",
+            self.admin_port,
+            "0 to 65535, or none",
+        )
+        require(bool(self.admin_host), "admin_host", self.admin_host, "a host name or an address")
+        self.security.check_admin(self.admin_host)
         require(self.log_format in ("human", "json"), "log_format", self.log_format, "'human' or 'json'")
         VersionPolicy.parse(self.version_policy)

@@ -43,11 +43,29 @@ class SecurityConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def check_host(self, host: str) -> None:
         """Raises ConfigurationError where listening on the host would let anyone in."""
+        self._check_host("host", host, self.has_tls, "--tls-cert and --tls-key")
+
+    def check_metrics(self, host: str, *, has_tls: bool, has_rest: bool) -> None:
+        """Raises ConfigurationError where HTTP on the host would let anyone in, or by whom mutual TLS keeps out."""
+        require(not has_tls or self.has_tls, "metrics_tls", has_tls, "False without tls_cert and tls_key")
+        self._check_host("metrics_host", host, has_tls, "--metrics-tls")
         require(
-            self.has_tls or self.insecure or is_loopback(host),
-            "host",
+            not has_rest or has_tls or self.tls_client_ca is None,
+            "rest",
+            has_rest,
+            "metrics_tls as well, as tls_client_ca lets in only clients with certificates",
+        )
+
+    def check_admin(self, host: str) -> None:
+        """Raises ConfigurationError where the admin's port on the host would let anyone in."""
+        self._check_host("admin_host", host, self.has_tls, "--tls-cert and --tls-key")
+
+    def _check_host(self, field: str, host: str, has_tls: bool, flags: str) -> None:
+        require(
+            has_tls or self.insecure or is_loopback(host),
+            field,
             host,
-            "127.0.0.1, ::1 or localhost without TLS: give --tls-cert and --tls-key, or --insecure to let anyone read along",
+            f"127.0.0.1, ::1 or localhost without TLS: give {flags}, or --insecure to let anyone read along",
         )
 
 

@@ -159,6 +159,26 @@ def serve(
     metrics_host: Annotated[
         str, typer.Option(envvar="OFFBEAT_METRICS_HOST", help="Address the metrics listen on.")
     ] = "127.0.0.1",
+    metrics_tls: Annotated[
+        bool,
+        typer.Option("--metrics-tls", envvar="OFFBEAT_METRICS_TLS", help="HTTP speaks TLS too, by the same files."),
+    ] = False,
+    rest: Annotated[
+        bool,
+        typer.Option("--rest", envvar="OFFBEAT_REST", help="Answer the Open Inference Protocol over HTTP, under /v2."),
+    ] = False,
+    admin_port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="OFFBEAT_ADMIN_PORT",
+            min=0,
+            max=65535,
+            help="Load and unload models on this port alone; 0 takes a free one. On the main port unless given.",
+        ),
+    ] = None,
+    admin_host: Annotated[
+        str, typer.Option(envvar="OFFBEAT_ADMIN_HOST", help="Address the port for admins listens on.")
+    ] = "127.0.0.1",
     log_format: Annotated[
         LogFormat, typer.Option(envvar="OFFBEAT_LOG_FORMAT", help="Lines for people, or one JSON object each.")
     ] = "human",
@@ -188,6 +208,10 @@ def serve(
         exit_on_error=exit_on_error,
         metrics_port=metrics_port,
         metrics_host=metrics_host,
+        metrics_tls=metrics_tls,
+        rest=rest,
+        admin_port=admin_port,
+        admin_host=admin_host,
         log_format=log_format,
         channelz=channelz,
         backend=BackendConfig(

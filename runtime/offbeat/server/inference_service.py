@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
+from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 
 from offbeat.config import BatchingConfig
 from offbeat.errors import UnavailableError, UnknownModelError
@@ -33,39 +36,41 @@ class InferenceService:
         self._models = boundary.engine.models
         self._control = control
         self._batching = batching
+        self._answers: dict[str, tuple[type[Message], Callable[[Any], Awaitable[Message]]]] = {
+            "ServerLive": (pb.ServerLiveRequest, self._server_live),
+            "ServerReady": (pb.ServerReadyRequest, self._server_ready),
+            "ModelReady": (pb.ModelReadyRequest, self._model_ready),
+            "ServerMetadata": (pb.ServerMetadataRequest, self._server_metadata),
+            "ModelMetadata": (pb.ModelMetadataRequest, self._model_metadata),
+            "ModelConfig": (pb.ModelConfigRequest, self._model_config),
+            "ModelStatistics": (pb.ModelStatisticsRequest, self._model_statistics),
+            "RepositoryIndex": (pb.RepositoryIndexRequest, self._repository_index),
+            "RepositoryModelLoad": (pb.RepositoryModelLoadRequest, self._repository_model_load),
+            "RepositoryModelUnload": (pb.RepositoryModelUnloadRequest, self._repository_model_unload),
+        }
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """The methods by name."""
-        unary = self._boundary.unary
-        return grpc.method_handlers_generic_handler(
-            self.NAME,
-            {
-                "ServerLive": unary(pb.ServerLiveRequest, self._server_live),
-                "ServerReady": unary(pb.ServerReadyRequest, self._server_ready),
-                "ModelReady": unary(pb.ModelReadyRequest, self._model_ready),
-                "ServerMetadata": unary(pb.ServerMetadataRequest, self._server_metadata),
-                "ModelMetadata": unary(pb.ModelMetadataRequest, self._model_metadata),
-                "ModelInfer": self._boundary.scoring(INFER),
-                "ModelStreamInfer": stream_handler(self._boundary, INFERENCE_STREAM),
-                "ModelConfig": unary(pb.ModelConfigRequest, self._model_config),
-                "ModelStatistics": unary(pb.ModelStatisticsRequest, self._model_statistics),
-                "RepositoryIndex": unary(pb.RepositoryIndexRequest, self._repository_index),
-                "RepositoryModelLoad": unary(pb.RepositoryModelLoadRequest, self._repository_model_load),
-                "RepositoryModelUnload": unary(pb.RepositoryModelUnloadRequest, self._repository_model_unload),
-            },
-        )
+        methods = {name: self._boundary.unary(kind, _apart(answer)) for name, (kind, answer) in self._answers.items()}
+        methods["ModelInfer"] = self._boundary.scoring(INFER)
+        methods["ModelStreamInfer"] = stream_handler(self._boundary, INFERENCE_STREAM)
+        return grpc.method_handlers_generic_handler(self.NAME, methods)
 
-    async def _server_live(self, _: pb.ServerLiveRequest, __: Context) -> pb.ServerLiveResponse:
+    async def answer(self, method: str, request: Message) -> Message:
+        """What a method that scores nothing answers. Raises OffbeatError."""
+        return await self._answers[method][1](request)
+
+    async def _server_live(self, _: pb.ServerLiveRequest) -> pb.ServerLiveResponse:
         return pb.ServerLiveResponse(live=True)
 
-    async def _server_ready(self, _: pb.ServerReadyRequest, __: Context) -> pb.ServerReadyResponse:
+    async def _server_ready(self, _: pb.ServerReadyRequest) -> pb.ServerReadyResponse:
         return pb.ServerReadyResponse(ready=self._is_ready)
 
     @property
     def _is_ready(self) -> bool:
         return self._control.has_started and not self._boundary.drain.is_draining and not self._models.suspended()
 
-    async def _model_ready(self, request: pb.ModelReadyRequest, _: Context) -> pb.ModelReadyResponse:
+    async def _model_ready(self, request: pb.ModelReadyRequest) -> pb.ModelReadyResponse:
         try:
             self._models.find(request.name, version_of(request.version))
             self._boundary.drain.check()
@@ -73,20 +78,20 @@ class InferenceService:
             return pb.ModelReadyResponse(ready=False)
         return pb.ModelReadyResponse(ready=True)
 
-    async def _server_metadata(self, _: pb.ServerMetadataRequest, __: Context) -> pb.ServerMetadataResponse:
+    async def _server_metadata(self, _: pb.ServerMetadataRequest) -> pb.ServerMetadataResponse:
         return pb.ServerMetadataResponse(name="offbeat", version=version("offbeat"), extensions=_EXTENSIONS)
 
-    async def _model_metadata(self, request: pb.ModelMetadataRequest, _: Context) -> pb.ModelMetadataResponse:
+    async def _model_metadata(self, request: pb.ModelMetadataRequest) -> pb.ModelMetadataResponse:
         model = self._models.find(request.name, version_of(request.version))
         versions = [ready.version for ready in self._models.ready() if ready.name == model.name]
         return metadata_of(model.scorer.manifest, versions)
 
-    async def _model_config(self, request: pb.ModelConfigRequest, _: Context) -> pb.ModelConfigResponse:
+    async def _model_config(self, request: pb.ModelConfigRequest) -> pb.ModelConfigResponse:
         model = self._models.find(request.name, version_of(request.version))
         policy = self._control.policy(model.name)
         return pb.ModelConfigResponse(config=config_of(model.scorer.manifest, self._batching, policy))
 
-    async def _model_statistics(self, request: pb.ModelStatisticsRequest, _: Context) -> pb.ModelStatisticsResponse:
+    async def _model_statistics(self, request: pb.ModelStatisticsRequest) -> pb.ModelStatisticsResponse:
         number = version_of(request.version)
         if request.name:
             self._models.find(request.name, number)
@@ -99,7 +104,7 @@ class InferenceService:
             ]
         )
 
-    async def _repository_index(self, request: pb.RepositoryIndexRequest, _: Context) -> pb.RepositoryIndexResponse:
+    async def _repository_index(self, request: pb.RepositoryIndexRequest) -> pb.RepositoryIndexResponse:
         return pb.RepositoryIndexResponse(
             models=[
                 index_of(status)
@@ -108,19 +113,22 @@ class InferenceService:
             ]
         )
 
-    async def _repository_model_load(
-        self, request: pb.RepositoryModelLoadRequest, _: Context
-    ) -> pb.RepositoryModelLoadResponse:
+    async def _repository_model_load(self, request: pb.RepositoryModelLoadRequest) -> pb.RepositoryModelLoadResponse:
         self._boundary.drain.check()
         name = model_name(request)
         await self._control.load(name, policy_asked_for(request))
         return pb.RepositoryModelLoadResponse(model_name=name, isLoaded=True)
 
     async def _repository_model_unload(
-        self, request: pb.RepositoryModelUnloadRequest, _: Context
+        self, request: pb.RepositoryModelUnloadRequest
     ) -> pb.RepositoryModelUnloadResponse:
         self._boundary.drain.check()
         check_unload(request)
         name = model_name(request)
         await self._control.unload(name)
         return pb.RepositoryModelUnloadResponse(model_name=name, isUnloaded=True)
+
+
+def _apart(answer: Callable[[Any], Awaitable[Message]]) -> Callable[[Any, Context], Awaitable[Message]]:
+    """The answer, as the boundary asks for it; what it knows of the call changes none."""
+    return lambda request, _: answer(request)

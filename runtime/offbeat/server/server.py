@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from time import monotonic
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import grpc
 
@@ -18,10 +18,10 @@ from offbeat.server.channelz_service import ChannelzService
 from offbeat.server.dispatcher import Dispatcher
 from offbeat.server.drain import Drain
 from offbeat.server.engine import Engine
+from offbeat.server.gate import Gate, Service, watched_tokens
 from offbeat.server.guard import guarded
 from offbeat.server.health import Health
 from offbeat.server.inference_service import InferenceService
-from offbeat.server.metrics_server import MetricsServer
 from offbeat.server.model_control import ModelControl
 from offbeat.server.points_service import PointsService
 from offbeat.server.scoring_service import ScoringService
@@ -30,6 +30,9 @@ from offbeat.server.snapshot import take_snapshot
 from offbeat.server.transport import listen
 from offbeat.server.watch import Watch
 from offbeat.server.workers import WorkerPool
+
+if TYPE_CHECKING:
+    from offbeat.server.http_front import HttpFront
 
 # Twice this is kept of the grace time: to hold the last calls, and to refuse them.
 _FAREWELL_S = 0.5
@@ -60,12 +63,11 @@ class Server:
             InferenceService(boundary, self._control, config.batching),
         )
         self._health = Health((service.NAME for service in self._services), self._models)
-        take = partial(take_snapshot, self._models, boundary.traffic, self._drain, self._health)
-        self._metrics = (
-            None if config.metrics_port is None else MetricsServer(take, config.metrics_host, config.metrics_port)
-        )
-        self._transport: grpc.aio.Server | None = None
+        self._take = partial(take_snapshot, self._models, boundary.traffic, self._drain, self._health)
+        self._http: HttpFront | None = None
+        self._transports: list[grpc.aio.Server] = []
         self._port = config.port
+        self._admin_port = config.admin_port
         self._has_ended = False
 
     @property
@@ -76,7 +78,12 @@ class Server:
     @property
     def metrics_port(self) -> int | None:
         """The port of the metrics, known like `port`; None where there are none."""
-        return None if self._metrics is None else self._metrics.port
+        return self._config.metrics_port if self._http is None else self._http.port
+
+    @property
+    def admin_port(self) -> int | None:
+        """The port for admins, known like `port`; None where there is none."""
+        return self._admin_port
 
     async def start(self) -> None:
         """Listens, loads the models, and says SERVING; until then requests are refused as UNAVAILABLE.
@@ -84,22 +91,45 @@ class Server:
         Raises ConfigurationError for an address that is taken; BundleError and BackendError for a repository or a model
         that cannot be served, and then serves nothing.
         """
-        services = (*self._services, ChannelzService()) if self._config.channelz else self._services
-        handlers = guarded(services, self._config.security.token_file, self._boundary)
-        names = [part.NAME for part in (*services, self._health)]
-        self._transport, self._port = listen(self._config, [*handlers, self._health.handlers()], names)
-        await self._transport.start()
-        self._workers.start()
-        self._watch.start()
         try:
-            if self._metrics is not None:
-                self._metrics.start()
+            self._listen()
+            for transport in self._transports:
+                await transport.start()
+            self._workers.start()
+            self._watch.start()
+            if self._http is not None:
+                self._http.start()
             await self._points.start()
             await self._control.start(self._scorers)
         except BaseException:
             await self.stop()
             raise
         self._health.set_serving(True)
+
+    def _listen(self) -> None:
+        config = self._config
+        services: tuple[Service, ...] = self._services
+        if config.channelz:
+            services += (ChannelzService(),)
+        tokens = watched_tokens(config.security.token_file)
+        gate = Gate(services, tokens, admits_admins=config.admin_port is None)
+        self._port = self._add_transport(config.host, config.port, services, gate)
+        if config.admin_port is not None:
+            self._admin_port = self._add_transport(
+                config.admin_host, config.admin_port, services, Gate(services, tokens)
+            )
+        if config.metrics_port is not None:
+            # Loading what speaks HTTP takes longer than all the rest of the server.
+            from offbeat.server.http_front import HttpFront
+
+            self._http = HttpFront(config, self._take, self._services[1], self._boundary, gate)
+
+    def _add_transport(self, host: str, port: int, services: Sequence[Service], gate: Gate) -> int:
+        handlers = [*guarded(services, gate, self._boundary), self._health.handlers()]
+        names = [*(service.NAME for service in services), self._health.NAME]
+        transport, port = listen(self._config, host, port, handlers, names)
+        self._transports.append(transport)
+        return port
 
     async def drain(self) -> None:
         """Refuses what is new, answers what was accepted, and stops, all within `grace_s`."""
@@ -125,17 +155,16 @@ class Server:
 
     async def _end(self, grace_s: float | None) -> None:
         self._health.close()
-        if self._transport is not None:
-            stopping = asyncio.create_task(self._transport.stop(grace_s))
-            # One step of that task tells the clients to send nothing more here.
-            await asyncio.sleep(0)
-            self._drain.release()
-            await stopping
+        stopping = [asyncio.create_task(transport.stop(grace_s)) for transport in self._transports]
+        # One step of these tasks tells the clients to send nothing more here.
+        await asyncio.sleep(0)
+        self._drain.release()
+        await asyncio.gather(*stopping)
         if self._has_ended:
             return
         self._has_ended = True
-        if self._metrics is not None:
-            self._metrics.stop()
+        if self._http is not None:
+            await self._http.stop()
         self._control.stop()
         self._watch.stop()
         self._dispatcher.close()

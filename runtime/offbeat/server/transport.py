@@ -16,17 +16,16 @@ _NEVER_MS = 2**31 - 1
 
 
 def listen(
-    config: ServerConfig, handlers: Sequence[grpc.GenericRpcHandler], names: Sequence[str]
+    config: ServerConfig, host: str, port: int, handlers: Sequence[grpc.GenericRpcHandler], names: Sequence[str]
 ) -> tuple[grpc.aio.Server, int]:
-    """A server that is bound but not started, and its port.
+    """A server that is bound to the host and the port but not started, and its port.
 
     Raises ConfigurationError where the address is not free, and for certificates that cannot be used.
     """
     credentials = server_credentials(config.security) if config.security.has_tls else None
     server = grpc.aio.server(handlers=handlers, options=_options(config))
     reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    address = f"{host}:{config.port}"
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         if credentials is None:
             return server, server.add_insecure_port(address)

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from offbeat.errors import ConfigurationError
+from offbeat.server import http_server, watching
 from offbeat.server import metrics as metrics_module
-from offbeat.server import metrics_server
+from offbeat.server.http_server import HttpServer
+from offbeat.server.watching import Watching, plain_failure
 from tests.runtime.folders import expected_outputs, random_windows, write_version
 
 from .calls import infer, infer_request, score, score_later, score_request
@@ -137,16 +139,17 @@ def test_readiness_follows_health_and_life_does_not(serve: Serve) -> None:
 
 
 def test_an_event_loop_that_does_not_turn_is_neither_ready_nor_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics_server, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(watching, "_PATIENCE_S", 0.05)
     port: Queue[int] = Queue()
     is_over = Event()
 
     async def hang() -> None:
-        metrics = metrics_server.MetricsServer(lambda: pytest.fail("nobody takes a snapshot"), "127.0.0.1", 0)
-        metrics.start()
-        port.put(metrics.port)
+        watched = Watching(lambda: pytest.fail("nobody takes a snapshot"), asyncio.get_running_loop())
+        http = HttpServer("127.0.0.1", 0, watched.routes(), plain_failure, 16384)
+        http.start()
+        port.put(http.port)
         is_over.wait(20)
-        metrics.stop()
+        http.stop()
 
     thread = Thread(target=lambda: asyncio.run(hang()))
     thread.start()
@@ -173,7 +176,7 @@ def test_a_scrape_that_fails_is_an_incident_and_the_next_one_is_answered(
 def test_a_client_that_says_nothing_is_cut_off_and_holds_up_nobody(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics_server._Handler, "timeout", 0.2)
+    monkeypatch.setattr(http_server, "_HEADERS_S", 0.2)
     server = serve(make_scorer(), metrics_port=0)
     silent = [socket.create_connection(("127.0.0.1", server.server.metrics_port or 0), timeout=10) for _ in range(20)]
     assert get(server, "/healthz") == (200, "ok\n")

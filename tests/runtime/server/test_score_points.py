@@ -106,7 +106,10 @@ def test_a_stride_leaves_windows_out(serve: Serve, feeds: list[Feed]) -> None:
         (points_request("", np.zeros((1, 2))), "1 to 128 bytes"),
         (points_request("a" * 129, np.zeros((1, 2))), "1 to 128 bytes"),
         (points_request("a", np.zeros((2, 2)), [1]), "1 timestamps for 2 rows"),
-        (v1.PointsRequest(model="level", series=["a"], values=bytes(8), timestamps=b"123"), "3 bytes; expected 8 a row"),
+        (
+            v1.PointsRequest(model="level", series=["a"], values=bytes(8), timestamps=b"123"),
+            "3 bytes; expected 8 a row",
+        ),
         (points_request("a", np.zeros((2, 2)), [7, 7]), "row 1, of series 'a', has timestamp 7"),
         (points_request(["a", "b", "b", "a"], np.zeros((4, 2)), [7, 7, 9, 6]), "row 3, of series 'a', has timestamp 6"),
         (points_request("a", np.zeros((1, 2)), outputs=["colour"]), "output 'colour'"),

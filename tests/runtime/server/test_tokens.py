@@ -10,7 +10,7 @@ from offbeat.client import ClientSecurity
 from offbeat.errors import ConfigurationError, UnauthenticatedError
 from offbeat.inference import open_inference_pb2 as oip
 from offbeat.security_config import SecurityConfig
-from offbeat.server import guard
+from offbeat.server import gate
 from offbeat.server.tokens import read_tokens
 from tests.runtime.folders import random_windows, write_version
 
@@ -111,7 +111,7 @@ def test_both_clients_show_their_token_in_every_call(serve: Serve, connect: Conn
 def test_tokens_follow_their_file_and_a_bad_file_changes_nothing(
     serve: Serve, token_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(guard, "LOOK_INTERVAL_S", 0.0)
+    monkeypatch.setattr(gate, "LOOK_INTERVAL_S", 0.0)
     server = secured(serve, token_file)
     token_file.write_text(f"{OTHER}\nand this is none\n")
     with caplog.at_level(logging.ERROR, "offbeat.server"):
@@ -128,7 +128,7 @@ def test_tokens_follow_their_file_and_a_bad_file_changes_nothing(
 def test_the_file_is_looked_at_again_within_its_interval(
     serve: Serve, token_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "LOOK_INTERVAL_S", 0.3)
+    monkeypatch.setattr(gate, "LOOK_INTERVAL_S", 0.3)
     server = secured(serve, token_file)
     token_file.write_text(f"{OTHER}\n")
     eventually(lambda: score_code(server, f"Bearer {USER}") is grpc.StatusCode.UNAUTHENTICATED, "the token is gone")
