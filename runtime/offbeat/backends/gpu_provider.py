@@ -44,18 +44,20 @@ class GpuProvider(StrEnum):
         available = ort.get_available_providers()
         if self.provider not in available:
             raise MissingExtraError(
-                f"backend {self.value!r} needs {self.provider}, but this onnxruntime {ort.__version__} offers "
+                f"backend {self.value!r} needs {self.provider}; this onnxruntime {ort.__version__} offers "
                 f"{', '.join(available)}; {_INSTALL}"
             )
         try:
             # ONNX Runtime itself is not asked: what it finds missing it prints, in several lines, for every session.
             CudaDriver()
+            # The option of the CUDA provider is not said to reach cuDNN's recurrent layers, and TensorRT has none.
+            os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
             _load_libraries(ort)
             if self is GpuProvider.TENSORRT:
                 _load_tensorrt()
         except MissingExtraError as error:
             raise MissingExtraError(
-                f"backend {self.value!r}: onnxruntime {ort.__version__} offers {', '.join(available)}, but {error}"
+                f"backend {self.value!r}: onnxruntime {ort.__version__} offers {', '.join(available)}; {error}"
             ) from error
         return ort
 
@@ -116,8 +118,6 @@ def _load_libraries(ort: Any) -> None:
 
 
 def _load_tensorrt() -> None:
-    # TensorRT builds with TF32 unless NVIDIA's libraries are told otherwise, and its provider has no option for that.
-    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
     try:
         ctypes.CDLL(_TENSORRT_LIBRARY, mode=ctypes.RTLD_GLOBAL)
     except OSError as error:

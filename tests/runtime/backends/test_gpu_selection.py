@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,7 +70,9 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(gpu_provider, "ctypes", SimpleNamespace(CDLL=load_tensorrt, RTLD_GLOBAL=256))
     monkeypatch.setattr(cuda_backend, "open_lanes", open_lanes)
     monkeypatch.setattr(cuda_backend, "why_no_graphs", lambda version, config: here.graphs_error)
-    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    # What is set during a test is taken back after it.
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "?")
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
     return here
 
 
@@ -130,9 +133,7 @@ def test_a_gpu_that_was_asked_for_and_is_not_there_is_refused(
     version: ModelVersion, machine: Any, config: BackendConfig
 ) -> None:
     machine.driver_error = NO_DRIVER
-    with pytest.raises(
-        MissingExtraError, match=f"onnxruntime 1.31.1 offers {TENSORRT}, {CUDA}, {CPU}, but {NO_DRIVER}"
-    ):
+    with pytest.raises(MissingExtraError, match=f"onnxruntime 1.31.1 offers {TENSORRT}, {CUDA}, {CPU}; {NO_DRIVER}"):
         create_backend(version, config)
 
 
@@ -205,6 +206,16 @@ def test_sessions_compute_in_full_precision_on_the_lanes_stream(version: ModelVe
     assert tensorrt[1]["user_compute_stream"] == "4096"  # type: ignore[index]
     assert tensorrt[1]["trt_profile_min_shapes"] == "window:1x6x2"  # type: ignore[index]
     assert tensorrt[1]["trt_profile_max_shapes"] == "window:64x6x2"  # type: ignore[index]
+
+
+def test_libraries_round_no_products_unless_the_environment_says_so(
+    version: ModelVersion, machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_backend(version).close()
+    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    create_backend(version).close()
+    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "1"
 
 
 def test_the_backends_of_a_device_are_those_that_compute_on_it() -> None:
