@@ -17,6 +17,7 @@ from offbeat.result import ScoreResult, Threshold
 from offbeat.scorer import Scorer, load
 
 if TYPE_CHECKING:
+    from offbeat.bulk import score_table
     from offbeat.client import AsyncClient, Client
 
 __all__ = [
@@ -30,13 +31,18 @@ __all__ = [
     "Scorer",
     "Threshold",
     "load",
+    "score_table",
 ]
 
 __version__ = version("offbeat")
 
 
 def __getattr__(name: str) -> Any:
-    """The clients are imported when they are first asked for: they bring grpc along, which scoring does not need."""
+    """Imported when first asked for: the clients bring grpc along, which scoring does not need, and tables their readers."""
+    if name == "score_table":
+        from offbeat import bulk
+
+        return bulk.score_table
     if name in ("AsyncClient", "Client"):
         from offbeat import client
 

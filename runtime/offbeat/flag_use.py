@@ -66,4 +66,5 @@ def is_npz(path: Path | None) -> bool:
 
 def is_csv(path: Path | None) -> bool:
     """Whether a file is read as lines of text."""
-    return path is not None and path.suffix not in (".npz", ".parquet", ".pq", ".json")
+    others = (".npz", ".parquet", ".pq", ".json", ".jsonl", ".ndjson", ".arrow", ".arrows", ".ipc", ".feather")
+    return path is not None and path.suffix not in others

@@ -42,6 +42,7 @@ def test_the_public_names_are_these() -> None:
         "Scorer",
         "Threshold",
         "load",
+        "score_table",
     ]
     assert all(getattr(offbeat, name) is not None for name in offbeat.__all__)
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 import typer
 from rich.console import Console
 
-from offbeat.cli.alarm_rule import AlarmRule
+from offbeat.bulk import AlarmRule, BulkOptions
+from offbeat.bulk.series_lines import RowScore
 from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
-from offbeat.cli.score_file import RowScore, score_dataset
 from offbeat.cli.score_flags import FLAG_USES, SERIES_USES
+from offbeat.cli.score_formats import FormatOption, SeriesColumnOption, ToOption, written_as
+from offbeat.cli.score_request import ScoreRequest, score_stream, score_whole
 from offbeat.cli.score_security import (
     TlsCaOption,
     TlsClientCertOption,
@@ -23,10 +23,10 @@ from offbeat.cli.score_security import (
     TokenOption,
 )
 from offbeat.cli.score_source import open_source
-from offbeat.cli.score_table import write_scores
 from offbeat.cli.target import check_targets
 from offbeat.config import BackendConfig
-from offbeat.data import ColumnSelection, MissingPolicy, data_notes, read_dataset
+from offbeat.data import ColumnSelection, MissingPolicy, read_dataset
+from offbeat.data.formats import format_of
 from offbeat.errors import require
 from offbeat.flag_use import refuse_unused
 from offbeat.security_config import ClientSecurity
@@ -34,15 +34,20 @@ from offbeat.security_config import ClientSecurity
 
 def score(
     context: typer.Context,
-    data: Annotated[Path, typer.Argument(help="csv, npz or Parquet file of raw values.")],
+    data: Annotated[
+        Path, typer.Argument(help="csv, JSON Lines, Parquet, Arrow or npz file of raw values; - is standard input.")
+    ],
     model: Annotated[str, typer.Option(envvar="OFFBEAT_MODEL", help="Folder of a model; with --server, its name.")],
     server: Annotated[str | None, typer.Option(envvar="OFFBEAT_SERVER", help="host:port of a running server.")] = None,
     model_version: Annotated[
         int | None, typer.Option(envvar="OFFBEAT_MODEL_VERSION", min=1, help="With --server; the newest by default.")
     ] = None,
-    out: Annotated[Path, typer.Option(envvar="OFFBEAT_OUT", help="csv file to write; - is standard output.")] = Path(
-        "-"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", envvar="OFFBEAT_OUT", help="File to write; - is standard output.")
+    ] = Path("-"),
+    format_: FormatOption = None,
+    to: ToOption = None,
+    series_column: SeriesColumnOption = None,
     per: Annotated[
         Literal["row", "window"],
         typer.Option(envvar="OFFBEAT_PER", help="A line for each row of a series, or for each window."),
@@ -107,15 +112,19 @@ def score(
     device: DeviceOption = "auto",
     n_threads: ThreadsOption = 1,
 ) -> None:
-    """Score a file and write a csv: row, window or sample, timestamp, reconstruction_error, anomaly_score, is_anomaly.
+    """Score a file and write a table: row, window or sample, timestamp, reconstruction_error, anomaly_score, is_anomaly.
 
     The features are taken by the names the model was trained with. A row of a series gets the mean error of all windows
     that cover it, or the error of the newest window. Values that were filled, and irregular time stamps, are told on standard error.
+    Rows are read, scored and written in a stream, so that a file may be larger than memory; `--outputs`, `--missing interpolate`,
+    ready-made windows and npz files are read as a whole.
 
     Examples: `offbeat score metrics.csv --model models/server-metrics --out scores.csv`, and against a server
     `offbeat score metrics.csv --server 127.0.0.1:8001 --model server-metrics --out scores.csv`
+    and as a filter `zcat big.csv.gz | offbeat score - --model models/server-metrics -o scores.parquet`
     """
-    refuse_unused(context, FLAG_USES)
+    read_as = format_ or ("csv" if data == Path("-") else format_of(data))
+    refuse_unused(context, FLAG_USES, read_as=read_as)
     rule, target = AlarmRule.of(alarm_k, alarm_n), None if out == Path("-") else out
     check_targets({"out": target, "outputs": outputs}, [data] if server else [data, Path(model)])
     require(
@@ -132,36 +141,33 @@ def score(
         token=token,
     )
     with open_source(model, server, model_version, config, timeout_s, security) as source:
-        selection = ColumnSelection(
-            features=source.manifest.feature_names,
-            timestamp_column=timestamp_column,
-            delimiter=delimiter,
-            key=key,
-            layout=layout,
-            missing=missing,
-        )
-        dataset = read_dataset(data, selection)
-        refuse_unused(context, SERIES_USES, is_series=source.manifest.window is not None and dataset.values.ndim == 2)
-        if missing == "interpolate" and row_score == "newest":
-            console.print(
-                "--missing interpolate looks ahead, which newest does not: prefer forward-fill", style="yellow"
-            )
-        for note in data_notes(dataset):
-            console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
-        scores = score_dataset(
-            source,
-            dataset,
-            per=per,
-            row_score=row_score,
-            stride=stride,
-            batch_size=batch_size,
-            console=console,
+        request = ScoreRequest(
+            data=data,
+            read_as=read_as,
+            selection=ColumnSelection(
+                features=source.manifest.feature_names,
+                timestamp_column=timestamp_column,
+                series_column=series_column,
+                delimiter=delimiter,
+                key=key,
+                layout=layout,
+                missing=missing,
+            ),
+            options=BulkOptions(
+                per=per,
+                row_score=row_score,
+                stride=stride,
+                batch_size=batch_size,
+                columns=tuple(dict.fromkeys(name.strip() for name in columns.split(",") if name.strip())),
+                rule=rule,
+            ),
             outputs=outputs,
-            columns=tuple(dict.fromkeys(name.strip() for name in columns.split(",") if name.strip())),
+            target=target,
+            to=written_as(target, to),
         )
-    if rule is not None:
-        scores = msgspec.structs.replace(scores, alarm=rule.alarms(scores.is_anomaly))
-    write_scores(scores, target, sys.stdout)
-    console.print(
-        f"{scores.n_lines:,} {scores.unit}s, {scores.n_anomalies:,} anomalous, by {source.backend}", highlight=False
-    )
+        dataset = None if request.is_streamed else read_dataset(data, request.selection)
+        is_series = source.manifest.window is not None and (dataset is None or dataset.values.ndim == 2)
+        refuse_unused(context, SERIES_USES, is_series=is_series)
+        whole = None if dataset is None else score_whole(source, dataset, request, console)
+        summary = whole or score_stream(source, request, console)
+    console.print(f"{summary}, by {source.backend}", highlight=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -12,15 +11,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from offbeat.cli.score_outputs import LineOutputs, arrays_of, check_columns, write_arrays
-from offbeat.cli.score_source import ScoreSource
-from offbeat.cli.score_table import Scores, Unit
+from offbeat.bulk import Scores, ScoreSource
+from offbeat.bulk.further_columns import check_columns, columns_of
+from offbeat.bulk.options import check_stride
+from offbeat.bulk.series_lines import Per, RowScore
+from offbeat.cli.score_outputs import LineOutputs, arrays_of, write_arrays
 from offbeat.data import Dataset, row_means, row_newest, sliding_windows, window_starts
 from offbeat.errors import DataError, require
 from offbeat.result import P_VALUE, FloatArray
 
-Per = Literal["row", "window"]
-RowScore = Literal["mean", "newest"]
 ERROR_ONLY = ("reconstruction_error",)
 _TO_ROWS = {"mean": row_means, "newest": row_newest}
 
@@ -61,7 +60,7 @@ def score_dataset(
         write_arrays(outputs, {name: collected.lines(name) for name in arrays} | p_value, dataset.feature_names)
     further: dict[str, NDArray[np.float64]] = {}
     for name in columns:
-        further |= p_value if name == P_VALUE else collected.columns(name, source.manifest.training.class_names)
+        further |= p_value if name == P_VALUE else columns_of(name, collected.lines(name), source.manifest)
     return msgspec.structs.replace(scores, further=further)
 
 
@@ -74,15 +73,15 @@ def _line_scores(
     row_score: RowScore,
 ) -> Scores:
     if source.manifest.window is None:
-        return _scores(source, "sample", errors, dataset.timestamps)
+        return Scores.of("sample", source.manifest, errors, dataset.timestamps)
     if dataset.values.ndim == 3:
-        return _scores(source, "window", errors, dataset.timestamps)
+        return Scores.of("window", source.manifest, errors, dataset.timestamps)
     length = source.manifest.window.length
     if per == "row":
         row_errors = _TO_ROWS[row_score](errors, starts, length, dataset.n_rows)
-        return _scores(source, "row", row_errors, dataset.timestamps)
+        return Scores.of("row", source.manifest, row_errors, dataset.timestamps)
     last_timestamps = None if dataset.timestamps is None else dataset.timestamps[starts + length - 1]
-    return _scores(source, "window", errors, last_timestamps)
+    return Scores.of("window", source.manifest, errors, last_timestamps)
 
 
 def _windows(source: ScoreSource, dataset: Dataset, stride: int) -> tuple[FloatArray, NDArray[np.int64]]:
@@ -100,9 +99,8 @@ def _windows(source: ScoreSource, dataset: Dataset, stride: int) -> tuple[FloatA
 def _row_length(source: ScoreSource, stride: int) -> int | None:
     if source.manifest.window is None:
         return None
-    length = source.manifest.window.length
-    require(stride <= length, "stride", stride, f"at most {length}, the window, or rows between windows have no score")
-    return length
+    check_stride(stride, source.manifest.window.length)
+    return source.manifest.window.length
 
 
 def _errors(
@@ -133,17 +131,3 @@ def _errors(
 def _batches(windows: FloatArray, starts: NDArray[np.int64], batch_size: int) -> Iterator[FloatArray]:
     for begin in range(0, len(starts), batch_size):
         yield np.ascontiguousarray(windows[starts[begin : begin + batch_size]])
-
-
-def _scores(
-    source: ScoreSource, unit: Unit, errors: NDArray[np.float64], timestamps: NDArray[np.str_] | None
-) -> Scores:
-    # The graph decides with the threshold as float32; a row's mean must be judged by the same number.
-    threshold = float(np.float32(source.manifest.threshold.value))
-    return Scores(
-        unit=unit,
-        timestamps=timestamps,
-        reconstruction_error=errors,
-        anomaly_score=np.clip(errors / (2 * threshold), 0.0, 1.0),
-        is_anomaly=errors > threshold,
-    )

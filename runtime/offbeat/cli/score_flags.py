@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from offbeat.flag_use import FlagUse, is_csv, is_npz
+from offbeat.cli.score_request import is_streamed
+from offbeat.flag_use import FlagUse
 
 _HERE = "scoring in this process, without --server"
 FLAG_USES = (
-    FlagUse(flags=("key",), goes_with="an npz file", is_used=lambda call: is_npz(call["data"])),
-    FlagUse(flags=("delimiter",), goes_with="a csv file", is_used=lambda call: is_csv(call["data"])),
+    FlagUse(flags=("key",), goes_with="an npz file", is_used=lambda call: call["read_as"] == "npz"),
+    FlagUse(flags=("delimiter",), goes_with="a csv file", is_used=lambda call: call["read_as"] == "csv"),
     FlagUse(
         flags=("model_version",),
         goes_with="--server; in this process, give the version's folder as --model",
@@ -20,6 +21,11 @@ FLAG_USES = (
     ),
     FlagUse(flags=("timeout_s",), goes_with="--server", is_used=lambda call: call["server"] is not None),
     FlagUse(flags=("backend", "device", "n_threads"), goes_with=_HERE, is_used=lambda call: call["server"] is None),
+    FlagUse(
+        flags=("series_column",),
+        goes_with="rows of a csv, JSON Lines, Parquet or Arrow file, without --outputs and --missing interpolate",
+        is_used=lambda call: is_streamed(call["read_as"], call["layout"], call["outputs"], call["missing"]),
+    ),
     FlagUse(flags=("row_score",), goes_with="--per row", is_used=lambda call: call["per"] == "row"),
 )
 # Known once model and data are: whether rows of a series are scored, in sliding windows.

@@ -8,17 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.bulk.further_columns import HEADS
 from offbeat.bundle import Manifest
 from offbeat.cli.target import write_target
 from offbeat.data import Dataset, row_means
-from offbeat.errors import ConfigurationError
-from offbeat.result import P_VALUE, ScoreResult
-from offbeat.scorer import check_calibration
+from offbeat.result import ScoreResult
 
 ALWAYS = ("feature_error", "reconstruction")
-# Of some models.
-HEADS = ("error_std", "class_probability", "forecast")
-COLUMNS = (P_VALUE, *HEADS)
 
 Floats = NDArray[np.float64]
 
@@ -26,20 +22,6 @@ Floats = NDArray[np.float64]
 def arrays_of(manifest: Manifest) -> tuple[str, ...]:
     """What a file of arrays holds of a model: all that there is by line."""
     return (*ALWAYS, *(name for name in HEADS if name in manifest.output_names))
-
-
-def check_columns(manifest: Manifest, columns: tuple[str, ...]) -> None:
-    """Raises ConfigurationError, or InvalidWindowError for a p-value, for a column that the model cannot fill."""
-    for name in columns:
-        if name not in COLUMNS:
-            raise ConfigurationError(f"columns hold {name!r}; expected some of {', '.join(COLUMNS)}")
-        if name == P_VALUE:
-            check_calibration(manifest)
-        elif name not in manifest.output_names:
-            raise ConfigurationError(
-                f"columns hold {name!r}, which model {manifest.name!r} does not give; it gives "
-                f"{', '.join(each for each in HEADS if each in manifest.output_names) or 'none of ' + ', '.join(HEADS)}"
-            )
 
 
 class LineOutputs:
@@ -103,16 +85,6 @@ class LineOutputs:
             return self._at_rows(values, self._starts + self._length)
         means = [self._row_means(column) for column in values.reshape(len(values), -1).T]
         return np.stack(means, axis=1).reshape(-1, *values.shape[1:])
-
-    def columns(self, name: str, class_names: tuple[str, ...] = ()) -> dict[str, Floats]:
-        """An output as columns [line] of a csv file: the last step's forecast by feature, probabilities by class."""
-        lines = self.lines(name)
-        values = lines[:, -1] if lines.ndim == 3 else lines
-        if values.ndim == 1:
-            return {name: values}
-        numbers = tuple(map(str, range(values.shape[1])))
-        words = (class_names or numbers) if name == "class_probability" else self._dataset.feature_names
-        return {f"{name}_{word}": values[:, index] for index, word in enumerate(words)}
 
     def _row_means(self, values: Floats) -> Floats:
         return row_means(values, self._starts, self._length or 1, self._dataset.n_rows)

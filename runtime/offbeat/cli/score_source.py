@@ -2,53 +2,30 @@
 
 from __future__ import annotations
 
-import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from offbeat.bundle import Manifest
+from offbeat.bulk import LocalSource, ScoreSource
 from offbeat.config import BackendConfig
 from offbeat.errors import MissingExtraError, OverloadedError
 from offbeat.result import FloatArray, ScoreResult
-from offbeat.scorer import Scorer, load
+from offbeat.scorer import load
 from offbeat.security_config import ClientSecurity
 
 if TYPE_CHECKING:
     from offbeat.client import Client
 
 _FIRST_PAUSE_S = 0.02
-
-
-class ScoreSource(Protocol):
-    """Scores batches of windows of one model version, in order."""
-
-    manifest: Manifest
-    backend: str
-    max_batch_size: int
-
-    def score_all(self, batches: Iterable[FloatArray], outputs: Sequence[str]) -> Iterator[ScoreResult]:
-        """One result, with those outputs, for each batch. Raises OffbeatError."""
-        ...
-
-
-class LocalSource:
-    """Scores in this process."""
-
-    def __init__(self, scorer: Scorer) -> None:
-        self._scorer = scorer
-        self.manifest = scorer.manifest
-        self.backend = scorer.backend.description
-        self.max_batch_size = sys.maxsize
-
-    def score_all(self, batches: Iterable[FloatArray], outputs: Sequence[str]) -> Iterator[ScoreResult]:
-        """One result, with those outputs, for each batch. Raises OffbeatError."""
-        return (self._scorer.score(batch, outputs) for batch in batches)
+# Enough to keep a server busy while answers travel, few enough to leave room in its queue.
+_MAX_IN_FLIGHT = 4
 
 
 class ServerSource:
-    """Scores on a server, one batch after the other, and backs off while its queue is full."""
+    """Scores on a server, a few batches at a time, and backs off while its queue is full."""
 
     def __init__(self, client: Client, name: str, version: int | None, target: str, timeout_s: float) -> None:
         self._client = client
@@ -59,7 +36,17 @@ class ServerSource:
 
     def score_all(self, batches: Iterable[FloatArray], outputs: Sequence[str]) -> Iterator[ScoreResult]:
         """One result, with those outputs, for each batch. Raises OffbeatError; OverloadedError after `timeout_s` of a full queue."""
-        return (self._score(batch, outputs) for batch in batches)
+        pool = ThreadPoolExecutor(_MAX_IN_FLIGHT)
+        waiting: deque[Future[ScoreResult]] = deque()
+        try:
+            for batch in batches:
+                waiting.append(pool.submit(self._score, batch, outputs))
+                if len(waiting) == _MAX_IN_FLIGHT:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _score(self, batch: FloatArray, outputs: Sequence[str]) -> ScoreResult:
         model, version = self.manifest.name, self.manifest.version

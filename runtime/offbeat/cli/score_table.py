@@ -1,71 +1,141 @@
-"""The csv that `offbeat score` writes and `offbeat evaluate` reads."""
+"""The files that `offbeat score` writes; `offbeat evaluate` reads the csv."""
 
 from __future__ import annotations
 
 import csv
-import math
-from collections.abc import Mapping
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal, TextIO
+from typing import IO, Any, BinaryIO, Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.bulk import Scores
+from offbeat.bulk.arrow_scores import arrow_batch
 from offbeat.cli.target import write_target
-from offbeat.result import BoolArray
+from offbeat.data.formats import TableFormat
+from offbeat.data.table import pyarrow_module
 
-# A row of a series, a window, or a sample of a table: samples have no order in time.
-Unit = Literal["row", "window", "sample"]
+# Lines of a row group, or of a record batch: fewer make such files large and slow to read.
+_LINES_AT_ONCE = 131_072
 
 
-class Scores(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One line for each row or window, in order.
+def write_scores(parts: Iterable[Scores], path: Path | None, to: TableFormat, standard_output: BinaryIO) -> None:
+    """Writes a file as the parts come, and puts it in its place when it is whole; to `standard_output` without a path.
 
-    `timestamps` are the input's own words, or None where it had none; `alarm` is None without an alarm rule.
-    `further` columns [line] are numbers by their headings, NaN where a line has none.
+    Raises DataError, MissingExtraError, and what the parts raise: then there is no file, or the one that was there.
     """
-
-    unit: Unit
-    timestamps: NDArray[np.str_] | None
-    reconstruction_error: NDArray[np.float64]
-    anomaly_score: NDArray[np.float64]
-    is_anomaly: BoolArray
-    alarm: BoolArray | None = None
-    further: Mapping[str, NDArray[np.float64]] = {}
-
-    @property
-    def n_lines(self) -> int:
-        """Rows or windows scored."""
-        return len(self.reconstruction_error)
-
-    @property
-    def n_anomalies(self) -> int:
-        """How many are flagged."""
-        return int(self.is_anomaly.sum())
-
-
-def write_scores(scores: Scores, path: Path | None, standard_output: TextIO) -> None:
-    """Writes a csv file, whole or not at all; to `standard_output` where there is no path. Raises DataError."""
     if path is None:
-        _write(scores, standard_output)
+        _write(parts, to, standard_output)
     else:
-        write_target(path, "w", lambda file: _write(scores, file))
+        write_target(path, "wb", lambda file: _write(parts, to, file))
 
 
-def _write(scores: Scores, file: IO[str]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
-    with_alarm = [] if scores.alarm is None else ["alarm"]
-    heading = [scores.unit, "timestamp", "reconstruction_error", "anomaly_score", "is_anomaly", *with_alarm]
-    writer.writerow([*heading, *scores.further])
-    timestamps = np.full(scores.n_lines, "") if scores.timestamps is None else scores.timestamps
-    flags = [scores.is_anomaly] if scores.alarm is None else [scores.is_anomaly, scores.alarm]
-    decisions = np.stack(flags, axis=1).astype(np.int8).tolist()
-    further = zip(*scores.further.values(), strict=True) if scores.further else [()] * scores.n_lines
-    columns = (timestamps, scores.reconstruction_error, scores.anomaly_score, decisions, further)
-    for index, (timestamp, error, score, decided, more) in enumerate(zip(*columns, strict=True)):
-        writer.writerow([index, timestamp, f"{error:.9g}", f"{score:.9g}", *decided, *map(_cell, more)])
+def _write(parts: Iterable[Scores], to: TableFormat, file: IO[bytes]) -> None:
+    with _WRITERS[to](file) as writer:
+        for scores in parts:
+            writer.write(scores)
+    file.flush()
 
 
-def _cell(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.9g}"
+class _Writer(Protocol):
+    def write(self, scores: Scores) -> None: ...
+
+
+class _CsvWriter:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._has_heading = False
+
+    def write(self, scores: Scores) -> None:
+        # Without time stamps their column is empty: readers of the file find the others where they were.
+        columns = {scores.unit: None, "timestamp": np.full(scores.n_lines, "")} | scores.columns
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if not self._has_heading:
+            writer.writerow(columns)
+            self._has_heading = True
+        writer.writerows(zip(*(_cells(column) for column in columns.values() if column is not None), strict=True))
+        self._file.write(text.getvalue().encode())
+
+
+def _cells(column: NDArray[Any]) -> list[Any]:
+    if column.dtype.kind != "f":
+        return list((column.astype(np.int8) if column.dtype == np.bool_ else column).tolist())
+    cells: list[Any] = list(map("%.9g".__mod__, column.tolist()))
+    for line in np.flatnonzero(np.isnan(column)).tolist():
+        cells[line] = ""
+    return cells
+
+
+class _JsonLinesWriter:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._encoder = msgspec.json.Encoder()
+
+    def write(self, scores: Scores) -> None:
+        names = tuple(scores.columns)
+        lines = zip(*(column.tolist() for column in scores.columns.values()), strict=True)
+        # NaN is written as null.
+        self._file.write(self._encoder.encode_lines([dict(zip(names, line, strict=True)) for line in lines]))
+
+
+class _ArrowWriter:
+    """Gathers lines into batches, each of which `write_table` of what `opened` gives for their schema writes."""
+
+    def __init__(self, opened: Any) -> None:
+        self._opened = opened
+        self._batches: list[Any] = []
+        self._n_gathered = 0
+        self._sink: Any = None
+
+    def write(self, scores: Scores) -> None:
+        self._batches.append(arrow_batch(scores))
+        self._n_gathered += scores.n_lines
+        if self._n_gathered >= _LINES_AT_ONCE:
+            self._flush()
+
+    def close(self) -> None:
+        if self._batches:
+            self._flush()
+        if self._sink is not None:
+            self._sink.close()
+
+    def _flush(self) -> None:
+        table = pyarrow_module().Table.from_batches(self._batches).combine_chunks()
+        if self._sink is None:
+            self._sink = self._opened(table.schema)
+        self._sink.write_table(table)
+        self._batches, self._n_gathered = [], 0
+
+
+@contextmanager
+def _csv(file: IO[bytes]) -> Iterator[_Writer]:
+    yield _CsvWriter(file)
+
+
+@contextmanager
+def _json_lines(file: IO[bytes]) -> Iterator[_Writer]:
+    yield _JsonLinesWriter(file)
+
+
+@contextmanager
+def _parquet(file: IO[bytes]) -> Iterator[_Writer]:
+    writer = _ArrowWriter(lambda schema: pyarrow_module("parquet").ParquetWriter(file, schema))
+    yield writer
+    writer.close()
+
+
+@contextmanager
+def _arrow(file: IO[bytes]) -> Iterator[_Writer]:
+    """Arrow's stream into a pipe; its file, which may be read from any place, where there is an end to go to."""
+    ipc = pyarrow_module("ipc")
+    writer = _ArrowWriter(lambda schema: (ipc.new_file if file.seekable() else ipc.new_stream)(file, schema))
+    yield writer
+    writer.close()
+
+
+_WRITERS: dict[TableFormat, Any] = {"csv": _csv, "jsonl": _json_lines, "parquet": _parquet, "arrow": _arrow}

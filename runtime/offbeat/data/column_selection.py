@@ -20,7 +20,7 @@ class ColumnSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     recognised where none is given. `key` names the array of an npz file, and the three columns its arrays. `layout` says
     what a row of a two-dimensional array or table is: one step or sample (`rows`), or one window of a single feature
     (`windows`). `missing` says what becomes of NaN and empty cells: `reject`, `forward-fill` or `interpolate`, as
-    `fill_missing` does.
+    `fill_missing` does. `series_column` names the series of each row, where a file holds several.
     """
 
     features: tuple[str, ...] = ()
@@ -32,6 +32,7 @@ class ColumnSelection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     key: str | None = None
     layout: Layout = "rows"
     missing: MissingPolicy = "reject"
+    series_column: str | None = None
 
     def __post_init__(self) -> None:
         is_other = self.class_column is None or self.class_column not in (self.label_column, *self.features)

@@ -14,7 +14,7 @@ from offbeat.errors import ConfigurationError, DataError
 _DELIMITERS = ",;\t| "
 _SPELT = {"\\t": "\t", "tab": "\t"}
 _NULLS = ("", "na", "n/a", "#n/a", "null")
-_HEAD_BYTES = 64 * 1024
+HEAD_BYTES = 64 * 1024
 _N_JUDGED_LINES = 20
 
 
@@ -38,7 +38,13 @@ def read_head(file: Path, delimiter: str | None) -> CsvHead:
     Such a line is data itself, unless there is a word under one of its numbers: then it only numbers the columns.
     Raises DataError for a file that is empty or not UTF-8, ConfigurationError for a delimiter that is none.
     """
-    lines = _head_lines(file)
+    with file.open("rb") as stream:
+        return head_of(str(file), stream.read(HEAD_BYTES), delimiter)
+
+
+def head_of(name: str, content: bytes, delimiter: str | None) -> CsvHead:
+    """The same of the first 64 KiB of a file, called `name` in errors."""
+    lines = _head_lines(name, content)
     chosen = _recognised(lines) if delimiter is None else checked_delimiter(delimiter)
     header, below = _split(lines[0], chosen), _split(lines[1] if len(lines) > 1 else "", chosen)
     has_names = not all(map(is_number, header))
@@ -68,11 +74,9 @@ def is_number(text: str) -> bool:
     return True
 
 
-def _head_lines(file: Path) -> list[str]:
-    with file.open("rb") as stream:
-        content = stream.read(_HEAD_BYTES)
+def _head_lines(file: str, content: bytes) -> list[str]:
     try:
-        text = codecs.getincrementaldecoder("utf-8-sig")().decode(content, final=len(content) < _HEAD_BYTES)
+        text = codecs.getincrementaldecoder("utf-8-sig")().decode(content, final=len(content) < HEAD_BYTES)
     except UnicodeDecodeError as error:
         raise DataError(f"{file}: not UTF-8 at byte {error.start}; expected a csv file in UTF-8") from error
     if "\0" in text:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from offbeat.data.dataset import Dataset
 from offbeat.data.sampling import describe_sampling
 from offbeat.errors import DataError
@@ -16,11 +19,15 @@ def data_notes(dataset: Dataset) -> tuple[str, ...]:
     if dataset.n_filled:
         notes.append(f"{dataset.name}: {dataset.n_filled:,} of {dataset.values.size:,} values were missing and filled")
     if dataset.timestamps is not None and dataset.values.ndim == 2:
-        try:
-            sampling = describe_sampling(dataset.timestamps)
-        except DataError as error:
-            notes.append(f"{dataset.name}: sampling unknown: {error}")
-        else:
-            if not sampling.is_regular:
-                notes.append(f"{dataset.name}: irregular sampling: {sampling.summary()}")
+        sampling = sampling_note(dataset.name, dataset.timestamps)
+        notes += [] if sampling is None else [sampling]
     return tuple(notes)
+
+
+def sampling_note(name: str, timestamps: NDArray[np.str_], which: str = "") -> str | None:
+    """A line where time stamps [row] are irregular or unreadable, None where all is well; `which` says which they are."""
+    try:
+        sampling = describe_sampling(timestamps)
+    except DataError as error:
+        return f"{name}: sampling{which} unknown: {error}"
+    return None if sampling.is_regular else f"{name}: irregular sampling{which}: {sampling.summary()}"

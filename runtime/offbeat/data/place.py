@@ -6,8 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from offbeat.data.csv_head import read_head
-
-_BINARY = (".npz", ".parquet", ".pq")
+from offbeat.data.formats import format_of, is_text
 
 
 def place_of(file: Path, row: int, delimiter: str | None = None, *, noun: str = "row") -> str:
@@ -16,7 +15,10 @@ def place_of(file: Path, row: int, delimiter: str | None = None, *, noun: str = 
     `noun` is what a line of the data is. Blank lines are no rows, but lines. For messages: the file is read again.
     """
     words = f"{noun} {row}"
-    line = None if file.suffix in _BINARY else line_of(file, row + read_head(file, delimiter).has_header)
+    if not is_text(file):
+        return words
+    n_before = read_head(file, delimiter).has_header if format_of(file) == "csv" else 0
+    line = line_of(file, row + n_before)
     return words if line is None else f"line {line} ({words})"
 
 

@@ -1,4 +1,4 @@
-"""Reads csv, npz and Parquet files into a Dataset."""
+"""Reads csv, JSON Lines, npz, Parquet and Arrow files into a Dataset."""
 
 from __future__ import annotations
 
@@ -12,42 +12,28 @@ from numpy.typing import NDArray
 
 from offbeat.data.column_selection import ColumnSelection
 from offbeat.data.dataset import Dataset
+from offbeat.data.formats import format_of, refuse_unread
 from offbeat.data.missing import fill_missing
 from offbeat.data.npz_archive import read_npz, read_npz_words
 from offbeat.data.place import place_of
-from offbeat.data.table import Columns, Table, is_parquet, read_csv, read_parquet, read_words
+from offbeat.data.row_stream import read_stream
+from offbeat.data.table import Columns, Table, read_csv, read_parquet, read_words
 from offbeat.errors import DataError
 from offbeat.result import BoolArray, FloatArray
 
 _WINDOW_FEATURE = ("value",)
-# What would be read as csv otherwise, and be called damaged in some cell of it.
-_UNREAD = (
-    ".json",
-    ".jsonl",
-    ".ndjson",
-    ".gz",
-    ".bz2",
-    ".xz",
-    ".zst",
-    ".zip",
-    ".xls",
-    ".xlsx",
-    ".feather",
-    ".arrow",
-    ".h5",
-)
 _NO_WORDS = ("", "nan", "nat", "none")
 
 
 def read_dataset(path: str | os.PathLike[str], selection: ColumnSelection | None = None) -> Dataset:
-    """Reads a csv, npz or Parquet file; the ending says which (`.npz`, `.parquet`, anything else is csv).
+    """Reads a csv, JSON Lines, npz, Parquet or Arrow file; the ending says which, as `format_of` does.
 
     Missing values are filled as the selection's policy says, and the data set tells how many. Raises DataError, naming the
     file and the column, for what is missing, unreadable, not a number or not finite; MissingExtraError where csv or
     Parquet needs pyarrow and it is not installed.
     """
     file, selection = _existing(path), selection or ColumnSelection()
-    table = read_npz(file, selection) if file.suffix == ".npz" else _read_columns(file, selection)
+    table = read_npz(file, selection) if format_of(file) == "npz" else _read_columns(file, selection)
     values, n_filled = _filled(file, table, selection)
     if table.classes is not None:
         _require_words(file, table.classes, selection, "class")
@@ -69,7 +55,7 @@ def read_labels(path: str | os.PathLike[str], selection: ColumnSelection) -> Boo
     The column may be left unnamed where it is the only one beside time stamps. Raises as `read_dataset` does.
     """
     file, name = _existing(path), selection.label_column
-    words = read_npz_words(file, name) if file.suffix == ".npz" else read_words(file, name, selection.delimiter)
+    words = read_npz_words(file, name) if format_of(file) == "npz" else read_words(file, name, selection.delimiter)
     return _is_anomalous(file, words, selection)
 
 
@@ -77,8 +63,7 @@ def _existing(path: str | os.PathLike[str]) -> Path:
     file = Path(path)
     if not file.is_file():
         raise DataError(f"{file}: {'a folder; expected a file' if file.is_dir() else 'no such file'}")
-    if file.suffix.lower() in _UNREAD:
-        raise DataError(f"{file}: a {file.suffix} file, which is not read here; expected csv, npz or Parquet")
+    refuse_unread(file)
     return file
 
 
@@ -98,10 +83,17 @@ def _read_columns(file: Path, selection: ColumnSelection) -> Table:
         label=selection.label_column,
         class_=selection.class_column,
     )
-    table = read_parquet(file, columns) if is_parquet(file) else read_csv(file, columns, selection.delimiter)
+    table = _read_table(file, columns, selection.delimiter)
     if not is_windows:
         return table
     return msgspec.structs.replace(table, values=table.values[:, :, None], feature_names=_WINDOW_FEATURE)
+
+
+def _read_table(file: Path, columns: Columns, delimiter: str | None) -> Table:
+    format_ = format_of(file)
+    if format_ == "csv":
+        return read_csv(file, columns, delimiter)
+    return read_parquet(file, columns) if format_ == "parquet" else read_stream(file, format_, columns)
 
 
 def _filled(file: Path, table: Table, selection: ColumnSelection) -> tuple[FloatArray, int]:

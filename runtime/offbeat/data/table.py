@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offbeat.data.csv_head import CsvHead, is_number, read_head
+from offbeat.data.formats import format_of
 from offbeat.data.place import place_of
 from offbeat.errors import DataError, MissingExtraError
 from offbeat.result import FloatArray
@@ -26,16 +28,22 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: str | None
     label: str | None
     class_: str | None = None
+    series: str | None = None
 
     @property
     def words(self) -> list[str]:
         """The columns that are no numbers."""
-        return [name for name in (self.timestamp, self.label, self.class_) if name]
+        return [name for name in self.word_fields.values() if name]
+
+    @property
+    def word_fields(self) -> dict[str, str | None]:
+        """The columns that are no numbers, by the field of a Table that takes each."""
+        return {"timestamps": self.timestamp, "labels": self.label, "classes": self.class_, "series": self.series}
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Parts of a file: `values` [row, feature] or [window, time, feature], NaN where missing, and the words of the time
-    stamps, labels and classes [row] or [window].
+    stamps, labels, classes and names of series [row] or [window].
     """
 
     values: FloatArray
@@ -43,6 +51,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     timestamps: NDArray[np.str_] | None
     labels: NDArray[np.str_] | None
     classes: NDArray[np.str_] | None = None
+    series: NDArray[np.str_] | None = None
 
 
 def read_csv(file: Path, columns: Columns, delimiter: str | None) -> Table:
@@ -51,46 +60,54 @@ def read_csv(file: Path, columns: Columns, delimiter: str | None) -> Table:
     Raises DataError, and ConfigurationError for a delimiter that is none.
     """
     head = read_head(file, delimiter)
-    columns = _resolved(file, columns, head.names, head.samples)
-    types = {**dict.fromkeys(columns.features, "float64"), **dict.fromkeys(columns.words, "string")}
-    return _gather(_typed_csv(file, head, types), columns)
+    columns, types = csv_columns(file, head, columns)
+    return gather(_typed_csv(file, head, types), columns)
+
+
+def csv_columns(file: Path | str, head: CsvHead, columns: Columns) -> tuple[Columns, dict[str, str]]:
+    """The columns of a file with that head, and the types they are read as. Raises DataError."""
+    chosen = resolved(file, columns, head.names, head.samples)
+    return chosen, {**dict.fromkeys(chosen.features, "float64"), **dict.fromkeys(chosen.words, "string")}
+
+
+def csv_options(head: CsvHead, types: dict[str, str]) -> dict[str, Any]:
+    """How pyarrow is to read a csv file with that head."""
+    csv = pyarrow_module("csv")
+    return {
+        "read_options": csv.ReadOptions(column_names=head.names, skip_rows=int(head.has_header), use_threads=False),
+        "parse_options": csv.ParseOptions(delimiter=head.delimiter),
+        "convert_options": csv.ConvertOptions(include_columns=list(types), column_types=types),
+    }
 
 
 def _typed_csv(file: Path, head: CsvHead, types: dict[str, str]) -> Any:
-    csv = _pyarrow("csv")
     try:
-        return csv.read_csv(
-            file,
-            read_options=csv.ReadOptions(column_names=head.names, skip_rows=int(head.has_header), use_threads=False),
-            parse_options=csv.ParseOptions(delimiter=head.delimiter),
-            convert_options=csv.ConvertOptions(include_columns=list(types), column_types=types),
-        )
-    except _pyarrow("").ArrowException as error:
-        raise DataError(f"{file}: {_in_words_of_the_file(str(error), file, head)}") from error
+        return pyarrow_module("csv").read_csv(file, **csv_options(head, types))
+    except pyarrow_module().ArrowException as error:
+        raise csv_error(str(file), error, head, lambda row: place_of(file, row, head.delimiter)) from error
 
 
-def _in_words_of_the_file(message: str, file: Path, head: CsvHead) -> str:
-    """pyarrow counts columns, and lines without the empty ones; whoever reads the message knows the columns by name, and
+def csv_error(name: str, error: Exception, head: CsvHead, place: Callable[[int], str]) -> DataError:
+    """What pyarrow says of a csv file, in words of the file; `place` tells where a row is.
+
+    pyarrow counts columns, and lines without the empty ones; whoever reads the message knows the columns by name, and
     may leave out those of words.
     """
-    message = re.sub(r"In CSV column #(\d+)", lambda found: f"column {head.names[int(found[1])]!r}", message)
-    message = re.sub(
-        r"Row #(\d+)", lambda found: place_of(file, int(found[1]) - 1 - head.has_header, head.delimiter), message
-    )
-    return (
-        f"{message}; expected a number, or other columns chosen by name" if "conversion error" in message else message
-    )
+    message = re.sub(r"In CSV column #(\d+)", lambda found: f"column {head.names[int(found[1])]!r}", str(error))
+    message = re.sub(r"Row #(\d+)", lambda found: place(int(found[1]) - 1 - head.has_header), message)
+    expected = "; expected a number, or other columns chosen by name" if "conversion error" in message else ""
+    return DataError(f"{name}: {message}{expected}")
 
 
 def read_parquet(file: Path, columns: Columns) -> Table:
     """Reads a Parquet file; time stamps are written as ISO 8601. Raises DataError."""
-    parquet = _pyarrow("parquet")
+    parquet = pyarrow_module("parquet")
     try:
         schema = parquet.read_schema(file)
-        columns = _resolved(file, columns, schema.names, _timestamp_samples(schema))
+        columns = resolved(file, columns, schema.names, timestamp_samples(schema))
         table = parquet.read_table(file, columns=[*columns.features, *columns.words], use_threads=False)
-        return _gather(table, columns)
-    except (_pyarrow("").ArrowException, OSError) as error:
+        return gather(table, columns)
+    except (pyarrow_module().ArrowException, OSError) as error:
         raise DataError(f"{file}: {error}; expected numbers, or other columns chosen by name") from error
 
 
@@ -99,22 +116,19 @@ def read_words(file: Path, name: str | None, delimiter: str | None) -> NDArray[n
 
     Raises DataError.
     """
-    if not is_parquet(file):
+    if format_of(file) not in ("csv", "parquet"):
+        raise DataError(f"{file}: a {file.suffix} file; expected csv, npz or Parquet, for labels")
+    if format_of(file) == "csv":
         head = read_head(file, delimiter)
         chosen = _chosen(file, name, head.names, head.samples)
         return _words(_typed_csv(file, head, {chosen: "string"}).column(chosen))
-    parquet = _pyarrow("parquet")
+    parquet = pyarrow_module("parquet")
     try:
         schema = parquet.read_schema(file)
-        chosen = _chosen(file, name, schema.names, _timestamp_samples(schema))
+        chosen = _chosen(file, name, schema.names, timestamp_samples(schema))
         return _words(parquet.read_table(file, columns=[chosen], use_threads=False).column(chosen))
-    except (_pyarrow("").ArrowException, OSError) as error:
+    except (pyarrow_module().ArrowException, OSError) as error:
         raise DataError(f"{file}: {error}") from error
-
-
-def is_parquet(file: Path) -> bool:
-    """Whether the ending says so."""
-    return file.suffix in (".parquet", ".pq")
 
 
 def _chosen(file: Path, name: str | None, names: list[str], samples: dict[str, str]) -> str:
@@ -125,26 +139,28 @@ def _chosen(file: Path, name: str | None, names: list[str], samples: dict[str, s
     return candidates[0]
 
 
-def _pyarrow(module: str) -> Any:
+def pyarrow_module(module: str = "") -> Any:
+    """pyarrow, or a part of it. Raises MissingExtraError."""
     import importlib
 
     try:
         return importlib.import_module(f"pyarrow.{module}" if module else "pyarrow")
     except ImportError as error:
-        raise MissingExtraError("reading csv and Parquet needs pyarrow; pip install 'offbeat[data]'") from error
+        raise MissingExtraError("reading csv, Parquet and Arrow needs pyarrow; pip install 'offbeat[data]'") from error
 
 
-def _resolved(file: Path, columns: Columns, names: list[str], samples: dict[str, str]) -> Columns:
-    """Fills in what was not named, and checks what was."""
+def resolved(file: Path | str, columns: Columns, names: list[str], samples: dict[str, str]) -> Columns:
+    """Fills in what was not named, and checks what was. Raises DataError, naming the file.
+
+    `samples` are the first values of columns, as words.
+    """
     for name in (*columns.features, *columns.words):
         if name not in names:
             raise DataError(f"{file}: no column {name!r}; it has {', '.join(names)}")
     timestamp = columns.timestamp or next((name for name in names if _is_timestamp(name, samples.get(name, ""))), None)
     if timestamp in columns.features:
         timestamp = None
-    features = columns.features or tuple(
-        name for name in names if name not in (timestamp, columns.label, columns.class_)
-    )
+    features = columns.features or tuple(name for name in names if name not in (timestamp, *columns.words))
     if not features or len(set(names)) != len(names):
         raise DataError(f"{file}: columns {', '.join(names)}; expected distinct names and at least one feature")
     if "" in features:
@@ -165,20 +181,19 @@ def _is_timestamp(name: str, sample: str) -> bool:
     return not is_number(sample)
 
 
-def _timestamp_samples(schema: Any) -> dict[str, str]:
+def timestamp_samples(schema: Any) -> dict[str, str]:
     """A stand-in for the first value of each column whose type is a date or a time."""
-    types = _pyarrow("types")
+    types = pyarrow_module("types")
     return {field.name: "1970-01-01" for field in schema if types.is_timestamp(field.type) or types.is_date(field.type)}
 
 
-def _gather(table: Any, columns: Columns) -> Table:
+def gather(table: Any, columns: Columns) -> Table:
+    """The columns of an Arrow table. Raises pyarrow's errors."""
     numbers = [_numeric(table.column(name)) for name in columns.features]
     return Table(
         values=np.ascontiguousarray(np.stack(numbers, axis=1)),
         feature_names=columns.features,
-        timestamps=None if columns.timestamp is None else _words(table.column(columns.timestamp)),
-        labels=None if columns.label is None else _words(table.column(columns.label)),
-        classes=None if columns.class_ is None else _words(table.column(columns.class_)),
+        **{field: None if name is None else _words(table.column(name)) for field, name in columns.word_fields.items()},
     )
 
 

@@ -217,10 +217,12 @@ def test_one_array_that_was_saved_alone_is_no_archive(tmp_path: Path) -> None:
         read_dataset(tmp_path / "t.npz")
 
 
-@pytest.mark.parametrize("name", ["t.jsonl", "t.csv.gz", "t.XLSX"])
+@pytest.mark.parametrize("name", ["t.json", "t.csv.gz", "t.XLSX"])
 def test_a_file_of_a_kind_that_is_not_read_is_called_that_and_not_damaged(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b'{"a": 1}\n')
-    with pytest.raises(DataError, match=r"a \.\w+ file, which is not read here; expected csv, npz or Parquet"):
+    with pytest.raises(
+        DataError, match=r"a \.\w+ file, which is not read here; expected csv, JSON Lines, npz, Parquet or Arrow"
+    ):
         read_dataset(tmp_path / name)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offbeat.cli.alarm_rule import AlarmRule
+from offbeat.bulk.alarm_rule import AlarmRule
 from offbeat.errors import ConfigurationError
 
 

@@ -1,0 +1,48 @@
+"""How rows become windows, and windows lines."""
+
+from __future__ import annotations
+
+import msgspec
+
+from offbeat.bulk.alarm_rule import AlarmRule
+from offbeat.bulk.further_columns import check_columns
+from offbeat.bulk.series_lines import Per, RowScore
+from offbeat.bundle import Manifest
+from offbeat.data import MissingPolicy
+from offbeat.errors import require
+
+
+class BulkOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Lines are rows or windows of a series, as `per` says; a row's error is the mean of the windows that cover it, or the
+    newest one's. A window begins every `stride` rows; `batch_size` windows are scored at once; `columns` are added;
+    `rule` adds alarms. Gaps are refused, or filled forward, as `missing` says. Raises ConfigurationError.
+    """
+
+    per: Per = "row"
+    row_score: RowScore = "mean"
+    stride: int = 1
+    batch_size: int = 256
+    columns: tuple[str, ...] = ()
+    rule: AlarmRule | None = None
+    missing: MissingPolicy = "reject"
+
+    def __post_init__(self) -> None:
+        require(self.stride >= 1, "stride", self.stride, "at least 1")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        for field, words in (("per", ("row", "window")), ("row_score", ("mean", "newest"))):
+            require(getattr(self, field) in words, field, getattr(self, field), f"one of {', '.join(words)}")
+        is_streamed = self.missing in ("reject", "forward-fill")
+        require(
+            is_streamed, "missing", self.missing, "reject or forward-fill, for rows in a stream: the others look ahead"
+        )
+
+    def check(self, manifest: Manifest) -> None:
+        """Raises ConfigurationError, or InvalidWindowError for a p-value, for what the model cannot give."""
+        check_columns(manifest, self.columns)
+        if manifest.window is not None and self.per == "row":
+            check_stride(self.stride, manifest.window.length)
+
+
+def check_stride(stride: int, length: int) -> None:
+    """Raises ConfigurationError for windows that leave rows out."""
+    require(stride <= length, "stride", stride, f"at most {length}, the window, or rows between windows have no score")

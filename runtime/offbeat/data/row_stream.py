@@ -1,0 +1,196 @@
+"""Rows of a file, of standard input or of a frame, a batch at a time: no more of them in memory than that."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+
+from offbeat.data.column_selection import ColumnSelection
+from offbeat.data.csv_head import HEAD_BYTES, head_of
+from offbeat.data.formats import Format, refuse_unread
+from offbeat.data.json_lines import stream_json_lines
+from offbeat.data.place import place_of
+from offbeat.data.table import (
+    Columns,
+    Table,
+    csv_columns,
+    csv_error,
+    csv_options,
+    gather,
+    pyarrow_module,
+    resolved,
+    timestamp_samples,
+)
+from offbeat.errors import DataError
+
+# Rows of a batch from a Parquet file; and the most of an Arrow batch that become numbers at once.
+_ROWS_AT_ONCE = 65_536
+_ARROW_FILE_MAGIC = b"ARROW1\0\0"
+
+
+class RowStream(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """`tables` of rows in order, [row, feature] each, to be taken once; `place` tells where a row is, for messages.
+
+    `name` is what messages call the source; `n_rows` is None where nobody knows beforehand. Taking a table raises DataError.
+    """
+
+    name: str
+    tables: Iterable[Table]
+    place: Callable[[int], str] = "row {}".format
+    n_rows: int | None = None
+
+
+@contextmanager
+def open_rows(path: Path, format_: Format, selection: ColumnSelection, standard_input: BinaryIO) -> Iterator[RowStream]:
+    """The rows of a file, or of `standard_input` where the path is `-`. Labels and classes are not read.
+
+    Missing values stay NaN, whatever the selection's policy. Raises DataError, MissingExtraError.
+    """
+    is_standard = path == Path("-")
+    name = "standard input" if is_standard else str(path)
+    if not is_standard and not path.is_file() and not path.is_fifo():
+        raise DataError(f"{path}: {'a folder; expected a file' if path.is_dir() else 'no such file'}")
+    refuse_unread(path)
+    try:
+        with _spooled(standard_input, format_) if is_standard else path.open("rb") as file:
+            yield _rows(name, None if is_standard else path, file, format_, _columns(selection), selection.delimiter)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise DataError(f"{name}: cannot be read: {error.strerror or error}") from error
+
+
+def rows_of_frame(frame: Any, selection: ColumnSelection) -> RowStream:
+    """The rows of anything with `__arrow_c_stream__`: tables of pyarrow, frames of pandas and polars. Raises DataError."""
+    if not hasattr(frame, "__arrow_c_stream__"):
+        raise DataError(
+            f"a {type(frame).__name__} has no __arrow_c_stream__; expected an Arrow table, or a frame of pandas or polars"
+        )
+    name = f"the {type(frame).__name__}"
+    reader = pyarrow_module().RecordBatchReader.from_stream(frame)
+    return RowStream(name=name, tables=_arrow_tables(name, lambda: reader, _columns(selection)))
+
+
+def _columns(selection: ColumnSelection) -> Columns:
+    return Columns(
+        features=selection.features, timestamp=selection.timestamp_column, label=None, series=selection.series_column
+    )
+
+
+def read_stream(file: Path, format_: Format, columns: Columns) -> Table:
+    """All rows of such a file. Raises DataError."""
+    with file.open("rb") as stream:
+        parts = list(_rows(str(file), file, stream, format_, columns, None).tables)
+    if not parts:
+        raise DataError(f"{file}: no rows; expected at least one")
+    words = {field: [getattr(part, field) for part in parts] for field in columns.word_fields}
+    joined = {field: None if of_parts[0] is None else np.concatenate(of_parts) for field, of_parts in words.items()}
+    return Table(values=np.concatenate([part.values for part in parts]), feature_names=parts[0].feature_names, **joined)
+
+
+def _rows(
+    name: str, path: Path | None, file: Any, format_: Format, columns: Columns, delimiter: str | None
+) -> RowStream:
+    place = "row {}".format if path is None else lambda row: place_of(path, row, delimiter)
+    if format_ == "jsonl":
+        return RowStream(name=name, tables=stream_json_lines(name, file, columns), place=place)
+    if format_ == "arrow":
+        return RowStream(name=name, tables=_arrow_tables(name, lambda: _arrow_batches(file), columns))
+    if format_ == "parquet":
+        return _parquet(name, file, columns)
+    return RowStream(name=name, tables=_csv_tables(name, file, columns, delimiter, place), place=place)
+
+
+def _csv_tables(
+    name: str, file: BinaryIO, columns: Columns, delimiter: str | None, place: Callable[[int], str]
+) -> Iterator[Table]:
+    content = file.read(HEAD_BYTES)
+    head = head_of(name, content, delimiter)
+    chosen, types = csv_columns(name, head, columns)
+    try:
+        yield from (
+            _gathered(batch, chosen)
+            for batch in pyarrow_module("csv").open_csv(_Rejoined(content, file), **csv_options(head, types))
+        )
+    except pyarrow_module().ArrowException as error:
+        raise csv_error(name, error, head, place) from error
+
+
+def _parquet(name: str, file: BinaryIO, columns: Columns) -> RowStream:
+    try:
+        # Without a buffer of its own size a reader takes a whole column of a row group at once.
+        parquet = pyarrow_module("parquet").ParquetFile(file, buffer_size=HEAD_BYTES, pre_buffer=False)
+    except (pyarrow_module().ArrowException, OSError) as error:
+        raise DataError(f"{name}: {error}; expected a Parquet file") from error
+    chosen = resolved(name, columns, parquet.schema_arrow.names, timestamp_samples(parquet.schema_arrow))
+
+    def tables() -> Iterator[Table]:
+        names = [*chosen.features, *chosen.words]
+        try:
+            for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
+                yield _gathered(batch, chosen)
+        except (pyarrow_module().ArrowException, OSError) as error:
+            raise DataError(f"{name}: {error}; expected numbers, or other columns chosen by name") from error
+
+    return RowStream(name=name, tables=tables(), n_rows=parquet.metadata.num_rows)
+
+
+def _arrow_batches(file: Any) -> Any:
+    """A stream of Arrow batches; a file of them is such a stream between a word and an index."""
+    begin = file.read(len(_ARROW_FILE_MAGIC))
+    return pyarrow_module("ipc").open_stream(file if begin == _ARROW_FILE_MAGIC else _Rejoined(begin, file))
+
+
+def _arrow_tables(name: str, open_reader: Callable[[], Any], columns: Columns) -> Iterator[Table]:
+    try:
+        reader = open_reader()
+        chosen = resolved(name, columns, reader.schema.names, timestamp_samples(reader.schema))
+        for batch in reader:
+            for start in range(0, batch.num_rows, _ROWS_AT_ONCE):
+                yield _gathered(batch.slice(start, _ROWS_AT_ONCE), chosen)
+    except (pyarrow_module().ArrowException, OSError) as error:
+        raise DataError(f"{name}: {error}; expected Arrow batches, of numbers in the columns chosen") from error
+
+
+def _gathered(batch: Any, columns: Columns) -> Table:
+    return gather(pyarrow_module().Table.from_batches([batch]), columns)
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream with the bytes back at its beginning that were read from there."""
+
+    def __init__(self, begin: bytes, rest: BinaryIO) -> None:
+        super().__init__()
+        self._begin = begin
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes."""
+        if self._begin and size >= 0:
+            part, self._begin = self._begin[:size], self._begin[size:]
+            return part
+        part, self._begin = self._begin, b""
+        return part + self._rest.read(size)
+
+
+@contextmanager
+def _spooled(stream: BinaryIO, format_: Format) -> Iterator[BinaryIO]:
+    """The stream; a Parquet file, which is read from its end, as a file on disk that has no name."""
+    if format_ != "parquet":
+        yield stream
+        return
+    with tempfile.TemporaryFile() as file:
+        shutil.copyfileobj(stream, file, 2**20)
+        file.seek(0)
+        yield file

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import offbeat
+from offbeat.errors import ConfigurationError, DataError
+from tests.runtime import folders
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[offbeat.Scorer]:
+    repository = tmp_path_factory.mktemp("models")
+    folders.write_version(repository)
+    with offbeat.load(repository) as scorer:
+        yield scorer
+
+
+def columns(n_rows: int) -> dict[str, np.ndarray]:
+    values = folders.random_windows(1, n_rows)[0]
+    return {"flow": values[:, 1], "note": np.array(["?"] * n_rows), "pressure": values[:, 0]}
+
+
+def test_a_frame_comes_back_as_a_frame_of_its_kind_with_the_same_scores(scorer: offbeat.Scorer) -> None:
+    data = columns(50)
+    arrow = offbeat.score_table(scorer, pa.table(data))
+    assert isinstance(arrow, pa.Table)
+    assert arrow.column_names == ["row", "reconstruction_error", "anomaly_score", "is_anomaly"]
+    windows = np.stack([data["pressure"], data["flow"]], axis=1)[:6][None]
+    assert arrow.column("reconstruction_error")[0].as_py() == pytest.approx(
+        float(folders.expected_outputs(windows)["reconstruction_error"][0]), rel=1e-6
+    )
+    pandas, polars = offbeat.score_table(scorer, pd.DataFrame(data)), offbeat.score_table(scorer, pl.DataFrame(data))
+    assert isinstance(pandas, pd.DataFrame)
+    assert isinstance(polars, pl.DataFrame)
+    assert pandas["is_anomaly"].dtype == bool
+    assert pandas.to_dict("list") == polars.to_dict(as_series=False) == arrow.to_pydict()
+
+
+def test_lines_are_in_the_order_of_the_rows_whatever_their_series(scorer: offbeat.Scorer) -> None:
+    data = columns(60)
+    data["pump"] = np.array(["b", "a", "b"] * 20)
+    frame = pd.DataFrame(data)
+    scores = offbeat.score_table(scorer, frame, series_column="pump", alarm_k=1, alarm_n=2)
+    assert scores["row"].tolist() == list(range(60))
+    assert scores["series"].tolist() == data["pump"].tolist()
+    alone = offbeat.score_table(scorer, frame[frame["pump"] == "a"], alarm_k=1, alarm_n=2)
+    for column in ("reconstruction_error", "alarm"):
+        assert scores[column][data["pump"] == "a"].tolist() == alone[column].tolist()
+
+
+def test_what_is_no_frame_or_lacks_a_feature_is_named(scorer: offbeat.Scorer) -> None:
+    with pytest.raises(DataError, match="a dict has no __arrow_c_stream__"):
+        offbeat.score_table(scorer, columns(9))
+    with pytest.raises(DataError, match="the DataFrame: no column 'pressure'; it has flow"):
+        offbeat.score_table(scorer, pd.DataFrame({"flow": np.zeros(9)}))
+    with pytest.raises(DataError, match="the Table: missing value in row 8, column 'flow'"):
+        offbeat.score_table(scorer, pa.table({"flow": [1.0] * 8 + [None], "pressure": [1.0] * 9}))
+    with pytest.raises(ConfigurationError, match="alarm_k is 1, alarm_n is None"):
+        offbeat.score_table(scorer, pa.table(columns(9)), alarm_k=1)

@@ -1,0 +1,96 @@
+"""`offbeat score` as a filter and as a converter: kinds of files in, kinds of files out."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.ipc
+import pyarrow.parquet
+
+from tests.runtime.cli.conftest import Run
+from tests.runtime.cli.test_score import read, write_series
+
+OFFBEAT = str(Path(sys.executable).with_name("offbeat"))
+
+
+def as_text(path: Path) -> list[str]:
+    """Errors of a file of scores, as the csv has them."""
+    if path.suffix == ".jsonl":
+        errors = [json.loads(line)["reconstruction_error"] for line in path.read_text().splitlines()]
+    elif path.suffix == ".parquet":
+        errors = pyarrow.parquet.read_table(path).column("reconstruction_error").to_pylist()
+    else:
+        errors = pa.ipc.open_file(path).read_all().column("reconstruction_error").to_pylist()
+    return [f"{error:.9g}" for error in errors]
+
+
+def test_a_filter_gives_what_a_file_gives(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    write_series(tmp_path / "data.csv", 59)
+    expected = offbeat("score", tmp_path / "data.csv", "--model", model).stdout
+    assert len(read(expected)) == 59
+    for kind in ("csv", "parquet"):
+        table = pyarrow.csv.read_csv(tmp_path / "data.csv")
+        pyarrow.parquet.write_table(table, tmp_path / "data.parquet")
+        command = [OFFBEAT, "score", "-", "--format", kind, "--model", str(model)]
+        with (tmp_path / f"data.{kind}").open("rb") as stream:
+            piped = subprocess.run(command, stdin=stream, capture_output=True, text=True, check=True)
+        assert [line["reconstruction_error"] for line in read(piped.stdout)] == [
+            line["reconstruction_error"] for line in read(expected)
+        ]
+
+
+def test_scores_are_written_as_the_ending_or_the_flag_says(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    write_series(tmp_path / "data.csv", 30)
+    errors = [
+        line["reconstruction_error"] for line in read(offbeat("score", tmp_path / "data.csv", "--model", model).stdout)
+    ]
+    for kind in ("jsonl", "parquet", "arrow"):
+        done = offbeat("score", tmp_path / "data.csv", "--model", model, "-o", tmp_path / f"scores.{kind}")
+        assert done.returncode == 0, done.stderr
+        assert as_text(tmp_path / f"scores.{kind}") == errors
+    command = [OFFBEAT, "score", str(tmp_path / "data.csv"), "--model", str(model), "--to", "arrow"]
+    piped = subprocess.run(command, capture_output=True, check=True).stdout
+    table = pa.ipc.open_stream(io.BytesIO(piped)).read_all()
+    assert table.column_names == ["row", "timestamp", "reconstruction_error", "anomaly_score", "is_anomaly"]
+    refused = offbeat("score", tmp_path / "data.csv", "--model", model, "-o", tmp_path / "scores.npz")
+    assert "expected a csv, JSON Lines, Parquet or Arrow file" in refused.stderr
+
+
+def test_rows_of_several_series_come_back_with_their_numbers(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    values = write_series(tmp_path / "one.csv", 30)
+    alone = [
+        line["reconstruction_error"] for line in read(offbeat("score", tmp_path / "one.csv", "--model", model).stdout)
+    ]
+    lines = [f"{name},{flow!r},{pressure!r}" for pressure, flow in values.tolist() for name in ("left", "right")]
+    (tmp_path / "two.csv").write_text("pump,flow,pressure\n" + "\n".join(lines) + "\nshort,1,1\n")
+    done = offbeat("score", tmp_path / "two.csv", "--model", model, "--series-column", "pump")
+    scores = read(done.stdout)
+    assert sorted(int(line["row"]) for line in scores) == list(range(61))
+    for name in ("left", "right"):
+        assert [line["reconstruction_error"] for line in scores if line["series"] == name] == alone
+    assert [line["reconstruction_error"] for line in scores if line["series"] == "short"] == [""]
+    assert "1 rows are of series shorter than a window, and have no score" in done.stderr
+    refused = offbeat(
+        "score", tmp_path / "two.csv", "--model", model, "--series-column", "pump", "--missing", "interpolate"
+    )
+    assert "--series-column is given, and nothing here reads it" in refused.stderr
+
+
+def test_an_error_far_into_the_data_leaves_the_file_that_was_there(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60_000, 2))
+    lines = [f"{pressure:.4f},{flow:.4f}" for pressure, flow in rows.tolist()]
+    (tmp_path / "data.csv").write_text("pressure,flow\n" + "\n".join([*lines * 3, "1,oops"]))
+    (tmp_path / "scores.csv").write_text("before")
+    done = offbeat("score", tmp_path / "data.csv", "--model", model, "-o", tmp_path / "scores.csv", "--stride", 6)
+    assert done.returncode == 1
+    assert "rows read and" in done.stderr
+    assert "line 180002 (row 180000)" in done.stderr
+    assert (tmp_path / "scores.csv").read_text() == "before"
+    assert not list(tmp_path.glob(".*"))
