@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -52,6 +54,17 @@ def test_lines_are_in_the_order_of_the_rows_whatever_their_series(scorer: offbea
     alone = offbeat.score_table(scorer, frame[frame["pump"] == "a"], alarm_k=1, alarm_n=2)
     for column in ("reconstruction_error", "alarm"):
         assert scores[column][data["pump"] == "a"].tolist() == alone[column].tolist()
+
+
+def test_the_documented_example_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
+    (block,) = (block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "score_table" in block)
+    folders.write_version(tmp_path / "models", "pump")
+    monkeypatch.chdir(tmp_path)
+    exec(block, {"__name__": "documentation"})  # noqa: S102
+    assert "90.0" in capsys.readouterr().out
 
 
 def test_what_is_no_frame_or_lacks_a_feature_is_named(scorer: offbeat.Scorer) -> None:
