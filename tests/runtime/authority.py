@@ -39,7 +39,7 @@ class Authority:
 
 def _new(key: Path, cert: Path, name: str) -> tuple[str, ...]:
     kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc")
-    return ("req", "-x509", *kind, "-days", "2", "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(cert))
+    return ("req", "-x509", *kind, "-days", "60", "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(cert))
 
 
 def _openssl(*arguments: str) -> None:

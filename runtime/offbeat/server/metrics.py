@@ -37,6 +37,12 @@ def _server_metrics(snapshot: Snapshot) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "offbeat_hung_versions", "Versions out of service because a batch hangs.", value=len(snapshot.hung)
     )
+    if snapshot.certificate_expires is not None:
+        yield GaugeMetricFamily(
+            "offbeat_certificate_expires_timestamp_seconds",
+            "When the server's certificate expires, in seconds since 1970.",
+            value=snapshot.certificate_expires,
+        )
     loads = CounterMetricFamily("offbeat_model_loads", "Versions loaded or refused.", labels=("model", "result"))
     for labels, count in sorted(snapshot.loads.items()):
         loads.add_metric(labels, count)

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Self
 
 import grpc
 
+from offbeat.certificates import Certificates
 from offbeat.config import ServerConfig
 from offbeat.scorer import Scorer
 from offbeat.server.boundary import Boundary
+from offbeat.server.certificate_watch import CertificateWatch
 from offbeat.server.channelz_service import ChannelzService
 from offbeat.server.dispatcher import Dispatcher
 from offbeat.server.drain import Drain
@@ -26,9 +28,11 @@ from offbeat.server.model_control import ModelControl
 from offbeat.server.points_service import PointsService
 from offbeat.server.scoring_service import ScoringService
 from offbeat.server.served import ServedModels
+from offbeat.server.server_credentials import watched_certificates
 from offbeat.server.snapshot import take_snapshot
 from offbeat.server.transport import listen
 from offbeat.server.watch import Watch
+from offbeat.server.watched_files import WatchedFiles
 from offbeat.server.workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -63,7 +67,10 @@ class Server:
             InferenceService(boundary, self._control, config.batching),
         )
         self._health = Health((service.NAME for service in self._services), self._models)
-        self._take = partial(take_snapshot, self._models, boundary.traffic, self._drain, self._health)
+        self._take = partial(
+            take_snapshot, self._models, boundary.traffic, self._drain, self._health, self._certificate_expires
+        )
+        self._certificates: CertificateWatch | None = None
         self._http: HttpFront | None = None
         self._transports: list[grpc.aio.Server] = []
         self._port = config.port
@@ -111,12 +118,16 @@ class Server:
         services: tuple[Service, ...] = self._services
         if config.channelz:
             services += (ChannelzService(),)
+        certificates = watched_certificates(config.security) if config.security.has_tls else None
+        if certificates is not None:
+            self._certificates = CertificateWatch(certificates)
+            self._certificates.start()
         tokens = watched_tokens(config.security.token_file)
         gate = Gate(services, tokens, admits_admins=config.admin_port is None)
-        self._port = self._add_transport(config.host, config.port, services, gate)
+        self._port = self._add_transport(config.host, config.port, services, gate, certificates)
         if config.admin_port is not None:
             self._admin_port = self._add_transport(
-                config.admin_host, config.admin_port, services, Gate(services, tokens)
+                config.admin_host, config.admin_port, services, Gate(services, tokens), certificates
             )
         if config.metrics_port is not None:
             # Loading what speaks HTTP takes longer than all the rest of the server.
@@ -124,12 +135,22 @@ class Server:
 
             self._http = HttpFront(config, self._take, self._services[1], self._boundary, gate)
 
-    def _add_transport(self, host: str, port: int, services: Sequence[Service], gate: Gate) -> int:
+    def _add_transport(
+        self,
+        host: str,
+        port: int,
+        services: Sequence[Service],
+        gate: Gate,
+        certificates: WatchedFiles[Certificates] | None,
+    ) -> int:
         handlers = [*guarded(services, gate, self._boundary), self._health.handlers()]
         names = [*(service.NAME for service in services), self._health.NAME]
-        transport, port = listen(self._config, host, port, handlers, names)
+        transport, port = listen(self._config, host, port, handlers, names, certificates)
         self._transports.append(transport)
         return port
+
+    def _certificate_expires(self) -> float | None:
+        return None if self._certificates is None else self._certificates.expires()
 
     async def drain(self) -> None:
         """Refuses what is new, answers what was accepted, and stops, all within `grace_s`."""
@@ -167,6 +188,8 @@ class Server:
             await self._http.stop()
         self._control.stop()
         self._watch.stop()
+        if self._certificates is not None:
+            self._certificates.stop()
         self._dispatcher.close()
         self._workers.stop()
         # A backend must not be freed under a batch that is still running; then the process's end frees it.

@@ -11,14 +11,20 @@ from offbeat.security_config import SecurityConfig
 from offbeat.server.watched_files import WatchedFiles
 
 
-def server_credentials(security: SecurityConfig) -> grpc.ServerCredentials:
-    """Credentials of the configured files; connections made after these change get the new ones.
+def watched_certificates(security: SecurityConfig) -> WatchedFiles[Certificates]:
+    """The configured files as they are, and will be.
 
     Raises ConfigurationError for files that cannot be used now; later ones that cannot change nothing.
     """
     paths = [path for path in (security.tls_cert, security.tls_key, security.tls_client_ca) if path is not None]
-    read = partial(read_certificates, security.tls_cert, security.tls_key, security.tls_client_ca)
-    watched = WatchedFiles(paths, read)
+    return WatchedFiles(paths, partial(read_certificates, security.tls_cert, security.tls_key, security.tls_client_ca))
+
+
+def server_credentials(watched: WatchedFiles[Certificates]) -> grpc.ServerCredentials:
+    """Credentials of the files; connections made after these change get the new ones.
+
+    With authorities among them, clients have to show certificates.
+    """
     in_use = watched.latest()
 
     def changed() -> grpc.ServerCertificateConfiguration | None:
@@ -33,7 +39,7 @@ def server_credentials(security: SecurityConfig) -> grpc.ServerCredentials:
     return grpc.dynamic_ssl_server_credentials(
         _configuration(in_use),
         changed,  # type: ignore[arg-type]  # the stubs do not know that None is allowed
-        require_client_authentication=security.tls_client_ca is not None,
+        require_client_authentication=in_use.authorities is not None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from time import monotonic
 
 from msgspec import Struct
@@ -43,22 +44,30 @@ class VersionSnapshot(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Snapshot(Struct, frozen=True, kw_only=True, eq=False):
-    """Copies, for any thread to read. `hung` are the versions a batch of which hangs. `loads` counts by model and result."""
+    """Copies, for any thread to read.
+
+    `hung` are the versions a batch of which hangs. `certificate_expires` is in seconds since 1970, None without one. `loads`
+    counts by model and result.
+    """
 
     is_ready: bool
     hung: list[VersionStatus]
+    certificate_expires: float | None
     n_calls: int
     methods: list[MethodSnapshot]
     versions: list[VersionSnapshot]
     loads: Counter[tuple[str, str]]
 
 
-def take_snapshot(models: ServedModels, traffic: Traffic, drain: Drain, health: Health) -> Snapshot:
-    """The state now; to be called on the event loop."""
+def take_snapshot(
+    models: ServedModels, traffic: Traffic, drain: Drain, health: Health, expires: Callable[[], float | None]
+) -> Snapshot:
+    """The state now; to be called on the event loop. `expires` tells when the certificate does."""
     models.settle()
     return Snapshot(
         is_ready=health.is_serving,
         hung=models.suspended(),
+        certificate_expires=expires(),
         n_calls=drain.n_calls,
         methods=[
             MethodSnapshot(

@@ -7,22 +7,29 @@ from collections.abc import Sequence
 import grpc
 from grpc_reflection.v1alpha import reflection
 
+from offbeat.certificates import Certificates
 from offbeat.config import ServerConfig
 from offbeat.connection_config import ConnectionConfig
 from offbeat.errors import ConfigurationError
 from offbeat.server.server_credentials import server_credentials
+from offbeat.server.watched_files import WatchedFiles
 
 _NEVER_MS = 2**31 - 1
 
 
 def listen(
-    config: ServerConfig, host: str, port: int, handlers: Sequence[grpc.GenericRpcHandler], names: Sequence[str]
+    config: ServerConfig,
+    host: str,
+    port: int,
+    handlers: Sequence[grpc.GenericRpcHandler],
+    names: Sequence[str],
+    certificates: WatchedFiles[Certificates] | None,
 ) -> tuple[grpc.aio.Server, int]:
     """A server that is bound to the host and the port but not started, and its port.
 
-    Raises ConfigurationError where the address is not free, and for certificates that cannot be used.
+    It speaks TLS where there are certificates. Raises ConfigurationError where the address is not free.
     """
-    credentials = server_credentials(config.security) if config.security.has_tls else None
+    credentials = None if certificates is None else server_credentials(certificates)
     server = grpc.aio.server(handlers=handlers, options=_options(config))
     reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -11,14 +11,18 @@ import numpy as np
 import pytest
 import yaml
 
+from offbeat.security_config import SecurityConfig
 from offbeat.server.drift import MIN_WINDOWS
 from offbeat.server.status import STATUS
+from tests.runtime.authority import Authority, needs_openssl
 from tests.runtime.folders import random_windows, write_version
 
 from .calls import infer, infer_request, score, score_request
+from .fakes import make_scorer
 from .live import Loop, serving
 from .metrics_port import scrape
 
+pytestmark = needs_openssl
 ROOT = Path(__file__).parents[3]
 # What Prometheus adds to everything it scrapes.
 ADDED = {"instance", "job"}
@@ -28,6 +32,7 @@ NAME = re.compile(r"\b(?:offbeat|process)_[a-z0-9_]+")
 @pytest.fixture(scope="module")
 def exported(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """Labels by sample of a server that has something to tell of everything."""
+    pair = Authority(tmp_path_factory.mktemp("authority")).issue("server")
     repository = tmp_path_factory.mktemp("models")
     write_version(repository)
     with serving(loop) as serve, pytest.MonkeyPatch.context() as patch:
@@ -37,9 +42,13 @@ def exported(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
             score(server.channel, score_request(random_windows(1)))
         infer(server.channel, infer_request(np.asarray(random_windows(2))))
         found: dict[str, set[str]] = {}
-        for family in scrape(server).values():
-            for sample in family.samples:
-                found.setdefault(sample.name, set()).update(sample.labels)
+        for each in (
+            server,
+            serve(make_scorer(), metrics_port=0, security=SecurityConfig(tls_cert=pair[0], tls_key=pair[1])),
+        ):
+            for family in scrape(each).values():
+                for sample in family.samples:
+                    found.setdefault(sample.name, set()).update(sample.labels)
     return found
 
 
