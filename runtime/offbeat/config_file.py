@@ -23,7 +23,8 @@ def use_config_file(context: typer.Context, path: Path | None) -> Path | None:
         # What has no variable, as the data to work on, is not a setting.
         flags = {str(flag.name): flag for flag in context.command.params if flag.envvar}
         flags.pop("config")
-        context.default_map = {
+        # What another option put there, as --tuned does, gives way.
+        context.default_map = {**(context.default_map or {})} | {
             key.replace("-", "_"): _checked(context, flags, path, key, value)
             for key, value in read_config_file(path).items()
         }

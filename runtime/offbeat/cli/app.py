@@ -6,9 +6,12 @@ import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
+from offbeat.cli.bench import bench
 from offbeat.cli.diff import diff
 from offbeat.cli.explanation import explain
 from offbeat.cli.footer import footer
@@ -30,6 +33,7 @@ _ORDER = (
     "verify",
     "recalibrate",
     "diff",
+    "bench",
     "serve",
     "score",
     "version",
@@ -51,14 +55,16 @@ def main() -> None:
 
 def _build() -> typer.Typer:
     app = typer.Typer(
+        cls=_InOrder,
         help="Anomaly scores from reconstruction autoencoders: train, export once, the same score everywhere.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for name, command in sorted(_commands().items(), key=_position):
+    for name, command in _commands().items():
         app.command(name, epilog=footer(name))(command)
+    app.add_typer(bench, name="bench", epilog=footer("bench"))
     return app
 
 
@@ -74,8 +80,15 @@ def _commands() -> dict[str, Callable[..., None]]:
     return {point.name: _load(point) for point in entry_points(group=ENTRY_POINT_GROUP)} | built_in
 
 
-def _position(item: tuple[str, Callable[..., None]]) -> tuple[int, str]:
-    name = item[0]
+class _InOrder(TyperGroup):
+    """Lists the commands in the order of the work."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of commands and of groups of commands alike."""
+        return sorted(self.commands, key=_position)
+
+
+def _position(name: str) -> tuple[int, str]:
     return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
 
 

@@ -11,6 +11,7 @@ _STATUSES = {
     "inspect": "0 shown; 1 an error, or a damaged model in a repository; 2 wrong usage.",
     "verify": "0 all versions are what they claim to be; 1 at least one is not, or an error; 2 wrong usage.",
     "diff": "0 equal; 1 different; 2 they cannot be compared, or wrong usage.",
+    "bench": f"0 done; {_USUAL} Of compare: 0 nothing got slower; 1 something did; 2 they cannot be compared, or wrong usage.",
     "serve": f"0 drained after SIGTERM or Ctrl-C, or with --check nothing is wrong; {_USUAL}",
 }
 _ENVIRONMENT = "a variable named beside a flag sets it; a flag that is given wins. NO_COLOR prints without colours, COLUMNS sets the width."

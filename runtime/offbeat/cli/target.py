@@ -34,7 +34,7 @@ def check_targets(targets: Mapping[str, Path | None], read: Iterable[Path]) -> N
         taken.append(target)
 
 
-def write_target(path: Path, mode: str, write: Callable[[IO[Any]], None]) -> None:
+def write_target(path: Path, mode: str, write: Callable[[IO[Any]], object]) -> None:
     """Has `write` fill the file, opened with `mode`; what was there stays until all is written.
 
     A link is followed, and a pipe or a device written to, never replaced. Raises DataError.

@@ -5,28 +5,26 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
-from google.protobuf.message import Message
+from numpy.typing import ArrayLike
 
 from offbeat.errors import require
-
-Item = TypeVar("Item")
-_Item = TypeVar("_Item", contravariant=True)
+from offbeat.v1.scoring_pb2 import ScoreRequest
 
 
-class Build(Protocol[_Item]):
-    """Makes a request of what is to be scored."""
+class Build(Protocol):
+    """Makes a request of windows."""
 
-    def __call__(self, windows: _Item, /, *, request_id: str) -> Message:
+    def __call__(self, windows: ArrayLike, *, request_id: str) -> ScoreRequest:
         """The request of that id."""
         ...
 
 
-class _Feed(Generic[Item]):
+class _Feed:
     """Numbers the requests, and keeps the error that ended them early for whoever takes the results."""
 
-    def __init__(self, build: Build[Item], max_in_flight: int) -> None:
+    def __init__(self, build: Build, max_in_flight: int) -> None:
         require(max_in_flight >= 1, "max_in_flight", max_in_flight, "at least 1")
         self._build = build
         self._error: BaseException | None = None
@@ -37,22 +35,22 @@ class _Feed(Generic[Item]):
         if self._error is not None:
             raise self._error
 
-    def _next_request(self, windows: Item) -> Message:
+    def _next_request(self, windows: ArrayLike) -> ScoreRequest:
         request = self._build(windows, request_id=str(self.n_sent))
         self.n_sent += 1
         return request
 
 
-class RequestFeed(_Feed[Item]):
+class RequestFeed(_Feed):
     """At most `max_in_flight` requests whose results are not taken. grpc reads them in a thread of its own."""
 
-    def __init__(self, windows: Iterable[Item], build: Build[Item], max_in_flight: int) -> None:
+    def __init__(self, windows: Iterable[ArrayLike], build: Build, max_in_flight: int) -> None:
         super().__init__(build, max_in_flight)
         self._windows = windows
         self._slots = threading.Semaphore(max_in_flight)
         self._is_closed = False
 
-    def requests(self) -> Iterator[Message]:
+    def requests(self) -> Iterator[ScoreRequest]:
         """The requests. Where `windows` raises or a request cannot be made, they end, and `check` raises."""
         try:
             remaining = iter(self._windows)
@@ -73,15 +71,17 @@ class RequestFeed(_Feed[Item]):
         self._slots.release()
 
 
-class AsyncRequestFeed(_Feed[Item]):
+class AsyncRequestFeed(_Feed):
     """The same in an event loop; `windows` may be an asynchronous iterable."""
 
-    def __init__(self, windows: Iterable[Item] | AsyncIterable[Item], build: Build[Item], max_in_flight: int) -> None:
+    def __init__(
+        self, windows: Iterable[ArrayLike] | AsyncIterable[ArrayLike], build: Build, max_in_flight: int
+    ) -> None:
         super().__init__(build, max_in_flight)
         self._windows = windows
         self._slots = asyncio.Semaphore(max_in_flight)
 
-    async def requests(self) -> AsyncIterator[Message]:
+    async def requests(self) -> AsyncIterator[ScoreRequest]:
         """The requests. Where `windows` raises or a request cannot be made, they end, and `check` raises."""
         try:
             remaining = aiter(_as_async(self._windows))
@@ -97,10 +97,10 @@ class AsyncRequestFeed(_Feed[Item]):
         self._slots.release()
 
 
-def _as_async(windows: Iterable[Item] | AsyncIterable[Item]) -> AsyncIterable[Item]:
+def _as_async(windows: Iterable[ArrayLike] | AsyncIterable[ArrayLike]) -> AsyncIterable[ArrayLike]:
     return windows if isinstance(windows, AsyncIterable) else _iterate(windows)
 
 
-async def _iterate(windows: Iterable[Item]) -> AsyncIterator[Item]:
+async def _iterate(windows: Iterable[ArrayLike]) -> AsyncIterator[ArrayLike]:
     for batch in windows:
         yield batch

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.runtime import folders
+from tests.runtime.cli.conftest import Run
+
+QUICK = (
+    "--seconds",
+    "0.2",
+    "--backend",
+    "onnxruntime",
+    "--batch",
+    "1",
+    "--batch",
+    "4",
+    "--threads",
+    "1",
+    "--processes",
+)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved result, measured once."""
+    folder = tmp_path_factory.mktemp("bench")
+    folders.write_version(folder / "models")
+    command = [str(Path(sys.executable).with_name("offbeat")), "bench", "run", str(folder / "models"), "--save", "old"]
+    done = subprocess.run(
+        [*command, "--results", str(folder), *QUICK, "2"],
+        capture_output=True,
+        text=True,
+        env={**os.environ},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "saved 2 benchmarks" in done.stdout
+    assert "1/2 level/1 onnxruntime, 1 thread" in done.stderr
+    return folder / "old.json"
+
+
+def slowed(path: Path, times: float) -> None:
+    """The same file with a contender that many times as slow, beside the same reference."""
+    content = json.loads(path.read_text())
+    for benchmark in content["benchmarks"]:
+        benchmark["stats"]["data"] = [times * each for each in benchmark["stats"]["data"]]
+    path.with_name("new.json").write_text(json.dumps(content))
+
+
+def test_a_result_is_a_file_of_pytest_benchmark_with_every_round_and_the_reference_beside_it(saved: Path) -> None:
+    content = json.loads(saved.read_text())
+    names = [each["fullname"] for each in content["benchmarks"]]
+    assert names == ["level[onnxruntime-batch1-threads1]", "level[onnxruntime-batch4-threads1]"]
+    for each in content["benchmarks"]:
+        info, stats = each["extra_info"], each["stats"]
+        assert len(info["reference_data"]) == stats["rounds"] == len(stats["data"]) == sum(info["rounds_by_process"])
+        assert len(info["rounds_by_process"]) == 2
+        assert info["windows_per_s"] == pytest.approx(info["batch"] / stats["median"], rel=1e-3)
+
+
+def test_nothing_slower_exits_with_0_and_something_slower_with_1_and_a_table(
+    offbeat: Run, saved: Path, tmp_path: Path
+) -> None:
+    slowed(saved, 1.0)
+    same = offbeat("bench", "compare", "old", "new", "--results", saved.parent)
+    assert (same.returncode, "0 of 2 benchmarks slower" in same.stdout) == (0, True)
+    slowed(saved, 3.0)
+    summary = tmp_path / "summary.md"
+    worse = offbeat("bench", "compare", "old", "new", "--results", saved.parent, "--markdown", summary)
+    assert worse.returncode == 1
+    assert "+200.0 %" in worse.stdout
+    assert "2 of 2 benchmarks slower" in summary.read_text()
+    allowed = offbeat("bench", "compare", "old", "new", "--results", saved.parent, "--threshold", "level*=4")
+    assert allowed.returncode == 0
+    facts = json.loads(offbeat("bench", "compare", saved, saved.with_name("new.json"), "--json").stdout)
+    assert [each["verdict"] for each in facts["compared"]] == ["slower", "slower"]
+
+
+def test_one_result_is_compared_with_the_stored_baseline(offbeat: Run, saved: Path) -> None:
+    saved.with_name("baseline.json").write_bytes(saved.read_bytes())
+    slowed(saved, 3.0)
+    assert offbeat("bench", "compare", "new", "--results", saved.parent).returncode == 1
+    assert offbeat("bench", "compare", "old", "--results", saved.parent).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("old", "gone"), "gone.json: No such file"),
+        (("old", "old", "--threshold", "much"), "threshold is 'much'"),
+        (("old", "old", "--reference", "peer"), "no benchmark has 'peer'"),
+    ],
+)
+def test_what_cannot_be_compared_exits_with_2_and_says_why(
+    offbeat: Run, saved: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    result = offbeat("bench", "compare", *arguments, "--results", saved.parent)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_backend_asked_for_that_cannot_run_the_model_is_told(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    result = offbeat("bench", model, "--backend", "nothing", "--output", tmp_path / "t.json", "--seconds", 0.1)
+    assert result.returncode == 1
+    assert "backend is 'nothing'; expected auto" in result.stderr
+    assert not (tmp_path / "t.json").exists()
+
+
+def test_a_folder_is_timed_and_served_with_what_that_recommends(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    tuned = tmp_path / "tuned.json"
+    told = offbeat("bench", model, "--output", tuned, *QUICK, 1)
+    assert told.returncode == 0, told.stderr
+    assert "recommended: --backend onnxruntime --device auto --n-threads 1" in told.stdout
+    checked = offbeat("serve", model, "--tuned", tuned, "--check")
+    assert checked.returncode == 0, checked.stderr
+    assert "onnxruntime" in checked.stdout
+
+
+def test_a_recommendation_of_another_machine_refuses_the_start(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    tuned = tmp_path / "tuned.json"
+    facts = json.loads(offbeat("bench", model, "--output", tuned, "--json", *QUICK, 1).stdout)
+    assert facts["recommendation"] == json.loads(tuned.read_text())
+    assert {each["batch"] for each in facts["measured"]} == {1, 4}
+    tuned.write_text(
+        json.dumps(facts["recommendation"] | {"machine": {"cpu": "Z80", "n_cores": 1, "architecture": "z80"}})
+    )
+    result = offbeat("serve", model, "--tuned", tuned, "--check")
+    assert result.returncode == 1
+    assert "expected Z80 (z80) with 1 cores" in result.stderr
