@@ -10,6 +10,7 @@ from offbeat.config import BackendConfig, BatchingConfig, ServerConfig
 from offbeat.errors import ConfigurationError
 from offbeat.result import Threshold
 from offbeat.security_config import SecurityConfig
+from offbeat.series_config import SeriesConfig
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,13 @@ from offbeat.security_config import SecurityConfig
         (ServerConfig, {"n_workers": 0}),
         (ServerConfig, {"grace_s": -1.0}),
         (ServerConfig, {"max_message_bytes": 1}),
+        (SeriesConfig, {"max_series": 0}),
+        (SeriesConfig, {"max_series_bytes": 1}),
+        (SeriesConfig, {"series_ttl_s": 0.0}),
+        (SeriesConfig, {"out_of_order": "sort"}),
+        (SeriesConfig, {"alarm_n": 0}),
+        (SeriesConfig, {"alarm_k": 3, "alarm_n": 2}),
+        (SeriesConfig, {"series_snapshot_s": 0.0}),
         (Threshold, {"value": 0.0}),
         (Threshold, {"value": float("nan")}),
         (Threshold, {"value": float("inf")}),

@@ -26,12 +26,23 @@ from offbeat.cli.serve_connections import (
     MinPingIntervalOption,
 )
 from offbeat.cli.serve_security import InsecureOption, TlsCertOption, TlsClientCaOption, TlsKeyOption, TokenFileOption
+from offbeat.cli.serve_series import (
+    AlarmKOption,
+    AlarmNOption,
+    MaxSeriesBytesOption,
+    MaxSeriesOption,
+    OutOfOrderOption,
+    SeriesSnapshotOption,
+    SeriesTtlOption,
+    StateDirOption,
+)
 from offbeat.cli.serve_tuned import TunedOption, tell_tuned
 from offbeat.config import BackendConfig, BatchingConfig, LogFormat, ModelControlMode, ServerConfig
 from offbeat.config_file import use_config_file
 from offbeat.connection_config import ConnectionConfig
 from offbeat.errors import MissingExtraError
 from offbeat.security_config import SecurityConfig
+from offbeat.series_config import SeriesConfig
 
 # Threads that have nothing to do have ended by then.
 _LAST_WAIT_S = 0.1
@@ -184,6 +195,14 @@ def serve(
     log_format: Annotated[
         LogFormat, typer.Option(envvar="OFFBEAT_LOG_FORMAT", help="Lines for people, or one JSON object each.")
     ] = "human",
+    max_series: MaxSeriesOption = 100_000,
+    max_series_bytes: MaxSeriesBytesOption = 2**30,
+    series_ttl_s: SeriesTtlOption = 86_400.0,
+    out_of_order: OutOfOrderOption = "refuse",
+    alarm_k: AlarmKOption = 1,
+    alarm_n: AlarmNOption = 1,
+    state_dir: StateDirOption = None,
+    series_snapshot_s: SeriesSnapshotOption = 30.0,
     channelz: Annotated[
         bool, typer.Option(envvar="OFFBEAT_CHANNELZ", help="Answer grpc.channelz.v1: connections and their traffic.")
     ] = False,
@@ -241,6 +260,16 @@ def serve(
             keepalive_time_s=keepalive_time_s,
             keepalive_timeout_s=keepalive_timeout_s,
             min_ping_interval_s=min_ping_interval_s,
+        ),
+        series=SeriesConfig(
+            max_series=max_series,
+            max_series_bytes=max_series_bytes,
+            series_ttl_s=series_ttl_s,
+            out_of_order=out_of_order,
+            alarm_k=alarm_k,
+            alarm_n=alarm_n,
+            state_dir=state_dir,
+            series_snapshot_s=series_snapshot_s,
         ),
         security=SecurityConfig(
             tls_cert=tls_cert, tls_key=tls_key, tls_client_ca=tls_client_ca, token_file=token_file, insecure=insecure

@@ -23,12 +23,19 @@ from offbeat.client.channel import (
 )
 from offbeat.client.feed import AsyncRequestFeed
 from offbeat.client.messages import ModelSummary, request_of, result_of, summaries_of, version_number
+from offbeat.client.points import PointReplies, PointResult, Points
 from offbeat.client.replies import ReplySequence
 from offbeat.client.status import translated
 from offbeat.errors import require
 from offbeat.result import DEFAULT_OUTPUTS, ScoreResult
 from offbeat.security_config import ClientSecurity
-from offbeat.v1.scoring_pb2 import GetModelRequest, GetModelResponse, ListModelsRequest
+from offbeat.v1.scoring_pb2 import (
+    GetModelRequest,
+    GetModelResponse,
+    ListModelsRequest,
+    ResetSeriesRequest,
+    SnapshotSeriesRequest,
+)
 from offbeat.v1.scoring_pb2_grpc import AnomalyScoringStub
 
 
@@ -109,6 +116,50 @@ class AsyncClient:
             replies.check_complete(feed.n_sent)
         finally:
             call.cancel()
+
+    async def score_points(
+        self,
+        points: Iterable[Points] | AsyncIterable[Points],
+        *,
+        model: str,
+        version: int | None = None,
+        outputs: Sequence[str] = DEFAULT_OUTPUTS,
+        stride: int = 1,
+        timeout_s: float | None = None,
+        max_in_flight: int = MAX_IN_FLIGHT,
+    ) -> AsyncGenerator[PointResult]:
+        """Scores rows of many series over one stream; see `Client.score_points`."""
+        backend = (await self._get_model(model, version)).model.backend
+        replies = PointReplies(backend, self._target)
+        build = partial(replies.request, model=model, version=version, outputs=outputs, stride=stride)
+        feed = AsyncRequestFeed(points, build, max_in_flight)
+        with self._translated():
+            call = self._stub.ScorePoints(feed.requests(), timeout=timeout_s, metadata=self._metadata)
+        try:
+            with self._translated():
+                async for message in call:
+                    for result in replies.accept(message):
+                        yield result
+                        feed.free_one()
+            feed.check()
+            replies.check_complete(feed.n_sent)
+        finally:
+            call.cancel()
+
+    async def reset_series(self, series: Sequence[str] | None = None, *, model: str) -> int:
+        """Forgets series; see `Client.reset_series`."""
+        request = ResetSeriesRequest(model=model, series=series or (), all=series is None)
+        with self._translated():
+            response = await self._stub.ResetSeries(request, timeout=self._timeout_s, metadata=self._metadata)
+        return int(response.n_series)
+
+    async def snapshot_series(self) -> int:
+        """Has the server write its series; see `Client.snapshot_series`."""
+        with self._translated():
+            response = await self._stub.SnapshotSeries(
+                SnapshotSeriesRequest(), timeout=self._timeout_s, metadata=self._metadata
+            )
+        return int(response.n_series)
 
     async def list_models(self) -> list[ModelSummary]:
         """Every model and version being served."""

@@ -23,12 +23,19 @@ from offbeat.client.channel import (
 )
 from offbeat.client.feed import RequestFeed
 from offbeat.client.messages import ModelSummary, request_of, result_of, summaries_of, version_number
+from offbeat.client.points import PointReplies, PointResult, Points
 from offbeat.client.replies import ReplySequence
 from offbeat.client.status import translated
 from offbeat.errors import require
 from offbeat.result import DEFAULT_OUTPUTS, ScoreResult
 from offbeat.security_config import ClientSecurity
-from offbeat.v1.scoring_pb2 import GetModelRequest, GetModelResponse, ListModelsRequest
+from offbeat.v1.scoring_pb2 import (
+    GetModelRequest,
+    GetModelResponse,
+    ListModelsRequest,
+    ResetSeriesRequest,
+    SnapshotSeriesRequest,
+)
 from offbeat.v1.scoring_pb2_grpc import AnomalyScoringStub
 
 
@@ -118,6 +125,57 @@ class Client:
         finally:
             feed.close()
             call.cancel()
+
+    def score_points(
+        self,
+        points: Iterable[Points],
+        *,
+        model: str,
+        version: int | None = None,
+        outputs: Sequence[str] = DEFAULT_OUTPUTS,
+        stride: int = 1,
+        timeout_s: float | None = None,
+        max_in_flight: int = MAX_IN_FLIGHT,
+    ) -> Generator[PointResult]:
+        """Scores rows of many series, which the server remembers, over one stream; yields results in the order of `points`.
+
+        A series' first window is scored when it is full, and then one every `stride` rows. Up to `max_in_flight` requests are on their way or
+        waiting to be taken; another thread takes them from `points`. `timeout_s` bounds the whole stream; None does not. The first
+        request that is refused ends it: its error is raised after the results before it, and says whether its rows are remembered. Nothing is
+        sent twice: after an error, call again with what has no result yet. With timestamps the server tells rows that it knows already.
+        """
+        backend = (self._get_model(model, version)).model.backend
+        replies = PointReplies(backend, self._target)
+        build = partial(replies.request, model=model, version=version, outputs=outputs, stride=stride)
+        feed = RequestFeed(points, build, max_in_flight)
+        with self._translated():
+            call = self._stub.ScorePoints(feed.requests(), timeout=timeout_s, metadata=self._metadata)
+        try:
+            with self._translated():
+                for message in call:
+                    for result in replies.accept(message):
+                        yield result
+                        feed.free_one()
+            feed.check()
+            replies.check_complete(feed.n_sent)
+        finally:
+            feed.close()
+            call.cancel()
+
+    def reset_series(self, series: Sequence[str] | None = None, *, model: str) -> int:
+        """Has the server forget these series of a model, or all of them; returns how many it knew. Raises UnknownModelError."""
+        request = ResetSeriesRequest(model=model, series=series or (), all=series is None)
+        with self._translated():
+            response = self._stub.ResetSeries(request, timeout=self._timeout_s, metadata=self._metadata)
+        return int(response.n_series)
+
+    def snapshot_series(self) -> int:
+        """Has the server write all series to its state directory, and returns how many once they are there. Raises UnavailableError."""
+        with self._translated():
+            response = self._stub.SnapshotSeries(
+                SnapshotSeriesRequest(), timeout=self._timeout_s, metadata=self._metadata
+            )
+        return int(response.n_series)
 
     def list_models(self) -> list[ModelSummary]:
         """Every model and version being served."""

@@ -12,6 +12,7 @@ from offbeat.config import ServerConfig
 from offbeat.errors import OffbeatError
 from offbeat.server.loading import open_model
 from offbeat.server.repository_scan import ModelFolder, scan_repository
+from offbeat.server.state_directory import check_state_dir
 from offbeat.server.tokens import read_tokens
 from offbeat.version_policy import VersionPolicy
 
@@ -37,6 +38,9 @@ def preflight(config: ServerConfig) -> Iterator[Finding]:
     token_file = security.token_file
     if token_file is not None:
         yield _finding(f"tokens {token_file}", lambda: read_tokens(token_file))
+    state_dir = config.series.state_dir
+    if state_dir is not None:
+        yield _finding(f"state_dir {state_dir}", lambda: check_state_dir(state_dir))
     yield from _check_models(config)
 
 

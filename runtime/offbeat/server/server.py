@@ -187,6 +187,7 @@ class Server:
         if self._http is not None:
             await self._http.stop()
         self._control.stop()
+        self._points.stop()
         self._watch.stop()
         if self._certificates is not None:
             self._certificates.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import logging
 import os
@@ -47,13 +48,7 @@ class StateDirectory:
 
     async def open(self) -> None:
         """Takes the folder for this process alone, and reads what is there. Raises ConfigurationError."""
-        try:
-            self._path.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(self._path)
-        except OSError as error:
-            raise ConfigurationError(
-                f"state_dir {self._path}: {error.strerror}; expected a folder that can be written, of no other server"
-            ) from error
+        self._lock = _take_folder(self._path)
         self._thread.start()
         states = await self._thread.call(self._read)
         for state in states:
@@ -120,7 +115,8 @@ class StateDirectory:
     def _set_aside(self, path: Path, error: Exception) -> None:
         self.snapshots["refused"] += 1
         aside = path.with_suffix(".refused")
-        _logger.error("%s; its series begin anew, and it is kept as %s", error, aside.name)
+        told = f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        _logger.error("%s; its series begin anew, and it is kept as %s", told, aside.name)
         try:
             path.replace(aside)
         except OSError as failure:
@@ -139,14 +135,27 @@ def _write(path: Path, blocks: Sequence[SeriesState]) -> None:
     write_state(path, msgspec.structs.replace(blocks[0], names=names, **whole))
 
 
-def _lock(path: Path) -> int:
-    """Keeps other servers out until it is closed, or this process ends. Raises OSError."""
-    import fcntl
+def check_state_dir(path: Path) -> None:
+    """Raises ConfigurationError for a folder that cannot be written; makes it where it is not there. A server may have it."""
+    os.close(_open_lock(path))
 
-    descriptor = os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+def _take_folder(path: Path) -> int:
+    """Keeps other servers out until what is returned is closed, or this process ends. Raises ConfigurationError."""
+    descriptor = _open_lock(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         os.close(descriptor)
-        raise
+        raise ConfigurationError(f"state_dir {path} is in use; expected a folder of no other server") from error
     return descriptor
+
+
+def _open_lock(path: Path) -> int:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        return os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ConfigurationError(
+            f"state_dir {path}: {error.strerror}; expected a folder that can be written"
+        ) from error

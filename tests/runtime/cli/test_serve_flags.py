@@ -9,6 +9,7 @@ import pytest
 import offbeat.server
 from offbeat.cli import main
 from offbeat.config import ServerConfig
+from offbeat.series_config import SeriesConfig
 
 
 def served(monkeypatch: pytest.MonkeyPatch, *flags: str) -> ServerConfig:
@@ -38,3 +39,20 @@ def test_the_flags_of_watching_are_environment_variables_too(monkeypatch: pytest
         monkeypatch.setenv(f"OFFBEAT_{name}", value)
     config = served(monkeypatch)
     assert (config.metrics_port, config.log_format, config.channelz) == (9001, "json", True)
+
+
+def test_the_flags_of_series_are_fields_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OFFBEAT_STATE_DIR", "state")
+    monkeypatch.setenv("OFFBEAT_ALARM_N", "5")
+    flags = ("--max-series", "10", "--max-series-bytes", "4096", "--series-ttl-s", "60", "--series-snapshot-s", "5")
+    config = served(monkeypatch, *flags, "--out-of-order", "drop", "--alarm-k", "2")
+    assert config.series == SeriesConfig(
+        max_series=10,
+        max_series_bytes=4096,
+        series_ttl_s=60,
+        series_snapshot_s=5,
+        out_of_order="drop",
+        alarm_k=2,
+        alarm_n=5,
+        state_dir=Path("state"),
+    )

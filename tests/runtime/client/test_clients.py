@@ -37,7 +37,14 @@ NOBODY = "127.0.0.1:1"
 
 
 def test_the_room_exports_the_clients() -> None:
-    assert offbeat.client.__all__ == ["AsyncClient", "Client", "ClientSecurity", "ModelSummary"]
+    assert offbeat.client.__all__ == [
+        "AsyncClient",
+        "Client",
+        "ClientSecurity",
+        "ModelSummary",
+        "PointResult",
+        "Points",
+    ]
 
 
 def test_scores_over_the_wire_are_those_in_process(serve: Serve, connect: Connect) -> None:

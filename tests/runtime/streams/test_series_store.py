@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import offbeat.streams
+from offbeat.errors import DataError, InvalidWindowError
+from offbeat.series_config import SeriesConfig
+from offbeat.streams import Rows, SeriesStore, read_state, write_state
+from offbeat.streams.order import NEVER
+
+NAMES = [f"series-{number}" for number in range(6)]
+# A request: whose rows, each with a timestamp, and how much later it comes.
+REQUESTS = st.lists(
+    st.tuples(
+        st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 60)), min_size=1, max_size=40),
+        st.floats(0, 4, allow_nan=False),
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+class Plain:
+    """The same promises, one row at a time and without arrays: what SeriesStore is held against."""
+
+    def __init__(self, length: int, config: SeriesConfig) -> None:
+        self.length, self.config = length, config
+        self.rows: dict[str, list[float]] = {}
+        self.last: dict[str, int] = {}
+        self.used: dict[str, tuple[float, int]] = {}
+        self.flags: defaultdict[str, list[bool]] = defaultdict(list)
+
+    def take(
+        self, request: list[tuple[str, int]], values: list[float], now: float, stride: int
+    ) -> tuple[list[tuple[int, list[float]]], list[int], int]:
+        for name in [name for name, (used, _) in self.used.items() if now - used > self.config.series_ttl_s]:
+            self.forget(name)
+        asked = {name for name, _ in request}
+        new = [name for name in asked if name not in self.rows]
+        others = sorted((name for name in self.rows if name not in asked), key=lambda name: self.used[name])
+        for name in others[: max(0, len(self.rows) + len(new) - self.config.max_series)]:
+            self.forget(name)
+        windows, dropped = [], []
+        for number, ((name, time), value) in enumerate(zip(request, values, strict=True)):
+            if name in self.last and time <= self.last[name]:
+                dropped.append(number)
+                continue
+            self.last[name] = time
+            rows = self.rows.setdefault(name, [])
+            rows.append(value)
+            if len(rows) >= self.length and (len(rows) - self.length) % stride == 0:
+                windows.append((number, rows[-self.length :]))
+        for name in asked:
+            self.used[name] = (now, 0)
+        return windows, dropped, len(new)
+
+    def alarm(self, name: str, flag: bool) -> bool:
+        self.flags[name].append(flag)
+        return sum(self.flags[name][-self.config.alarm_n :]) >= self.config.alarm_k
+
+    def forget(self, name: str) -> None:
+        for table in (self.rows, self.last, self.used, self.flags):
+            table.pop(name, None)  # type: ignore[attr-defined]
+
+
+@settings(max_examples=150, deadline=None)
+@given(requests=REQUESTS, length=st.integers(1, 7), stride=st.integers(1, 3), max_series=st.integers(6, 8))
+def test_arrays_remember_what_plain_lists_would(
+    requests: list[tuple[list[tuple[str, int]], float]], length: int, stride: int, max_series: int
+) -> None:
+    config = SeriesConfig(out_of_order="drop", alarm_k=2, alarm_n=3, max_series=max_series, series_ttl_s=10)
+    store, plain = SeriesStore(length, ["value"], config), Plain(length, config)
+    now, count = 0.0, 0
+    for request, gap in requests:
+        # Beside the bound by a hair it is a matter of rounding.
+        now += gap + 0.0137
+        values = [float(count + number) for number in range(len(request))]
+        count += len(request)
+        names, times = zip(*request, strict=True)
+        windows, dropped, n_started = plain.take(request, values, now, stride)
+        rows = Rows(series=names, values=np.array(values, np.float32)[:, None], timestamps=np.array(times))
+        taken = store.take(rows, now, stride)
+        assert taken.rows.tolist() == [number for number, _ in windows]
+        assert taken.windows[:, :, 0].tolist() == [window for _, window in windows]
+        assert taken.dropped.tolist() == dropped
+        assert taken.n_started == n_started
+        flags = np.array([window[-1] % 3 == 0 for _, window in windows], np.bool_)
+        expected = [plain.alarm(names[number], bool(flag)) for (number, _), flag in zip(windows, flags, strict=True)]
+        assert store.alarms(taken, flags).tolist() == expected
+    assert len(store) == len(plain.rows)
+
+
+def rows(names: list[str], now: int = 0, value: float = 1.0) -> Rows:
+    return Rows(series=names, values=np.full((len(names), 2), value, np.float32), timestamps=np.full(len(names), now))
+
+
+def test_the_least_recently_used_go_and_never_one_that_is_named_now() -> None:
+    store = SeriesStore(3, ["a", "b"], SeriesConfig(max_series=4))
+    for now, name in enumerate(["w", "x", "y", "z", "w"]):
+        store.take(rows([name], now), now)
+    # All at the same moment as the last, and x is oldest.
+    taken = store.take(rows(["y", "new"], 4), 4)
+    assert taken.n_started == 1
+    assert store.take(rows(["w", "y", "z", "new"], 5), 5).n_started == 0
+    assert store.take(rows(["x"], 5), 5).n_started == 1
+    assert store.n_forgotten == {"ttl": 0, "lru": 2, "reset": 0}
+
+
+def test_many_that_come_and_go_keep_to_the_bound() -> None:
+    store = SeriesStore(3, ["a", "b"], SeriesConfig(max_series=100))
+    for now in range(300):
+        store.take(rows([f"{now}-{number}" for number in range(37)], now), now)
+        assert len(store) <= 100
+    assert store.n_forgotten["lru"] == 300 * 37 - 100
+
+
+def test_memory_bounds_the_number_of_series_too() -> None:
+    each = SeriesStore(3, ["a", "b"], SeriesConfig()).n_bytes_each
+    store = SeriesStore(3, ["a", "b"], SeriesConfig(max_series_bytes=5 * each + 1024))
+    with pytest.raises(InvalidWindowError, match=f"with {each} bytes a series"):
+        store.take(rows([str(number) for number in range(5 + 1024 // each + 1)]), 0)
+
+
+def test_a_series_too_large_for_the_memory_is_refused_and_nothing_ends() -> None:
+    store = SeriesStore(500, ["a", "b"], SeriesConfig(max_series_bytes=1024))
+    with pytest.raises(InvalidWindowError, match="at most 0"):
+        store.take(rows(["a"]), 0)
+
+
+def test_an_alarm_of_a_series_that_was_forgotten_meanwhile_is_not_anothers() -> None:
+    store = SeriesStore(1, ["a", "b"], SeriesConfig(alarm_k=2, alarm_n=2, max_series=1))
+    first = store.take(rows(["old"]), 0)
+    store.take(rows(["new"]), 1)
+    assert store.alarms(first, np.array([True])).tolist() == [False]
+    second = store.take(rows(["new"], 2), 2)
+    assert store.alarms(second, np.array([True])).tolist() == [False]
+    third = store.take(rows(["new"], 3), 3)
+    assert store.alarms(third, np.array([True])).tolist() == [True]
+
+
+@settings(max_examples=60, deadline=None)
+@given(n_rows=st.lists(st.integers(1, 30), min_size=1, max_size=8), length=st.integers(1, 9), alarm_n=st.integers(1, 4))
+def test_a_state_written_and_read_goes_on_as_if_nothing_had_been(
+    tmp_path_factory: pytest.TempPathFactory, n_rows: list[int], length: int, alarm_n: int
+) -> None:
+    config = SeriesConfig(alarm_k=alarm_n, alarm_n=alarm_n)
+    store = SeriesStore(length, ["a", "b"], config)
+    rng = np.random.default_rng(0)
+    for number, n in enumerate(n_rows):
+        values = rng.standard_normal((n, 2), dtype=np.float32)
+        times = np.arange(n) if number % 2 else None
+        taken = store.take(Rows(series=[f"é{number}"], values=values, timestamps=times), float(number))
+        store.alarms(taken, rng.random(len(taken.rows)) < 0.8)
+    path = tmp_path_factory.mktemp("state") / "x.series"
+    write_state(path, store.state("m", store.occupied(), 50.0))
+    other = SeriesStore(length, ["a", "b"], config)
+    assert other.restore(read_state(path, 2**20), 1050.0) == len(n_rows) == len(other)
+    names = [f"é{number}" for number in range(len(n_rows))]
+    for _ in range(2 * length):
+        values = rng.standard_normal((len(names), 2), dtype=np.float32)
+        seen = [each.take(Rows(series=names, values=values), now) for each, now in ((store, 60.0), (other, 1060.0))]
+        np.testing.assert_array_equal(seen[0].windows, seen[1].windows)
+        np.testing.assert_array_equal(seen[0].rows, seen[1].rows)
+        flags = np.ones(len(seen[0].rows), np.bool_)
+        alarms = [each.alarms(taken, flags).tolist() for each, taken in zip((store, other), seen, strict=True)]
+        assert alarms[0] == alarms[1]
+    state = other.state("m", other.occupied(), 1060.0)
+    had_none = {name for name, time in zip(state.names, state.timestamps, strict=True) if time == NEVER}
+    assert had_none == set(names[::2])
+
+
+@functools.cache
+def _written(path: Path) -> bytes:
+    store = SeriesStore(3, ["a", "b"], SeriesConfig())
+    store.take(rows(["x", "y"]), 0.0)
+    write_state(path, store.state("m", store.occupied(), 1.0))
+    return path.read_bytes()
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_no_bytes_are_taken_for_a_state_that_were_not_written_as_one(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "hostile.series"
+    content = bytearray(_written(path.with_suffix(".sound")))
+    # The digest is right again: only the content is wrong.
+    begin = data.draw(st.integers(0, len(content) - 33))
+    end = data.draw(st.integers(begin, len(content) - 32))
+    content[begin:end] = data.draw(st.binary(max_size=20))
+    body = bytes(content[:-32])
+    path.write_bytes(body + hashlib.sha256(body).digest())
+    with contextlib.suppress(DataError):
+        state = read_state(path, 2**20)
+        assert SeriesStore(state.length, state.feature_names, SeriesConfig(max_series=10)).restore(state, 2.0) <= 2
+
+
+def test_the_room_exports_the_store_and_its_states() -> None:
+    assert offbeat.streams.__all__ == ["Rows", "SeriesState", "SeriesStore", "Taken", "read_state", "write_state"]
