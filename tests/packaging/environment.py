@@ -58,6 +58,10 @@ class Environment:
         run(self._bin / "python", "-m", "pip", "install", "--quiet", "--no-compile", *requirements)
         run(self._bin / "python", "-m", "pip", "check")
 
+    def resolve(self, requirement: str) -> None:
+        """Finds every distribution that the requirement needs, and installs none."""
+        run(self._bin / "python", "-m", "pip", "install", "--quiet", "--dry-run", requirement)
+
     def run(self, program: str, *arguments: object, cwd: Path) -> str:
         """Runs a program of this environment."""
         return run(self._bin / program, *arguments, cwd=cwd)
