@@ -1,6 +1,6 @@
 """Records what the comparison is tested on: the same measurement many times, unchanged and with a planted slowdown of 20 %.
 
-    python -m benchmarks.planted --disturb --output tests/runtime/bench/recorded.npz
+    python -m benchmarks.planted --output tests/runtime/bench/recorded.npz
 
 Each run times two contenders in five processes, in turns with the reference, as `offbeat bench run` does. A slowed call scores, and then
 waits for a fifth of what that took. With `--disturb` another process computes in bursts meanwhile.
