@@ -4,8 +4,8 @@
 
 #include "arguments.h"
 #include "commands.h"
-#include "instruction_sets.h"
 #include "model.h"
+#include "offbeat/cpu_features.h"
 #include "output_arrays.h"
 #include "streams.h"
 

@@ -6,8 +6,8 @@
 #include "arguments.h"
 #include "commands.h"
 #include "golden_check.h"
-#include "instruction_sets.h"
 #include "model.h"
+#include "offbeat/cpu_features.h"
 #include "streams.h"
 
 namespace offbeat::edge {

@@ -45,4 +45,14 @@ CpuFeatures cpu_features() noexcept { return {}; }
 
 #endif
 
+std::vector<std::string_view> instruction_sets() {
+  const CpuFeatures cpu = cpu_features();
+  if (cpu.neon) return {"neon"};
+  std::vector<std::string_view> names{"baseline"};
+  const bool has_avx2 = cpu.avx2 && cpu.fma && cpu.f16c;
+  if (has_avx2) names.push_back("avx2");
+  if (has_avx2 && cpu.avx512f && cpu.avx512bw && cpu.avx512dq && cpu.avx512vl) names.push_back("avx512");
+  return names;
+}
+
 }  // namespace offbeat

@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 #include <variant>
+#include <vector>
 
 #include "engine_compile.h"
 #include "engine_run.h"
@@ -19,24 +20,30 @@ namespace {
 
 using kernels::Kernels;
 
-/// The kernels of an instruction set by name, the best where the name is empty; nothing where this processor does not have it.
-std::optional<Kernels> find_kernels(std::string_view isa) {
-  [[maybe_unused]] const CpuFeatures cpu = cpu_features();
+/// The kernels of an instruction set that this processor has.
+Kernels kernels_of([[maybe_unused]] std::string_view isa) {
 #if defined(__x86_64__)
-  const bool has_avx2 = cpu.avx2 && cpu.fma && cpu.f16c;
-  if (has_avx2 && cpu.avx512f && cpu.avx512bw && cpu.avx512dq && cpu.avx512vl && (isa.empty() || isa == "avx512")) {
+  if (isa == "avx512") {
     Kernels kernels = kernels::avx512_kernels;
-    if (cpu.avx512_vnni) kernels.bytes = kernels::avx512_vnni_kernels;
+    if (cpu_features().avx512_vnni) kernels.bytes = kernels::avx512_vnni_kernels;
     return kernels;
   }
-  if (has_avx2 && (isa.empty() || isa == "avx2")) return kernels::avx2_kernels;
-  if (isa.empty() || isa == "baseline") return kernels::baseline_kernels;
+  return isa == "avx2" ? kernels::avx2_kernels : kernels::baseline_kernels;
 #elif defined(__aarch64__)
-  if (cpu.neon && (isa.empty() || isa == "neon")) return kernels::neon_kernels;
+  return kernels::neon_kernels;
 #else
-  if (isa.empty() || isa == "baseline") return kernels::baseline_kernels;
+  return kernels::baseline_kernels;
 #endif
-  return std::nullopt;
+}
+
+/// By name, the best where the name is empty.
+Result<Kernels> find_kernels(std::string_view isa) {
+  const std::vector<std::string_view> names = instruction_sets();
+  if (isa.empty()) return kernels_of(names.back());
+  if (std::find(names.begin(), names.end(), isa) != names.end()) return kernels_of(isa);
+  std::string message = "this processor has no instruction set \"" + std::string(isa) + "\"; it has";
+  for (const std::string_view name : names) message += (name == names.front() ? " " : ", ") + std::string(name);
+  return Error{message};
 }
 
 /// Numbers of packed weights in each format, by the format's place in Format. Layers of few outputs, always float32, are left out.
@@ -123,11 +130,12 @@ class CompiledEngine final : public Engine {
 }  // namespace
 
 Result<std::unique_ptr<const Engine>> Engine::compile(const Plan& plan, const SessionOptions& options) {
-  const std::optional<Kernels> kernels = find_kernels(options.isa);
-  if (!kernels) return Error{"this processor has no instruction set \"" + std::string(options.isa) + "\""};
+  const Result<Kernels> found = find_kernels(options.isa);
+  if (!found) return found.error();
+  const Kernels& kernels = found.value();
   try {
-    auto program = compile_program(plan, *kernels, options.precision);
-    return std::unique_ptr<const Engine>(std::make_unique<CompiledEngine>(std::move(program), *kernels, options));
+    auto program = compile_program(plan, kernels, options.precision);
+    return std::unique_ptr<const Engine>(std::make_unique<CompiledEngine>(std::move(program), kernels, options));
   } catch (const std::bad_alloc&) {
     return Error{"there is not enough memory for the weights"};
   } catch (const std::system_error& error) {

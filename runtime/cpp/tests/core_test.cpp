@@ -1,8 +1,11 @@
 // Exits 1 and says why where the version or the CPU features are not what this machine should report.
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "expect.h"
 #include "offbeat/cpu_features.h"
@@ -41,6 +44,15 @@ int main() {
   expect(!features.neon, "no NEON on x86-64");
 #elif defined(__aarch64__)
   expect(features.neon && !features.avx2, "NEON and nothing of x86-64 on AArch64");
+#endif
+  const std::vector<std::string_view> sets = offbeat::instruction_sets();
+  const auto has = [&](std::string_view name) { return std::find(sets.begin(), sets.end(), name) != sets.end(); };
+#if defined(__x86_64__)
+  expect(sets.front() == "baseline" && !has("neon"), "every x86-64 runs the baseline");
+  expect(!has("avx2") || (features.avx2 && features.fma && features.f16c), "avx2 only where all of it is there");
+  expect(!has("avx512") || (has("avx2") && features.avx512f && features.avx512bw && features.avx512dq && features.avx512vl), "avx512 likewise");
+#elif defined(__aarch64__)
+  expect(sets == std::vector<std::string_view>{"neon"}, "AArch64 runs neon");
 #endif
   return offbeat_test::exit_code();
 }

@@ -13,6 +13,7 @@
 
 #include "expect.h"
 #include "model_file.h"
+#include "offbeat/cpu_features.h"
 
 using offbeat::Outputs;
 using offbeat::Session;
@@ -124,6 +125,13 @@ void bounds_threads() {
   }
 }
 
+void names_the_instruction_sets_there_are() {
+  const auto session = Session::load(bytes_of(level_file()), "by hand", {.isa = "avx9000"});
+  std::string listed;
+  for (const std::string_view name : offbeat::instruction_sets()) listed += (listed.empty() ? "" : ", ") + std::string(name);
+  expect(!session && session.error().message == "by hand: this processor has no instruction set \"avx9000\"; it has " + listed, "an unknown one");
+}
+
 void survives_moves_and_many_threads() {
   const std::vector<std::uint8_t> file = recurrent_file();
   Session first = open(file);
@@ -218,6 +226,7 @@ int main() {
   scores_by_the_formula();
   says_what_it_cannot_do();
   bounds_threads();
+  names_the_instruction_sets_there_are();
   survives_moves_and_many_threads();
   decodes_no_more_steps_than_the_window_has();
   refuses_steps_that_a_file_chooses();

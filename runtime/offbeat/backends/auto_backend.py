@@ -28,13 +28,17 @@ class Choice(NamedTuple):
 
 
 def choose_backend(version: ModelVersion, config: BackendConfig) -> Choice:
-    """The first of the three that works. Raises what ONNX Runtime's backend raises where nothing else is left."""
+    """The first of the three that works. Raises what ONNX Runtime's backend raises where nothing else is left, and what the
+    native core's raises where its instruction set was named.
+    """
     if cuda := cuda_if_usable(version, config):
         return Choice(cuda, "a GPU is usable")
     try:
         backend = _native(version, config)
     except OffbeatError as error:
         is_alarming = not isinstance(error, MissingExtraError | FormatAbsentError)
+        if is_alarming and config.isa != "auto":  # asked for by name: that one or an error
+            raise
         return Choice(_onnxruntime(version, config, error), f"not native: {error}", is_alarming)
     return Choice(backend, "it replays the golden windows")
 

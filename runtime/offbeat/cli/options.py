@@ -21,6 +21,14 @@ DeviceOption = Annotated[
 ThreadsOption = Annotated[
     int, typer.Option("--n-threads", envvar="OFFBEAT_N_THREADS", min=1, help="Threads that one call computes on.")
 ]
+IsaOption = Annotated[
+    str,
+    typer.Option(
+        "--isa",
+        envvar="OFFBEAT_ISA",
+        help="Instruction set of the native core: auto, or baseline, avx2, avx512 or neon where this CPU has it.",
+    ),
+]
 CudaGraphsOption = Annotated[
     bool,
     typer.Option(

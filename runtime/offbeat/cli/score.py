@@ -10,7 +10,7 @@ from rich.console import Console
 
 from offbeat.bulk import AlarmRule, BulkOptions
 from offbeat.bulk.series_lines import RowScore
-from offbeat.cli.options import BackendOption, DeviceOption, ThreadsOption
+from offbeat.cli.options import BackendOption, DeviceOption, IsaOption, ThreadsOption
 from offbeat.cli.score_flags import FLAG_USES, SERIES_USES
 from offbeat.cli.score_formats import FormatOption, SeriesColumnOption, ToOption, written_as
 from offbeat.cli.score_request import ScoreRequest, score_stream, score_whole
@@ -111,6 +111,7 @@ def score(
     backend: BackendOption = "auto",
     device: DeviceOption = "auto",
     n_threads: ThreadsOption = 1,
+    isa: IsaOption = "auto",
 ) -> None:
     """Score a file and write a table: row, window or sample, timestamp, reconstruction_error, anomaly_score, is_anomaly.
 
@@ -131,7 +132,7 @@ def score(
         outputs is None or row_score == "mean", "outputs", str(outputs), "none with --row-score newest: they are means"
     )
     console = Console(stderr=True)
-    config = BackendConfig(backend=backend, device=device, n_threads=n_threads)
+    config = BackendConfig(backend=backend, device=device, n_threads=n_threads, isa=isa)
     security = ClientSecurity(
         tls=tls,
         tls_ca=tls_ca,

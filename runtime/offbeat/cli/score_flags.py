@@ -20,7 +20,9 @@ FLAG_USES = (
         is_used=lambda call: call["server"] is not None,
     ),
     FlagUse(flags=("timeout_s",), goes_with="--server", is_used=lambda call: call["server"] is not None),
-    FlagUse(flags=("backend", "device", "n_threads"), goes_with=_HERE, is_used=lambda call: call["server"] is None),
+    FlagUse(
+        flags=("backend", "device", "n_threads", "isa"), goes_with=_HERE, is_used=lambda call: call["server"] is None
+    ),
     FlagUse(
         flags=("series_column",),
         goes_with="rows of a csv, JSON Lines, Parquet or Arrow file, without --outputs and --missing interpolate",

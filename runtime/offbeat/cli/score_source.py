@@ -10,10 +10,11 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from offbeat.bulk import LocalSource, ScoreSource
+from offbeat.bundle import open_version
 from offbeat.config import BackendConfig
 from offbeat.errors import MissingExtraError, OverloadedError
 from offbeat.result import FloatArray, ScoreResult
-from offbeat.scorer import load
+from offbeat.scorer import Scorer
 from offbeat.security_config import ClientSecurity
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def open_source(
 ) -> Iterator[ScoreSource]:
     """Loads a folder, or connects to a server. Raises OffbeatError."""
     if server is None:
-        with load(model, backend=config.backend, device=config.device, n_threads=config.n_threads) as scorer:
+        with Scorer.open(open_version(model), config) as scorer:
             yield LocalSource(scorer)
         return
     try:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from offbeat.cli.logs import log_to_stderr
-from offbeat.cli.options import BackendOption, CudaGraphsOption, DeviceOption, ThreadsOption
+from offbeat.cli.options import BackendOption, CudaGraphsOption, DeviceOption, IsaOption, ThreadsOption
 from offbeat.cli.serve_check import check as check_config
 from offbeat.cli.serve_connections import (
     KeepaliveTimeOption,
@@ -81,6 +81,7 @@ def serve(
     backend: BackendOption = "auto",
     device: DeviceOption = "auto",
     n_threads: ThreadsOption = 1,
+    isa: IsaOption = "auto",
     cuda_graphs: CudaGraphsOption = True,
     n_workers: Annotated[
         int, typer.Option(envvar="OFFBEAT_N_WORKERS", min=1, help="Batches computed at the same time.")
@@ -239,6 +240,7 @@ def serve(
             backend=backend,
             device=device,
             n_threads=n_threads,
+            isa=isa,
             n_streams=n_workers,
             max_bucket_size=min(max_batch_size, _MAX_BUCKET_SIZE),
             cuda_graphs=cuda_graphs,

@@ -12,7 +12,7 @@ import msgspec
 
 from offbeat.backends import create_backend
 from offbeat.bundle import Golden, ModelVersion
-from offbeat.config import BackendConfig, Device
+from offbeat.config import BackendConfig
 from offbeat.errors import FormatAbsentError, MissingExtraError, OffbeatError
 
 Verdict = Literal["ok", "refused", "absent"]
@@ -53,9 +53,9 @@ class VersionCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify_version(
-    folder: Path, backends: Sequence[str], asked: Sequence[str], device: Device, *, is_placed: bool
+    folder: Path, backends: Sequence[str], asked: Sequence[str], config: BackendConfig, *, is_placed: bool
 ) -> VersionCheck:
-    """Checks one version folder on the named backends, of which those `asked` for must be there.
+    """Checks one version folder on the named backends, of which those `asked` for must be there; `config` says the rest.
 
     One that `is_placed` in a repository must be the model and the version that its path says. Raises no OffbeatError.
     """
@@ -66,16 +66,18 @@ def verify_version(
         golden = version.golden()
     except OffbeatError as error:
         return VersionCheck(folder=str(folder), problem=str(error))
-    checks = tuple(_replay(version, golden, backend, is_asked=backend in asked, device=device) for backend in backends)
+    checks = tuple(_replay(version, golden, backend, is_asked=backend in asked, config=config) for backend in backends)
     manifest = version.manifest
     return VersionCheck(folder=str(folder), name=manifest.name, version=manifest.version, backends=checks)
 
 
-def _replay(version: ModelVersion, golden: Golden, backend: str, *, is_asked: bool, device: Device) -> BackendCheck:
+def _replay(
+    version: ModelVersion, golden: Golden, backend: str, *, is_asked: bool, config: BackendConfig
+) -> BackendCheck:
     names = version.manifest.output_names
     started = perf_counter()
     try:
-        with closing(create_backend(version, BackendConfig(backend=backend, device=device))) as engine:
+        with closing(create_backend(version, msgspec.structs.replace(config, backend=backend))) as engine:
             loaded = perf_counter()
             deviation, output = golden.largest_deviation(version.manifest, engine.run(golden.window, names))
             replayed = perf_counter()

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from offbeat.backends import names
 from offbeat.bundle import find_versions
-from offbeat.cli.options import DeviceOption, JsonOption
+from offbeat.cli.options import DeviceOption, IsaOption, JsonOption
 from offbeat.cli.verification import BackendCheck, VersionCheck, verify_version
-from offbeat.config import Device
+from offbeat.config import BackendConfig, Device
 from offbeat.errors import require
 
 _STYLES = {"ok": "green", "refused": "red", "absent": "dim"}
@@ -33,6 +33,7 @@ def verify(
         typer.Option("--backend", help="Of several, one at a time; every one that is installed by default."),
     ] = None,
     device: DeviceOption = "cpu",
+    isa: IsaOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Check every digest, and replay the golden windows on every backend that is there.
@@ -42,11 +43,12 @@ def verify(
     Examples: `offbeat verify models`, and `offbeat verify models/server-metrics --backend onnxruntime --json`
     """
     backends = _backends(backend, device)
+    config = BackendConfig(device=device, isa=isa)
     console = Console(stderr=True)
     folders = find_versions(target)
     is_placed = folders != (target,)
     checks = [
-        verify_version(folder, backends, backend or (), device, is_placed=is_placed)
+        verify_version(folder, backends, backend or (), config, is_placed=is_placed)
         for folder in track(folders, "verifying", console=console, transient=True, disable=not console.is_terminal)
     ]
     if as_json:

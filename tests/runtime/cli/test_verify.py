@@ -10,10 +10,13 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from offbeat import native
 from offbeat.cli import verify as module
 from offbeat.cli.verify import verify
 from offbeat.errors import BundleError, ConfigurationError
 from tests.runtime import folders
+
+GOLDEN = Path(__file__).parents[3] / "runtime" / "cpp" / "tests" / "golden" / "state" / "1"
 
 
 def run(*arguments: object) -> Result:
@@ -108,6 +111,17 @@ def test_a_backend_that_was_asked_for_must_be_there(repository: Path) -> None:
     (replay,) = checks[0]["backends"]
     assert replay["verdict"] == "refused"
     assert "model.pt is not in this folder" in replay["message"]
+
+
+def test_the_native_core_replays_on_the_instruction_set_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    plainest = "neon" if native.cpu_features()["neon"] else "baseline"
+    code, checks = facts(GOLDEN, "--backend", "native", "--isa", plainest)
+    assert (code, checks[0]["backends"][0]["description"]) == (0, f"native ({plainest})")
+    foreign = "avx2" if plainest == "neon" else "neon"
+    monkeypatch.setenv("OFFBEAT_ISA", foreign)
+    code, checks = facts(GOLDEN, "--backend", "native")
+    assert code == 1
+    assert f'has no instruction set "{foreign}"; it has {plainest}' in checks[0]["backends"][0]["message"]
 
 
 def test_an_unknown_backend_and_an_empty_folder_are_said_so(repository: Path, tmp_path: Path) -> None:

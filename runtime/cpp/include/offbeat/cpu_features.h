@@ -1,5 +1,8 @@
 #pragma once
 
+#include <string_view>
+#include <vector>
+
 #include "offbeat/export.h"
 
 namespace offbeat {
@@ -23,5 +26,8 @@ struct CpuFeatures {
 
 /// Asks the processor. Cheap enough to call once per load, and the same answer every time.
 OFFBEAT_API CpuFeatures cpu_features() noexcept;
+
+/// The instruction sets, by the names that SessionOptions takes, that this processor runs; the plainest first.
+OFFBEAT_API std::vector<std::string_view> instruction_sets();
 
 }  // namespace offbeat
