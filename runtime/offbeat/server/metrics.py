@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from offbeat.server.buckets import Buckets
 from offbeat.server.drift_metrics import drift_metrics
+from offbeat.server.series_metrics import series_metrics
 from offbeat.server.snapshot import Snapshot, VersionSnapshot
 
 _BATCH_BOUNDS = tuple(float(2**power) for power in range(13))
@@ -29,6 +30,7 @@ class ServerCollector(Collector):
         yield from _version_gauges(snapshot.versions)
         yield from _version_histograms(snapshot.versions)
         yield from drift_metrics(snapshot.versions)
+        yield from series_metrics(snapshot.series)
 
 
 def _server_metrics(snapshot: Snapshot) -> Iterator[Metric]:

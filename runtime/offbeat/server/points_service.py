@@ -13,6 +13,7 @@ from offbeat.server.boundary import Boundary, Context, Handler
 from offbeat.server.message_stream import serving
 from offbeat.server.point_stream import METHOD, PointStream
 from offbeat.server.series_memory import SeriesMemory
+from offbeat.server.series_metrics import SeriesSnapshot, series_snapshot
 from offbeat.server.state_directory import StateDirectory
 from offbeat.v1.scoring_pb2 import (
     ResetSeriesRequest,
@@ -44,6 +45,10 @@ class PointsService:
             "ResetSeries": boundary.unary(ResetSeriesRequest, self._reset),
             "SnapshotSeries": boundary.unary(SnapshotSeriesRequest, self._snapshot),
         }
+
+    def snapshot(self) -> SeriesSnapshot:
+        """What there is to tell of the series now."""
+        return series_snapshot(self.memory, self.directory)
 
     async def start(self) -> None:
         """Reads what was written before, and begins to forget and to write. Raises ConfigurationError."""

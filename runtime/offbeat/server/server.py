@@ -68,7 +68,13 @@ class Server:
         )
         self._health = Health((service.NAME for service in self._services), self._models)
         self._take = partial(
-            take_snapshot, self._models, boundary.traffic, self._drain, self._health, self._certificate_expires
+            take_snapshot,
+            self._models,
+            boundary.traffic,
+            self._drain,
+            self._health,
+            self._certificate_expires,
+            self._points.snapshot,
         )
         self._certificates: CertificateWatch | None = None
         self._http: HttpFront | None = None

@@ -14,6 +14,7 @@ from offbeat.server.drift import Reference
 from offbeat.server.health import Health
 from offbeat.server.model_state import VersionStatus
 from offbeat.server.recent_windows import RecentWindow
+from offbeat.server.series_metrics import SeriesSnapshot
 from offbeat.server.served import ServedModel, ServedModels
 from offbeat.server.traffic import Traffic
 
@@ -57,10 +58,16 @@ class Snapshot(Struct, frozen=True, kw_only=True, eq=False):
     methods: list[MethodSnapshot]
     versions: list[VersionSnapshot]
     loads: Counter[tuple[str, str]]
+    series: SeriesSnapshot
 
 
 def take_snapshot(
-    models: ServedModels, traffic: Traffic, drain: Drain, health: Health, expires: Callable[[], float | None]
+    models: ServedModels,
+    traffic: Traffic,
+    drain: Drain,
+    health: Health,
+    expires: Callable[[], float | None],
+    series: Callable[[], SeriesSnapshot],
 ) -> Snapshot:
     """The state now; to be called on the event loop. `expires` tells when the certificate does."""
     models.settle()
@@ -79,6 +86,7 @@ def take_snapshot(
         ],
         versions=[_version(model) for model in models.ready()],
         loads=models.loads.copy(),
+        series=series(),
     )
 
 

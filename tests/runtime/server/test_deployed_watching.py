@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from offbeat.security_config import SecurityConfig
+from offbeat.series_config import SeriesConfig
 from offbeat.server.drift import MIN_WINDOWS
 from offbeat.server.status import STATUS
 from tests.runtime.authority import Authority, needs_openssl
@@ -21,6 +22,7 @@ from .calls import infer, infer_request, score, score_request
 from .fakes import make_scorer
 from .live import Loop, serving
 from .metrics_port import scrape
+from .points import Feed, points_request
 
 pytestmark = needs_openssl
 ROOT = Path(__file__).parents[3]
@@ -37,10 +39,14 @@ def exported(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     write_version(repository)
     with serving(loop) as serve, pytest.MonkeyPatch.context() as patch:
         patch.setattr("offbeat.server.recent_windows._INTERVAL_S", 0.0)
-        server = serve(path=repository, metrics_port=0)
+        state = SeriesConfig(state_dir=tmp_path_factory.mktemp("state"))
+        server = serve(path=repository, metrics_port=0, series=state)
         for _ in range(MIN_WINDOWS):
             score(server.channel, score_request(random_windows(1)))
         infer(server.channel, infer_request(np.asarray(random_windows(2))))
+        feed = Feed(server.channel)
+        feed.scores(points_request("pump", random_windows(1)[0]))
+        feed.close()
         found: dict[str, set[str]] = {}
         for each in (
             server,

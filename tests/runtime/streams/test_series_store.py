@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 import pytest
