@@ -54,13 +54,22 @@ std::size_t packed_index(std::size_t packed_row, std::size_t input, std::size_t 
   return (first * n_inputs + input * n_vectors + (vector - first)) * n_lanes + packed_row % n_lanes;
 }
 
-template <class T, class Convert>
-void fill(T* data, const Matrix& matrix, std::span<const PackedRow> rows, std::size_t n_lanes, Convert convert) {
+/// The same where the weights of two vectors alternate, so that one load of whole words has both.
+std::size_t paired_index(std::size_t packed_row, std::size_t input, std::size_t n_inputs, std::size_t n_rows, std::size_t n_lanes) {
+  const std::size_t index = packed_index(packed_row, input, n_inputs, n_rows, n_lanes);
+  const std::size_t lane = packed_row % n_lanes;
+  const std::size_t vector = packed_row / n_lanes;
+  if (vector % 2 == 1) return index - n_lanes + lane + 1;
+  return vector + 1 < n_rows / n_lanes ? index + lane : index;
+}
+
+template <class T, class Index, class Convert>
+void fill(T* data, const Matrix& matrix, std::span<const PackedRow> rows, std::size_t n_lanes, Index index, Convert convert) {
   for (std::size_t packed_row = 0; packed_row < rows.size(); ++packed_row) {
     const PackedRow& row = rows[packed_row];
     for (std::size_t input = 0; input < matrix.n_columns; ++input) {
       const float value = row.row == no_row ? 0.0f : element(matrix, row.row, input) * row.factor;
-      data[packed_index(packed_row, input, matrix.n_columns, rows.size(), n_lanes)] = convert(value);
+      data[index(packed_row, input, matrix.n_columns, rows.size(), n_lanes)] = convert(value);
     }
   }
 }
@@ -165,11 +174,15 @@ Packed pack(const Matrix& matrix, std::span<const PackedRow> rows, Format format
   const std::size_t n_elements = rows.size() * matrix.n_columns;
   if (format == Format::f32) {
     auto* data = constants.allocate_array<float>(n_elements);
-    fill(data, matrix, rows, n_lanes, [](float value) { return value; });
+    fill(data, matrix, rows, n_lanes, packed_index, [](float value) { return value; });
     packed.data = data;
   } else {
     auto* data = constants.allocate_array<std::uint16_t>(n_elements);
-    fill(data, matrix, rows, n_lanes, format == Format::bf16 ? to_bf16 : to_f16);
+    if (format == Format::bf16) {
+      fill(data, matrix, rows, n_lanes, paired_index, to_bf16);
+    } else {
+      fill(data, matrix, rows, n_lanes, packed_index, to_f16);
+    }
     packed.data = data;
   }
   return packed;

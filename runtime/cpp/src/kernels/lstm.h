@@ -145,8 +145,8 @@ OFFBEAT_INLINE void run_pair_step(const LstmArgs& args, const LstmStep& step, co
     for (std::size_t panel = 0; panel < 2; ++panel) {
 #pragma GCC unroll 4
       for (std::size_t gate = 0; gate < 4; ++gate) {
-        even[panel][gate][0] = fma(F::load_weight(weights[panel] + (input * 4 + gate) * lanes), first, even[panel][gate][0]);
-        odd[panel][gate][0] = fma(F::load_weight(weights[panel] + (input * 4 + 4 + gate) * lanes), second, odd[panel][gate][0]);
+        even[panel][gate][0] = fma(F::load_weight(weights[panel] + input * 4 * lanes, gate, 4), first, even[panel][gate][0]);
+        odd[panel][gate][0] = fma(F::load_weight(weights[panel] + (input + 1) * 4 * lanes, gate, 4), second, odd[panel][gate][0]);
       }
     }
   }

@@ -16,20 +16,26 @@ inline constexpr int n_sums = 24;
 inline constexpr int n_sums = 12;
 #endif
 
+/// How weights are kept. load_weight takes one vector of the n_vectors that a panel has for one input.
 struct F32 {
   using Weight = float;
   static constexpr bool is_scaled = true;  ///< the gates' factor is in the weights
-  static OFFBEAT_INLINE Floats load_weight(const Weight* from) { return load(from); }
+  static OFFBEAT_INLINE Floats load_weight(const Weight* input, std::size_t vector, std::size_t) { return load(input + vector * lanes); }
 };
 struct Bf16 {
   using Weight = std::uint16_t;
   static constexpr bool is_scaled = false;
-  static OFFBEAT_INLINE Floats load_weight(const Weight* from) { return load_bf16(from); }
+  static OFFBEAT_INLINE Floats load_weight(const Weight* input, std::size_t vector, std::size_t n_vectors) {
+    if ((vector | 1) >= n_vectors) return load_bf16(input + vector * lanes);
+    // A word holds a number of both vectors, each of which is a float's upper half: one instruction for each.
+    const Ints both = load_ints(input + vector / 2 * 2 * lanes);
+    return reinterpret_cast<Floats>(vector % 2 == 0 ? both << 16 : both & -65536);
+  }
 };
 struct F16 {
   using Weight = std::uint16_t;
   static constexpr bool is_scaled = false;
-  static OFFBEAT_INLINE Floats load_weight(const Weight* from) { return load_f16(from); }
+  static OFFBEAT_INLINE Floats load_weight(const Weight* input, std::size_t vector, std::size_t) { return load_f16(input + vector * lanes); }
 };
 
 /// sums[vector][row] += weight of one input · that input of each row.
@@ -41,14 +47,14 @@ OFFBEAT_INLINE void add_input(Floats (&sums)[n_vectors][n_rows], const typename 
     for (int row = 0; row < n_rows; ++row) inputs[row] = set(x[static_cast<std::size_t>(row) * x_stride]);
 #pragma GCC unroll 16
     for (int vector = 0; vector < n_vectors; ++vector) {
-      const Floats w = F::load_weight(weight + static_cast<std::size_t>(vector) * lanes);
+      const Floats w = F::load_weight(weight, static_cast<std::size_t>(vector), n_vectors);
 #pragma GCC unroll 16
       for (int row = 0; row < n_rows; ++row) sums[vector][row] = fma(w, inputs[row], sums[vector][row]);
     }
   } else {
     Floats w[n_vectors];
 #pragma GCC unroll 16
-    for (int vector = 0; vector < n_vectors; ++vector) w[vector] = F::load_weight(weight + static_cast<std::size_t>(vector) * lanes);
+    for (int vector = 0; vector < n_vectors; ++vector) w[vector] = F::load_weight(weight, static_cast<std::size_t>(vector), n_vectors);
 #pragma GCC unroll 16
     for (int row = 0; row < n_rows; ++row) {
       const Floats input = set(x[static_cast<std::size_t>(row) * x_stride]);
