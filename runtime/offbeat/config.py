@@ -110,6 +110,9 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `rest` it answers the REST form of the Open Inference Protocol, too; with `metrics_tls` it speaks TLS, by the server's
     files. With `admin_port` (0: a free port), on `admin_host`, the methods that are for admins are served there alone, beside all
     others.
+    Traces go to the OpenTelemetry collector at `trace_endpoint` (`http://host:4317`, or https), of the share `trace_ratio` of the
+    requests whose caller has not decided about it.
+
     `log_format` is that of the lines `offbeat serve` writes. `channelz` tells clients what grpc knows of its connections.
     """
 
@@ -132,6 +135,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     rest: bool = False
     admin_port: int | None = None
     admin_host: str = "127.0.0.1"
+    trace_endpoint: str | None = None
+    trace_ratio: float = 0.01
     log_format: LogFormat = "human"
     channelz: bool = False
     backend: BackendConfig = BackendConfig()
@@ -194,5 +199,12 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         )
         require(bool(self.admin_host), "admin_host", self.admin_host, "a host name or an address")
         self.security.check_admin(self.admin_host)
+        require(
+            self.trace_endpoint is None or self.trace_endpoint.startswith(("http://", "https://")),
+            "trace_endpoint",
+            self.trace_endpoint,
+            "a URL like http://127.0.0.1:4317, or none",
+        )
+        require(0 <= self.trace_ratio <= 1, "trace_ratio", self.trace_ratio, "0 to 1")
         require(self.log_format in ("human", "json"), "log_format", self.log_format, "'human' or 'json'")
         VersionPolicy.parse(self.version_policy)

@@ -193,6 +193,18 @@ def serve(
     admin_host: Annotated[
         str, typer.Option(envvar="OFFBEAT_ADMIN_HOST", help="Address the port for admins listens on.")
     ] = "127.0.0.1",
+    trace_endpoint: Annotated[
+        str | None,
+        typer.Option(
+            envvar="OFFBEAT_TRACE_ENDPOINT", help="Send traces to this OpenTelemetry collector: http://host:4317."
+        ),
+    ] = None,
+    trace_ratio: Annotated[
+        float,
+        typer.Option(
+            envvar="OFFBEAT_TRACE_RATIO", min=0, max=1, help="Share of the requests to trace whose caller does not say."
+        ),
+    ] = 0.01,
     log_format: Annotated[
         LogFormat, typer.Option(envvar="OFFBEAT_LOG_FORMAT", help="Lines for people, or one JSON object each.")
     ] = "human",
@@ -232,6 +244,8 @@ def serve(
         metrics_host=metrics_host,
         metrics_tls=metrics_tls,
         rest=rest,
+        trace_endpoint=trace_endpoint,
+        trace_ratio=trace_ratio,
         admin_port=admin_port,
         admin_host=admin_host,
         log_format=log_format,

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from offbeat.certificates import server_context
 from offbeat.config import ServerConfig
@@ -18,6 +19,9 @@ from offbeat.server.rest import Rest, failure
 from offbeat.server.snapshot import Snapshot
 from offbeat.server.watched_files import WatchedFiles
 from offbeat.server.watching import Watching, plain_failure
+
+if TYPE_CHECKING:
+    from offbeat.server.tracing import Tracing
 
 # As long as a request's answer takes that is ready.
 _FAREWELL_S = 1.0
@@ -36,11 +40,12 @@ class HttpFront:
         service: InferenceService,
         boundary: Boundary,
         gate: Gate,
+        tracing: Tracing | None,
     ) -> None:
         loop = asyncio.get_running_loop()
         routes = Watching(take, loop).routes()
         if config.rest:
-            routes += Rest(service, boundary, gate, loop).routes()
+            routes += Rest(service, boundary, gate, loop, tracing).routes()
         self._has_rest = config.rest
         self._http = HttpServer(
             config.metrics_host,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from google.protobuf.message import Message
@@ -27,6 +28,9 @@ from offbeat.server.rest_messages import infer_request, infer_response, plain, p
 from offbeat.server.rest_scoring import RestScoring
 from offbeat.server.rest_status import http_status
 
+if TYPE_CHECKING:
+    from offbeat.server.tracing import Tracing
+
 Result = TypeVar("Result")
 Answer = Callable[[Request], Awaitable[Response]]
 _JSON_LENGTH = "Inference-Header-Content-Length"
@@ -44,7 +48,12 @@ class Rest:
     """Answers on HTTP's event loop what the server's one, `loop`, is asked for. Making it starts nothing."""
 
     def __init__(
-        self, service: InferenceService, boundary: Boundary, gate: Gate, loop: asyncio.AbstractEventLoop
+        self,
+        service: InferenceService,
+        boundary: Boundary,
+        gate: Gate,
+        loop: asyncio.AbstractEventLoop,
+        tracing: Tracing | None,
     ) -> None:
         self._service = service
         self._boundary = boundary
@@ -53,6 +62,7 @@ class Rest:
         self._intake = Intake(boundary.max_message_bytes)
         self._refusals = RefusalLog()
         self._loop = loop
+        self._tracing = tracing
 
     def routes(self) -> list[Route]:
         """The paths."""
@@ -67,9 +77,15 @@ class Rest:
             gets[f"{path}/ready"] = self._asking("ModelReady", _of_model(pb.ModelReadyRequest), "ready")
             gets[f"{path}/config"] = self._asking("ModelConfig", _of_model(pb.ModelConfigRequest))
             gets[f"{path}/stats"] = self._asking("ModelStatistics", _of_model(pb.ModelStatisticsRequest))
+        infer: Answer = self._infer
+        if self._tracing is not None:
+            # OpenTelemetry is there only where it is asked for.
+            from offbeat.server.traced_rest import traced
+
+            infer = traced(partial(self.answer, infer), f"{_MODEL}/infer", self._tracing)
         posts = {
-            f"{_MODEL}/infer": self._infer,
-            f"{_VERSION}/infer": self._infer,
+            f"{_MODEL}/infer": infer,
+            f"{_VERSION}/infer": infer,
             "/v2/repository/index": self._index,
             f"{_REPOSITORY}/load": self._changing("RepositoryModelLoad", pb.RepositoryModelLoadRequest),
             f"{_REPOSITORY}/unload": self._changing("RepositoryModelUnload", pb.RepositoryModelUnloadRequest),
@@ -128,6 +144,7 @@ class Rest:
         except Exception as error:
             self._loop.call_soon_threadsafe(self._scoring.refuse, "", _as_counted(error))
             raise
+        request.state.message = wanted.message
         scored = await self._while_connected(request, self._scoring.score(wanted.message))
         content, n_json = infer_response(wanted, scored)
         headers = {TIMING_KEY: scored.timing.text()}

@@ -13,6 +13,7 @@ import grpc
 
 from offbeat.certificates import Certificates
 from offbeat.config import ServerConfig
+from offbeat.errors import MissingExtraError
 from offbeat.scorer import Scorer
 from offbeat.server.boundary import Boundary
 from offbeat.server.certificate_watch import CertificateWatch
@@ -37,6 +38,7 @@ from offbeat.server.workers import WorkerPool
 
 if TYPE_CHECKING:
     from offbeat.server.http_front import HttpFront
+    from offbeat.server.tracing import Tracing
 
 # Twice this is kept of the grace time: to hold the last calls, and to refuse them.
 _FAREWELL_S = 0.5
@@ -78,6 +80,7 @@ class Server:
         )
         self._certificates: CertificateWatch | None = None
         self._http: HttpFront | None = None
+        self._tracing: Tracing | None = None
         self._transports: list[grpc.aio.Server] = []
         self._port = config.port
         self._admin_port = config.admin_port
@@ -128,6 +131,8 @@ class Server:
         if certificates is not None:
             self._certificates = CertificateWatch(certificates)
             self._certificates.start()
+        if config.trace_endpoint is not None:
+            self._tracing = _tracing(config.trace_endpoint, config.trace_ratio)
         tokens = watched_tokens(config.security.token_file)
         gate = Gate(services, tokens, admits_admins=config.admin_port is None)
         self._port = self._add_transport(config.host, config.port, services, gate, certificates)
@@ -139,7 +144,7 @@ class Server:
             # Loading what speaks HTTP takes longer than all the rest of the server.
             from offbeat.server.http_front import HttpFront
 
-            self._http = HttpFront(config, self._take, self._services[1], self._boundary, gate)
+            self._http = HttpFront(config, self._take, self._services[1], self._boundary, gate, self._tracing)
 
     def _add_transport(
         self,
@@ -149,7 +154,12 @@ class Server:
         gate: Gate,
         certificates: WatchedFiles[Certificates] | None,
     ) -> int:
-        handlers = [*guarded(services, gate, self._boundary), self._health.handlers()]
+        handlers = guarded(services, gate, self._boundary)
+        if self._tracing is not None:
+            from offbeat.server.traced_service import TracedService
+
+            handlers = [TracedService(each, self._tracing) for each in handlers]
+        handlers = [*handlers, self._health.handlers()]
         names = [*(service.NAME for service in services), self._health.NAME]
         transport, port = listen(self._config, host, port, handlers, names, certificates)
         self._transports.append(transport)
@@ -192,6 +202,8 @@ class Server:
         self._has_ended = True
         if self._http is not None:
             await self._http.stop()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.close, _FAREWELL_S)
         self._control.stop()
         self._points.stop()
         self._watch.stop()
@@ -211,3 +223,13 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+def _tracing(endpoint: str, ratio: float) -> Tracing:
+    """Traces that go there. Raises MissingExtraError."""
+    try:
+        from offbeat.server.tracing import Tracing, otlp_exporter
+
+        return Tracing(otlp_exporter(endpoint), ratio)
+    except ImportError as error:
+        raise MissingExtraError(f"trace_endpoint needs {error.name}; pip install 'offbeat[tracing]'") from error
