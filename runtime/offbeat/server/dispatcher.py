@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from functools import partial
-from time import monotonic
+from time import monotonic, sleep
 
 from offbeat.batching import Batch, PendingRequest
 from offbeat.errors import BackendError, DeadlineExceededError
@@ -21,6 +21,10 @@ from offbeat.server.workers import WorkerPool
 # What it costs to hand a batch to a worker and its scores back. A request that takes longer, and is not alone, is worth it:
 # the loop reads and answers the others meanwhile.
 _HANDOVER_S = 50e-6
+# How long the loop stands back for a worker that is to begin the next batch while there are as many replies to write as that:
+# it needs the interpreter's lock for it, and would wait for all of them.
+_STAND_BACK_S = 20e-6
+_MIN_REPLIES = 4
 
 
 class Dispatcher:
@@ -150,7 +154,10 @@ class Dispatcher:
         # First the worker, then the replies: it computes while they are written.
         self._n_idle += 1
         model.n_running -= 1
+        n_idle = self._n_idle
         self._dispatch()
+        if self._n_idle < n_idle and len(batch.requests) >= _MIN_REPLIES:
+            sleep(_STAND_BACK_S)
         if isinstance(computed.outcome, BackendError):
             for request in batch.requests:
                 if not request.completion.reply.done():
