@@ -141,8 +141,8 @@ def test_a_call_whose_client_leaves_is_cancelled(traced: Traced, exporter: InMem
     running = server.channel.unary_unary(SCORE).future(score_request(random_windows(1)).SerializeToString(), timeout=10)
     assert backend.entered.acquire(timeout=10)
     running.cancel()
-    backend.gate.set()
     [span] = spans(server, exporter).values()
+    backend.gate.set()
     assert (span.attributes or {})["rpc.grpc.status_code"] == 1
 
 
