@@ -178,10 +178,10 @@ Packed pack(const Matrix& matrix, std::span<const PackedRow> rows, Format format
     packed.data = data;
   } else {
     auto* data = constants.allocate_array<std::uint16_t>(n_elements);
-    if (format == Format::bf16) {
+    if (format == Format::bf16 && kernels::pairs_bf16(n_lanes)) {
       fill(data, matrix, rows, n_lanes, paired_index, to_bf16);
     } else {
-      fill(data, matrix, rows, n_lanes, packed_index, to_f16);
+      fill(data, matrix, rows, n_lanes, packed_index, format == Format::bf16 ? to_bf16 : to_f16);
     }
     packed.data = data;
   }

@@ -21,10 +21,13 @@ inline constexpr std::size_t n_narrow = 3;
 /// Sequences (or rows) that one call of an i8 kernel quantises at a time.
 inline constexpr std::size_t quantised_rows = 96;
 
+/// With eight lanes there are 16 registers, none of which is left for the second vector of a pair, and a load that widens.
+constexpr bool pairs_bf16(std::size_t n_lanes) noexcept { return n_lanes != 8; }
+
 /// A weight matrix [output, input], packed for a vector over outputs: panels of up to four vectors, and in a panel, for each
 /// input (i8: each four inputs), that input's weights to the panel's outputs. The panels of an lstm are gates i, f, g, o of
 /// one vector of hidden units, with the activations' factors −log₂e and −2 log₂e multiplied in (i8: into row_scale; 16 bits: not).
-/// Of bf16 the numbers of a panel's first and second vector alternate, and those of its third and fourth.
+/// Of bf16 the numbers of a panel's first and second vector alternate, and those of its third and fourth, where pairs_bf16.
 struct Packed {
   const void* data = nullptr;
   Format format = Format::f32;

@@ -25,11 +25,15 @@ struct F32 {
 struct Bf16 {
   using Weight = std::uint16_t;
   static constexpr bool is_scaled = false;
-  static OFFBEAT_INLINE Floats load_weight(const Weight* input, std::size_t vector, std::size_t n_vectors) {
-    if ((vector | 1) >= n_vectors) return load_bf16(input + vector * lanes);
-    // A word holds a number of both vectors, each of which is a float's upper half: one instruction for each.
-    const Ints both = load_ints(input + vector / 2 * 2 * lanes);
-    return reinterpret_cast<Floats>(vector % 2 == 0 ? both << 16 : both & -65536);
+  static OFFBEAT_INLINE Floats load_weight(const Weight* input, std::size_t vector, [[maybe_unused]] std::size_t n_vectors) {
+    if constexpr (pairs_bf16(lanes)) {
+      if ((vector | 1) < n_vectors) {
+        // A word holds a number of both vectors, each of which is a float's upper half: one instruction for each.
+        const Ints both = load_ints(input + vector / 2 * 2 * lanes);
+        return reinterpret_cast<Floats>(vector % 2 == 0 ? both << 16 : both & -65536);
+      }
+    }
+    return load_bf16(input + vector * lanes);
   }
 };
 struct F16 {
