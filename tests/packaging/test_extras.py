@@ -33,6 +33,8 @@ async def main():
 asyncio.run(main())
 """
 _HAS_CUDA = "import onnxruntime; assert 'CUDAExecutionProvider' in onnxruntime.get_available_providers()"
+# Only the test needs these.
+_PYTEST = ("python", "-m", "pip", "install", "--quiet", "onnx", "pytest", "pytest-timeout", "safetensors")
 _SHORT = ("--seq-len", "12", "--hidden-size", "8", "--epochs", "1", "--n-threads", "1")
 _TRAIN = ("offbeat", "train", "{rows}", "--label-column", "label", *_SHORT, "--out", "m.ckpt")
 _EXPORT = ("offbeat", "export", "m.ckpt", "--model-repository", "models", "--name", "server-metrics")
@@ -50,6 +52,7 @@ _SMOKE: dict[str, tuple[tuple[str, ...], ...]] = {
     "training": (_TRAIN,),
     "export": (_TRAIN, _EXPORT, ("offbeat", "inspect", "m.ckpt"), ("offbeat", "verify", "models")),
     "all": (_TRAIN, _EXPORT, ("offbeat", "verify", "models"), ("python", "-c", _SERVE_AND_SCORE, "models"), _SCORE),
+    "spark": (_PYTEST, ("python", "-m", "pytest", "-p", "no:cacheprovider", str(ROOT / "tests" / "spark"))),
     "docs": (("mkdocs", "--version"),),
     "dev": (("pytest", "--version"), ("ruff", "--version"), ("mypy", "--version"), ("lint-imports", "--help")),
 }

@@ -1,6 +1,14 @@
 """Scoring in this process."""
 
-from offbeat.scorer.checks import as_float32, check_calibration, check_finite, check_outputs, check_windows, real_array
+from offbeat.scorer.checks import (
+    as_float32,
+    check_calibration,
+    check_finite,
+    check_outputs,
+    check_shape,
+    check_windows,
+    real_array,
+)
 from offbeat.scorer.scorer import Scorer, load
 
 __all__ = [
@@ -9,6 +17,7 @@ __all__ = [
     "check_calibration",
     "check_finite",
     "check_outputs",
+    "check_shape",
     "check_windows",
     "load",
     "real_array",
