@@ -6,11 +6,14 @@ import os
 import platform
 import subprocess
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("offbeat", "torch", "lightning", "numpy", "scikit-learn")
+_PACKAGES = (
+    *("offbeat", "torch", "lightning", "numpy", "scikit-learn"),
+    *("onnxruntime", "onnxruntime-gpu", "grpcio"),
+)
 
 
 def environment() -> dict[str, Any]:
@@ -19,10 +22,16 @@ def environment() -> dict[str, Any]:
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"system": platform.platform(), "cpu": _cpu(), "usable_cores": len(os.sched_getaffinity(0))},
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in _PACKAGES},
+        "packages": _installed(),
         "commit": _git("rev-parse", "HEAD"),
         "has_uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
     }
+
+
+def _installed() -> dict[str, str]:
+    """Versions, of those that are installed."""
+    present = {package.metadata["Name"].lower(): package.version for package in distributions()}
+    return {name: present[name] for name in _PACKAGES if name in present}
 
 
 def _cpu() -> str:

@@ -19,19 +19,27 @@ def main() -> None:
 
 
 def engine_table(result: dict[str, Any]) -> str:
-    """Median microseconds of one call by model, batch and backend, and how many times faster than eager each is."""
-    medians_us: dict[tuple[str, int], dict[str, float]] = {}
+    """Median microseconds of one call by model, batch, threads and backend, and how many times faster than eager each is."""
+    rows: dict[tuple[str, int, int], dict[str, tuple[float, float | None]]] = {}
     for benchmark in result["benchmarks"]:
-        info = benchmark["extra_info"]
-        medians_us.setdefault((info["model"], info["batch"]), {})[info["backend"]] = benchmark["stats"]["median"] * 1e6
-    backends = list(dict.fromkeys(name for row in medians_us.values() for name in row))
-    lines = [f"| model | batch | {' | '.join(backends)} |", "|---|---|" + "---|" * len(backends)]
-    for (model, batch), row in sorted(medians_us.items()):
-        cells = [f"{row[name]:,.1f} ({row['eager'] / row[name]:.2f} ×)" for name in backends]
-        lines.append(f"| {model} | {batch} | {' | '.join(cells)} |")
-    worst = max(benchmark["extra_info"]["parity_max_abs"] for benchmark in result["benchmarks"])
+        info, median_us = benchmark["extra_info"], benchmark["stats"]["median"] * 1e6
+        row = rows.setdefault((info["model"], info["batch"], info["threads"]), {})
+        row[info["backend"]] = (median_us, info.get("ratio_to_eager"))
+    for row in rows.values():
+        # Results of before 2026-11-22 have no ratios of rounds.
+        row.update({name: (us, ratio or row["eager"][0] / us) for name, (us, ratio) in row.items()})
+    backends = list(dict.fromkeys(name for row in rows.values() for name in row))
+    lines = [f"| model | batch | threads | {' | '.join(backends)} |", "|---|---|---|" + "---|" * len(backends)]
+    for key, row in sorted(rows.items()):
+        cells = [f"{row[name][0]:,.1f} ({row[name][1]:.2f} ×)" if name in row else "" for name in backends]
+        lines.append(f"| {' | '.join(map(str, key))} | {' | '.join(cells)} |")
+    worst = max(
+        benchmark["extra_info"]["parity_max_abs"]
+        for benchmark in result["benchmarks"]
+        if benchmark["extra_info"].get("precision", "float32") == "float32"
+    )
     cpu = result["machine_info"]["cpu"].get("brand_raw", result["machine_info"]["processor"])
-    return "\n".join([*lines, "", f"One thread of {cpu}; largest |Δerror| from eager {worst:.1e}."])
+    return "\n".join([*lines, "", f"{cpu}; largest |Δerror| from eager in float32 {worst:.1e}."])
 
 
 if __name__ == "__main__":
