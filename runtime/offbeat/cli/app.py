@@ -16,6 +16,7 @@ from offbeat.cli.diff import diff
 from offbeat.cli.explanation import explain
 from offbeat.cli.footer import footer
 from offbeat.cli.inspect import inspect
+from offbeat.cli.listen import listen
 from offbeat.cli.score import score
 from offbeat.cli.serve import serve
 from offbeat.cli.verify import verify
@@ -36,6 +37,7 @@ _ORDER = (
     "bench",
     "serve",
     "score",
+    "listen",
     "version",
 )
 
@@ -75,6 +77,7 @@ def _commands() -> dict[str, Callable[..., None]]:
         "diff": diff,
         "serve": serve,
         "score": score,
+        "listen": listen,
         "version": version,
     }
     return {point.name: _load(point) for point in entry_points(group=ENTRY_POINT_GROUP)} | built_in

@@ -12,6 +12,7 @@ _STATUSES = {
     "verify": "0 all versions are what they claim to be; 1 at least one is not, or an error; 2 wrong usage.",
     "diff": "0 equal; 1 different; 2 they cannot be compared, or wrong usage.",
     "bench": f"0 done; {_USUAL} Of compare: 0 nothing got slower; 1 something did; 2 they cannot be compared, or wrong usage.",
+    "listen": f"0 the input ended, or SIGTERM or Ctrl-C ended it, with a summary; {_USUAL}",
     "serve": f"0 drained after SIGTERM or Ctrl-C, or with --check nothing is wrong; {_USUAL}",
 }
 _ENVIRONMENT = "a variable named beside a flag sets it; a flag that is given wins. NO_COLOR prints without colours, COLUMNS sets the width."

@@ -11,7 +11,7 @@ import msgspec
 from offbeat.errors import ConfigurationError, DataError
 
 # In the order of preference; a blank comes last, since names often hold one.
-_DELIMITERS = ",;\t| "
+DELIMITERS = ",;\t| "
 _SPELT = {"\\t": "\t", "tab": "\t"}
 _NULLS = ("", "na", "n/a", "#n/a", "null")
 HEAD_BYTES = 64 * 1024
@@ -95,11 +95,11 @@ def _recognised(lines: list[str]) -> str:
     if len(judged) > 1 and len(lines) <= _N_JUDGED_LINES:
         # The last line read may be cut off.
         judged = judged[:-1] if len(judged) > 2 else judged
-    for delimiter in _DELIMITERS:
+    for delimiter in DELIMITERS:
         widths = {len(_split(line, delimiter)) for line in judged}
         if len(widths) == 1 and widths != {1}:
             return delimiter
-    return next((delimiter for delimiter in _DELIMITERS[:-1] if delimiter in lines[0]), _DELIMITERS[0])
+    return next((delimiter for delimiter in DELIMITERS[:-1] if delimiter in lines[0]), DELIMITERS[0])
 
 
 def _split(line: str, delimiter: str) -> list[str]:

@@ -12,7 +12,7 @@ from tests.runtime.cli.conftest import Run
 
 COMMANDS = (
     *("train", "search", "evaluate", "export", "inspect", "verify", "recalibrate", "diff"),
-    *("bench", "serve", "score", "version"),
+    *("bench", "serve", "score", "listen", "version"),
 )
 
 

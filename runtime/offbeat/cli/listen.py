@@ -1,0 +1,122 @@
+"""`offbeat listen`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from offbeat.cli.listen_address import tcp_address
+from offbeat.cli.listen_loop import ListenLoop, listening_socket
+from offbeat.cli.listen_rows import RowFormat
+from offbeat.cli.listen_watch import Watch
+from offbeat.cli.options import BackendOption, DeviceOption, ModelArgument, ThreadsOption
+from offbeat.cli.serve_security import InsecureOption
+from offbeat.scorer import load
+from offbeat.series_config import SeriesConfig
+
+_DEFAULTS = SeriesConfig()
+
+
+def listen(
+    model: ModelArgument,
+    tcp: Annotated[
+        str | None,
+        typer.Option(
+            envvar="OFFBEAT_TCP", help="host:port to take clients at, instead of standard input; 0: any port."
+        ),
+    ] = None,
+    insecure: InsecureOption = False,
+    series_column: Annotated[
+        str | None, typer.Option(envvar="OFFBEAT_SERIES_COLUMN", help="Names each row's series; else a feed is one.")
+    ] = None,
+    timestamp_column: Annotated[
+        str | None, typer.Option(envvar="OFFBEAT_TIMESTAMP_COLUMN", help="Repeated in the alarms.")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(envvar="OFFBEAT_DELIMITER", help="Of csv lines; recognised where it is not given.")
+    ] = None,
+    alarm_k: Annotated[
+        int, typer.Option(envvar="OFFBEAT_ALARM_K", help="An alarm: at least so many anomalous ...")
+    ] = _DEFAULTS.alarm_k,
+    alarm_n: Annotated[
+        int, typer.Option(envvar="OFFBEAT_ALARM_N", help="... of so many last windows of a series, this one included.")
+    ] = _DEFAULTS.alarm_n,
+    stride: Annotated[
+        int, typer.Option(envvar="OFFBEAT_SCORE_STRIDE", min=1, help="Rows from one window of a series to the next.")
+    ] = 1,
+    scores: Annotated[
+        bool, typer.Option("--scores", envvar="OFFBEAT_SCORES", help="A line for every window, not for alarms alone.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", envvar="OFFBEAT_STRICT", help="A line that is no row ends its feed.")
+    ] = False,
+    max_series: Annotated[
+        int, typer.Option(envvar="OFFBEAT_MAX_SERIES", help="Series remembered; then the least recently used one goes.")
+    ] = _DEFAULTS.max_series,
+    series_ttl_s: Annotated[
+        float, typer.Option(envvar="OFFBEAT_SERIES_TTL_S", help="Forget a series without rows for so long.")
+    ] = _DEFAULTS.series_ttl_s,
+    max_clients: Annotated[
+        int, typer.Option(envvar="OFFBEAT_MAX_CLIENTS", min=1, help="With --tcp: connections open at once.")
+    ] = 1000,
+    backend: BackendOption = "auto",
+    device: DeviceOption = "auto",
+    n_threads: ThreadsOption = 1,
+) -> None:
+    """Score rows as they arrive, as lines of csv or JSON, and print alarms as lines of JSON.
+
+    Rows come on standard input, or from any number of clients with `--tcp`. A line of names comes before csv lines; without one
+    they hold the model's features, in its order. Lines that are no rows are told on standard error, and counted. It ends, with a
+    summary, where the input does, or with SIGTERM or SIGINT.
+
+    Examples: `tail -F metrics.csv | offbeat listen models/server-metrics --alarm-k 3 --alarm-n 5`, and
+    `offbeat listen models/server-metrics --tcp 127.0.0.1:7007 --series-column host`
+    """
+    address = None if tcp is None else tcp_address(tcp, insecure=insecure)
+    config = SeriesConfig(max_series=max_series, series_ttl_s=series_ttl_s, alarm_k=alarm_k, alarm_n=alarm_n)
+    console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+    with load(model, backend=backend, device=device, n_threads=n_threads) as scorer:
+        row_format = RowFormat(
+            feature_names=scorer.manifest.feature_names,
+            series_column=series_column,
+            timestamp_column=timestamp_column,
+            delimiter=delimiter,
+        )
+        watch = Watch(scorer, config, stride=stride, tells_scores=scores)
+        loop = ListenLoop(
+            watch, row_format, sys.stdout.fileno(), console.print, is_strict=strict, max_clients=max_clients
+        )
+        if address is None:
+            loop.add_standard_input(sys.stdin.fileno())
+        else:
+            server = listening_socket(*address)
+            loop.add_server(server)
+            console.print(f"listening on {address[0]}:{server.getsockname()[1]}, {scorer.backend.description}")
+        try:
+            with _stopped_by_signals(loop):
+                loop.run()
+        finally:
+            console.print(loop.summary())
+
+
+@contextmanager
+def _stopped_by_signals(loop: ListenLoop) -> Iterator[None]:
+    """SIGTERM and SIGINT end the loop well; a second one ends the process."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        loop.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)

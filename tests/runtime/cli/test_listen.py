@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import offbeat
+from offbeat.cli.listen_address import tcp_address
+from offbeat.cli.listen_lines import LineCutter
+from offbeat.cli.listen_loop import ListenLoop, listening_socket
+from offbeat.cli.listen_rows import RowFormat, RowReader
+from offbeat.cli.listen_watch import Watch
+from offbeat.errors import ConfigurationError, DataError
+from offbeat.series_config import SeriesConfig
+from tests.runtime import folders
+from tests.runtime.cli.conftest import Run
+
+FEATURES = ("pressure", "flow")
+OFFBEAT = str(Path(sys.executable).with_name("offbeat"))
+
+
+@pytest.fixture(scope="module")
+def scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[offbeat.Scorer]:
+    repository = tmp_path_factory.mktemp("models")
+    folders.write_version(repository)
+    with offbeat.load(repository) as scorer:
+        yield scorer
+
+
+def json_lines(values: np.ndarray, **words: str) -> bytes:
+    rows = (dict(zip(FEATURES, row, strict=True)) | words for row in values.tolist())
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+class Listening:
+    """A loop in a thread of its own, with clients on a loopback port and a pipe for what it tells."""
+
+    def __init__(self, scorer: offbeat.Scorer, **settings: object) -> None:
+        self.told: list[str] = []
+        self.reader, self.writer = os.pipe()
+        watch = Watch(scorer, SeriesConfig(), stride=1, tells_scores=True)
+        format_ = RowFormat(feature_names=FEATURES, series_column=settings.pop("series_column", None))  # type: ignore[arg-type]
+        self.loop = ListenLoop(watch, format_, self.writer, self.told.append, **settings)  # type: ignore[arg-type]
+        server = listening_socket("127.0.0.1", 0)
+        self.address = server.getsockname()
+        self.loop.add_server(server)
+        self.thread = threading.Thread(target=self.loop.run)
+        self.thread.start()
+        self._text = b""
+        self._clients: list[socket.socket] = []
+
+    def client(self, content: bytes = b"", *, is_whole: bool = True) -> socket.socket:
+        connection = socket.create_connection(self.address)
+        self._clients.append(connection)
+        connection.sendall(content)
+        if is_whole:
+            connection.close()
+        return connection
+
+    def lines(self, n_lines: int) -> list[dict[str, object]]:
+        """The next lines, once there are so many."""
+        while self._text.count(b"\n") < n_lines:
+            self._text += os.read(self.reader, 65_536)
+        *lines, self._text = self._text.split(b"\n", n_lines)
+        return [json.loads(line) for line in lines]
+
+    def until(self, is_so: Callable[[], bool]) -> None:
+        end = time.monotonic() + 20
+        while not is_so():
+            assert time.monotonic() < end, self.told
+            time.sleep(0.01)
+
+    def end(self) -> None:
+        self.loop.stop()
+        self.thread.join(timeout=20)
+        assert not self.thread.is_alive()
+        for client in self._clients:
+            client.close()
+        os.close(self.reader)
+        os.close(self.writer)
+
+
+@pytest.fixture
+def listening(scorer: offbeat.Scorer) -> Iterator[Callable[..., Listening]]:
+    started: list[Listening] = []
+
+    def start(**settings: object) -> Listening:
+        started.append(Listening(scorer, **settings))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.end()
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 100])
+def test_lines_are_whole_whatever_pieces_they_come_in(size: int) -> None:
+    content, cutter = b"one\r\n\ntwo\nthree", LineCutter()
+    lines = [line for begin in range(0, len(content), size) for line in cutter.add(content[begin : begin + size])]
+    assert [*lines, *cutter.end()] == [(1, b"one"), (2, b""), (3, b"two"), (4, b"three")]
+
+
+def test_a_line_without_an_end_is_given_up_and_does_not_stay_in_memory() -> None:
+    cutter = LineCutter()
+    for _ in range(50):
+        assert list(cutter.add(b"x" * 100_000)) == []
+        assert len(cutter._begin) <= 2**20
+    assert list(cutter.add(b"\nnext\n")) == [(1, None), (2, b"next")]
+
+
+def test_columns_are_taken_by_name_in_any_order_and_delimiter() -> None:
+    reader = RowReader(RowFormat(feature_names=FEATURES, series_column="pump", timestamp_column="time"))
+    assert reader.read(b"\xef\xbb\xbftime;flow;pump;pressure") is None
+    row = reader.read(b"noon;2;left;1")
+    assert row is not None
+    assert (row.values, row.series, row.timestamp) == ([1.0, 2.0], "left", "noon")
+    assert reader.read(b"pressure,flow,pump,time") is None
+    row = reader.read(b'"1",2,"a,b",noon')
+    assert row is not None
+    assert (row.values, row.series) == ([1.0, 2.0], "a,b")
+    row = reader.read(b'{"pressure": 3, "flow": 4, "pump": 17}')
+    assert row is not None
+    assert (row.values, row.series, row.timestamp) == ([3.0, 4.0], "17", None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ([b"flow,level", b"1,2"], "no line of column names before it that names every feature"),
+        ([b"1,2", b"1,2,3"], "3 cells; expected 2: pressure, flow"),
+        ([b"1,2", b"1,x"], "column 'flow': could not convert string to float: 'x'"),
+        ([b"1,2", b"1,"], "column 'flow' is missing"),
+        ([b"1,1e300"], "column 'flow' is infinite, or beyond float32"),
+        ([b'{"pressure": 1}'], "column 'flow' is missing"),
+        ([b'{"pressure": 1, "flow": "2"}'], "'2' is no number"),
+        ([b'{"pressure": 1, '], "expected a JSON object of one row"),
+        ([b"\xff\xfe\x00junk"], "not UTF-8 at byte 0"),
+    ],
+)
+def test_a_line_that_is_no_row_says_why(lines: list[bytes], words: str) -> None:
+    reader = RowReader(RowFormat(feature_names=FEATURES))
+    for line in lines[:-1]:
+        with contextlib.suppress(DataError):
+            reader.read(line)
+    with pytest.raises(DataError) as caught:
+        reader.read(lines[-1])
+    assert words in str(caught.value)
+
+
+def test_each_row_of_each_client_gets_the_score_of_its_window(
+    listening: Callable[..., Listening], scorer: offbeat.Scorer
+) -> None:
+    listener, n_clients, n_rows = listening(), 12, 30
+    feeds = [folders.random_windows(1, n_rows, seed)[0] for seed in range(n_clients)]
+    threads = [threading.Thread(target=listener.client, args=(json_lines(values),)) for values in feeds]
+    for thread in threads:
+        thread.start()
+    n_windows = n_rows - folders.LENGTH + 1
+    lines = listener.lines(n_clients * n_windows)
+    found = {}
+    for feed in {str(line["feed"]) for line in lines}:
+        of_feed = [line for line in lines if line["feed"] == feed]
+        assert [line["line"] for line in of_feed] == list(range(folders.LENGTH, n_rows + 1))
+        found[tuple(line["reconstruction_error"] for line in of_feed)] = feed
+    for values in feeds:
+        windows = np.lib.stride_tricks.sliding_window_view(values, folders.LENGTH, axis=0).transpose(0, 2, 1)
+        errors = scorer.score(windows).reconstruction_error
+        assert errors is not None
+        assert tuple(errors.tolist()) in found
+    for thread in threads:
+        thread.join()
+
+
+def test_series_are_told_apart_by_their_names_over_all_clients(listening: Callable[..., Listening]) -> None:
+    listener, values = listening(series_column="pump"), folders.random_windows(1, 8)[0]
+    first = listener.client(json_lines(values[:4], pump="left") + json_lines(values[:2], pump="right"), is_whole=False)
+    listener.until(lambda: listener.loop._watch.n_rows == 6)
+    listener.client(json_lines(values[4:], pump="left"))
+    assert [line["series"] for line in listener.lines(3)] == ["left"] * 3
+    first.close()
+
+
+def test_junk_and_torn_off_clients_disturb_nobody(listening: Callable[..., Listening]) -> None:
+    listener, values = listening(), folders.random_windows(1, 12)[0]
+    halves = json_lines(values)
+    steady = listener.client(halves[:301], is_whole=False)
+    endless = listener.client(b"x" * 3_000_000, is_whole=False)
+    junk = listener.client(os.urandom(50_000).replace(b"{", b"\n") + b"\n", is_whole=False)
+    torn = listener.client(b'{"pressure": 1', is_whole=False)
+    torn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    torn.close()
+    listener.until(lambda: any("torn off" in told for told in listener.told))
+    steady.sendall(halves[301:].replace(b"\n", b"\r\n"))
+    lines = listener.lines(7)
+    assert [line["line"] for line in lines] == list(range(6, 13))
+    endless.sendall(b"\n")
+    listener.until(lambda: any("longer than 1,048,576 bytes" in told for told in listener.told))
+    assert (
+        any("further lines of that kind are counted only" in told for told in listener.told) or len(listener.told) < 110
+    )
+    for client in (steady, endless, junk):
+        client.close()
+
+
+def test_no_more_clients_are_taken_than_allowed_and_the_next_waits_its_turn(
+    listening: Callable[..., Listening],
+) -> None:
+    listener, values = listening(max_clients=1), folders.random_windows(1, 6)[0]
+    first = listener.client(json_lines(values[:1]), is_whole=False)
+    listener.until(lambda: listener.loop._watch.n_rows == 1)
+    listener.client(json_lines(values))
+    time.sleep(0.1)
+    assert listener.loop._watch.n_rows == 1
+    first.close()
+    assert len(listener.lines(1)) == 1
+
+
+def test_a_slow_reader_holds_the_rows_back_and_the_end_is_not_held_up(
+    listening: Callable[..., Listening], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("offbeat.cli.listen_loop._GRACE_S", 0.2)
+    listener, sent = listening(), json_lines(folders.random_windows(1, 2000)[0])
+
+    def send() -> None:
+        with contextlib.suppress(ConnectionError):
+            listener.client(sent)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    listener.until(lambda: listener.loop._watch.n_rows >= 256)
+    time.sleep(0.2)
+    n_rows = listener.loop._watch.n_rows
+    assert n_rows < 2000
+    listener.loop.stop()
+    listener.thread.join(timeout=10)
+    assert not listener.thread.is_alive()
+    assert listener.loop.output.n_lost > 0
+    assert "lines that nobody read" in listener.loop.summary()
+    thread.join()
+
+
+def test_a_strict_listener_sends_a_client_away_at_its_first_bad_line(listening: Callable[..., Listening]) -> None:
+    listener, values = listening(is_strict=True), folders.random_windows(1, 9)[0]
+    client = listener.client(json_lines(values[:6]) + b"oops\n" + json_lines(values[6:]), is_whole=False)
+    assert len(listener.lines(1)) == 1
+    with contextlib.suppress(ConnectionResetError):
+        assert client.recv(1) == b""
+    client.close()
+    assert listener.loop._watch.n_rows == 6
+
+
+@pytest.mark.parametrize("text", ["7007", "127.0.0.1:", ":7", "127.0.0.1:99999", "127.0.0.1:-1"])
+def test_an_address_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="expected host:port"):
+        tcp_address(text, insecure=True)
+
+
+def test_only_this_machine_is_listened_to_unless_somebody_says_otherwise() -> None:
+    with pytest.raises(ConfigurationError, match="give --insecure"):
+        tcp_address("0.0.0.0:7007", insecure=False)
+    assert tcp_address("0.0.0.0:7007", insecure=True) == ("0.0.0.0", 7007)  # noqa: S104
+    assert tcp_address("[::1]:0", insecure=False) == ("::1", 0)
+
+
+def test_alarms_come_at_once_and_a_signal_ends_it_with_a_summary(model: Path) -> None:
+    command = [OFFBEAT, "listen", str(model), "--alarm-k", "2", "--alarm-n", "3"]
+    values = np.tile(np.array([[90.0, 90.0]]), (8, 1))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"pressure,flow\n" + b"".join(b"%f,%f\n" % tuple(row) for row in values) + b"junk\n")
+        process.stdin.flush()
+        lines = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=20)
+    assert [line["line"] for line in lines] == [8, 9]
+    assert lines[0]["alarm"] is True
+    assert (process.returncode, output) == (0, b"")
+    assert errors.decode().splitlines() == [
+        "standard input: line 10: 1 cells; expected 2: pressure, flow",
+        "8 rows of 1 series, 3 windows, 2 alarms, 1 bad lines",
+    ]
+
+
+def test_a_strict_standard_input_ends_with_an_error(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("pressure,flow\n1,2\noops\n3,4\n")
+    with (tmp_path / "rows.csv").open() as stream:
+        done = subprocess.run(
+            [OFFBEAT, "listen", str(model), "--strict"], stdin=stream, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "standard input: line 3: 1 cells; expected 2" in done.stderr
+    assert "1 rows of 1 series, 0 windows, 0 alarms, 1 bad lines" in done.stderr
+    assert "error: standard input: a line that is no row, and --strict" in done.stderr
