@@ -91,6 +91,17 @@ nb::bytes KnownRequest::encoded(const std::byte* scratch) const {
   return answer;
 }
 
+nb::object KnownRequest::windows() const {
+  nb::bytes copy(data_.data(), data_.size());
+  // All ones in the exponent; a copy, since the message has no floats at multiples of 4 bytes.
+  constexpr std::uint32_t exponent = 0x7F800000;
+  const auto* const bits = reinterpret_cast<const std::uint32_t*>(copy.c_str());
+  bool is_finite = true;
+  for (std::size_t index = 0; index < data_.size() / sizeof(float); ++index) is_finite &= (bits[index] & exponent) != exponent;
+  if (!is_finite) return nb::none();
+  return copy;
+}
+
 nb::object KnownRequest::score() {
   KnownForm& form = *form_;
   const AnswerPart& last = form.parts.back();
@@ -199,6 +210,9 @@ void bind_request_codec(nb::module_& module) {
   using namespace nb::literals;
   nb::class_<KnownRequest>(module, "KnownRequest", "A request of a form that a codec has learnt, not yet scored.")
       .def_prop_ro("form", &KnownRequest::form, "The number that `learn` gave.")
+      .def_prop_ro("id", &KnownRequest::id, "The caller's.")
+      .def_prop_ro("priority", &KnownRequest::priority, "0 for the default one.")
+      .def("windows", &KnownRequest::windows, "The windows' bytes, or None where they are not finite.")
       .def("score", &KnownRequest::score, "The answer's bytes and its timing, or None where the windows are not finite; to be called once.");
   nb::class_<RequestCodec>(module, "RequestCodec",
                            "Reads and answers requests of known forms from their bytes to the answer's. Whatever it does not know is None, and\n"

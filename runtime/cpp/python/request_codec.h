@@ -60,9 +60,13 @@ struct KnownForm {
 class KnownRequest {
  public:
   KnownRequest(std::shared_ptr<KnownForm> form, nb::object bytes, const WireRequest& wire, char id_tag, double started)
-      : form_(std::move(form)), bytes_(std::move(bytes)), id_(wire.id), data_(wire.data), id_tag_(id_tag), started_(started) {}
+      : form_(std::move(form)), bytes_(std::move(bytes)), id_(wire.id), data_(wire.data), priority_(wire.priority), id_tag_(id_tag), started_(started) {}
 
   [[nodiscard]] std::size_t form() const noexcept { return form_->number; }
+  [[nodiscard]] std::string_view id() const noexcept { return id_; }
+  [[nodiscard]] std::uint64_t priority() const noexcept { return priority_; }
+  /// The windows' bytes, to be scored elsewhere; None where they are not finite.
+  nb::object windows() const;
   /// The answer's bytes and its timing; None where the windows are not finite.
   nb::object score();
 
@@ -72,6 +76,7 @@ class KnownRequest {
   std::shared_ptr<KnownForm> form_;
   nb::object bytes_;  // keeps what the views see
   std::string_view id_, data_;
+  std::uint64_t priority_;
   char id_tag_;
   double started_;
 };

@@ -156,7 +156,7 @@ bool read_score_request(std::string_view bytes, WireRequest& request) noexcept {
       case bytes_tag(3): request.id = reader.ascii(); break;
       case bytes_tag(4): has_window = is_usual = read_tensor(reader.bytes(), request); break;
       case bytes_tag(5): is_usual = add_output(reader.ascii(), request); break;
-      case varint_tag(6): reader.varint(max_uint32); break;  // the priority: who is scored at once waits behind nobody
+      case varint_tag(6): request.priority = reader.varint(max_uint32); break;
       default: is_usual = false;
     }
     if (!is_usual) return false;

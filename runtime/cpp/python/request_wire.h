@@ -27,6 +27,7 @@ struct WireRequest {
   std::array<std::uint64_t, max_wire_axes> shape{};
   std::size_t n_axes = 0;
   std::string_view data{};
+  std::uint64_t priority = 0;
 };
 
 /// Reads an offbeat.v1.ScoreRequest; false for what is not a usual one.

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     # Of the package, not from the extension: that is no Python file, and import-linter would take it for `offbeat` itself.
     from offbeat.native import _offbeat_ext
 
+    KnownRequest = _offbeat_ext.KnownRequest
     RequestCodec = _offbeat_ext.RequestCodec
     Session = _offbeat_ext.Session
     cpu_features, version = _offbeat_ext.cpu_features, _offbeat_ext.version
 
-__all__ = ["RequestCodec", "Session", "cpu_features", "version", "why_missing"]
+__all__ = ["KnownRequest", "RequestCodec", "Session", "cpu_features", "version", "why_missing"]
 
 
 def why_missing() -> str | None:

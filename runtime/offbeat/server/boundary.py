@@ -66,8 +66,9 @@ class Boundary:
             if drain.is_holding:
                 await drain.passage()
             started = monotonic()
-            if known is not None and not drain.is_draining:
-                answer = known.answer(data, started, context.time_remaining(), is_alone=not drain.n_calls)
+            request = None if known is None or drain.is_draining else known.read(data)
+            if known is not None and request is not None:
+                answer = known.answer(request, started, context.time_remaining(), is_alone=not drain.n_calls)
                 if answer is not None:
                     drain.enter()
                     context.add_done_callback(leave)  # type: ignore[arg-type]
@@ -75,7 +76,9 @@ class Boundary:
                     return answer[0]
             model = ""
             try:
-                query = protocol.query_of(parse(protocol.kind, data))
+                query = None if known is None or request is None else known.query(request)
+                if query is None:
+                    query = protocol.query_of(parse(protocol.kind, data))
                 model = query.model
                 drain.enter()
                 context.add_done_callback(leave)  # type: ignore[arg-type]

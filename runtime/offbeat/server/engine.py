@@ -27,8 +27,8 @@ class Engine:
         Raises UnknownModelError, UnavailableError, InvalidWindowError, OverloadedError, DeadlineExceededError, BackendError.
         """
         model = self.models.find(query.model, query.version)
-        form = model.forms.find(query.shape, query.outputs)
-        windows = form.windows(query.data)
+        form = query.form or model.forms.find(query.shape, query.outputs)
+        windows = form.windows(query.data) if query.form is None else form.view(query.data)
         if query.timeout_s is not None:
             remaining_s = query.timeout_s if remaining_s is None else min(remaining_s, query.timeout_s)
         if remaining_s is not None and remaining_s <= 0:

@@ -41,9 +41,13 @@ class RequestForm(Struct, frozen=True, kw_only=True, eq=False):
             raise InvalidWindowError(
                 f"{INPUT!r} holds {_amount(data)}; expected {_expected(data, self.n_bytes)} for float32 of shape {list(self.shape)}"
             )
-        windows = np.frombuffer(data, _ITEM).reshape(self.shape)
+        windows = self.view(data)
         check_finite(windows)
         return windows
+
+    def view(self, data: bytes | FloatArray) -> FloatArray:
+        """The same of bytes, or values, that have been checked."""
+        return np.frombuffer(data, _ITEM).reshape(self.shape)
 
 
 class RequestForms:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from time import monotonic, time
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
@@ -13,12 +14,16 @@ from offbeat.backends import NativeBackend
 from offbeat.errors import OffbeatError
 from offbeat.reply_timing import ReplyTiming
 from offbeat.server.dispatcher import Dispatcher
+from offbeat.server.form import RequestForm
 from offbeat.server.observations import SCORE
 from offbeat.server.query import Query, Scored
 from offbeat.server.recent_windows import RecentWindows
 from offbeat.server.served import ServedModel, ServedModels
 from offbeat.server.traffic import MethodTraffic
 from offbeat.server.unary_format import UnaryFormat
+
+if TYPE_CHECKING:
+    from offbeat.native import KnownRequest
 
 # Forms are chosen by callers, and looked through one by one.
 _MAX_FORMS = 64
@@ -34,6 +39,8 @@ class _Form(Struct, kw_only=True, eq=False):
     """
 
     model: ServedModel
+    version: int | None
+    form: RequestForm
     n_rows: int
     recent: RecentWindows | None
     expected_s: float = math.inf
@@ -65,16 +72,17 @@ class KnownRequests:
         models.listen(self.forget)
         models.count_by(self.settle)
 
+    def read(self, data: bytes) -> KnownRequest | None:
+        """The request, where it is of a form that is known."""
+        return self._codec.read(data)
+
     def answer(
-        self, data: bytes, started: float, remaining_s: float | None, *, is_alone: bool
+        self, request: KnownRequest, started: float, remaining_s: float | None, *, is_alone: bool
     ) -> tuple[bytes, str] | None:
-        """The answer's bytes and its timing, of a request that came at `started`, or None to let Python see to it.
+        """The answer's bytes and its timing, of a request that came at `started`; None where it is not to be scored at once.
 
         `remaining_s` is what its deadline leaves; `is_alone` says that no other request is under way.
         """
-        request = self._codec.read(data)
-        if request is None:
-            return None
         form = self._forms[request.form]
         if form.n_uncounted >= _MAX_COUNTED or (form.recent is not None and started >= form.recent.next_at):
             self.settle()
@@ -87,8 +95,27 @@ class KnownRequests:
             form.n_uncounted += 1
         return answer
 
+    def query(self, request: KnownRequest) -> Query | None:
+        """What the request asks for, for the queue; None where its windows are not finite."""
+        windows = request.windows()
+        if windows is None:
+            return None
+        form = self._forms[request.form]
+        return Query(
+            model=form.model.name,
+            version=form.version,
+            id=request.id,
+            shape=form.form.shape,
+            data=windows,
+            outputs=form.form.outputs,
+            priority=request.priority,
+            form=form.form,
+        )
+
     def learn(self, data: bytes, query: Query, scored: Scored) -> None:
         """Learns the form of a request that has been answered, where requests like it can be scored at once."""
+        if query.form is not None:
+            return
         try:
             model = self._models.find(query.model, query.version)
         except OffbeatError:
@@ -109,7 +136,16 @@ class KnownRequests:
         if self._codec.learn(data, session, scored.form.outputs, before, timing) is None:
             return
         recent = model.observations.recent if SCORE in scored.form.outputs else None
-        self._forms.append(_Form(model=model, n_rows=n_rows, recent=recent, expected_s=model.cost.estimate(n_rows)))
+        self._forms.append(
+            _Form(
+                model=model,
+                version=query.version,
+                form=scored.form,
+                n_rows=n_rows,
+                recent=recent,
+                expected_s=model.cost.estimate(n_rows),
+            )
+        )
 
     def settle(self) -> None:
         """Counts what is still to be counted."""

@@ -16,7 +16,8 @@ class Query(Struct, frozen=True, kw_only=True, eq=False):
 
     `data` is the windows' little-endian float32 bytes, row-major, or as many values. `version` None asks for the newest.
     `outputs` () asks for the default ones. `priority` 1 goes before 2; 0 asks for the default one. `timeout_s` is how long the
-    caller wants to wait at most, beside the call's own deadline. `id` is the caller's and goes back to it.
+    caller wants to wait at most, beside the call's own deadline. `id` is the caller's and goes back to it. `form` is set where
+    the windows have been checked against that form already, which is one of the model's.
     """
 
     model: str
@@ -27,6 +28,7 @@ class Query(Struct, frozen=True, kw_only=True, eq=False):
     outputs: tuple[str, ...]
     priority: int = 0
     timeout_s: float | None = None
+    form: RequestForm | None = None
 
 
 class Scored(Struct, frozen=True, kw_only=True, eq=False):
