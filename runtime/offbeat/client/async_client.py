@@ -125,13 +125,21 @@ class AsyncClient:
         version: int | None = None,
         outputs: Sequence[str] = DEFAULT_OUTPUTS,
         stride: int = 1,
+        answer_delay_us: int = 0,
         timeout_s: float | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
     ) -> AsyncGenerator[PointResult]:
         """Scores rows of many series over one stream; see `Client.score_points`."""
         backend = (await self._get_model(model, version)).model.backend
         replies = PointReplies(backend, self._target)
-        build = partial(replies.request, model=model, version=version, outputs=outputs, stride=stride)
+        build = partial(
+            replies.request,
+            model=model,
+            version=version,
+            outputs=outputs,
+            stride=stride,
+            answer_delay_us=answer_delay_us,
+        )
         feed = AsyncRequestFeed(points, build, max_in_flight)
         with self._translated():
             call = self._stub.ScorePoints(feed.requests(), timeout=timeout_s, metadata=self._metadata)

@@ -69,10 +69,12 @@ class PointReplies:
         version: int | None,
         outputs: Sequence[str],
         stride: int,
+        answer_delay_us: int,
         request_id: str,
     ) -> PointsRequest:
         """The request that is to be sent now. Raises InvalidWindowError for what no model takes, UnknownModelError, ConfigurationError."""
         require(1 <= stride < 2**32, "stride", stride, "at least 1 row")
+        require(0 <= answer_delay_us <= 1_000_000, "answer_delay_us", answer_delay_us, "0 to 1,000,000 µs")
         values = real_array(points.values)
         if values.ndim != 2:
             raise InvalidWindowError(f"values have shape {list(values.shape)}; expected [row, feature]")
@@ -86,6 +88,7 @@ class PointReplies:
             timestamps=b"" if points.timestamps is None else _timestamps(points.timestamps),
             outputs=outputs,
             stride=stride,
+            answer_delay_us=answer_delay_us,
         )
 
     def accept(self, message: PointsResponse) -> Iterator[PointResult]:

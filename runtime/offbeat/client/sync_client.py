@@ -134,19 +134,28 @@ class Client:
         version: int | None = None,
         outputs: Sequence[str] = DEFAULT_OUTPUTS,
         stride: int = 1,
+        answer_delay_us: int = 0,
         timeout_s: float | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
     ) -> Generator[PointResult]:
         """Scores rows of many series, which the server remembers, over one stream; yields results in the order of `points`.
 
-        A series' first window is scored when it is full, and then one every `stride` rows. Up to `max_in_flight` requests are on their way or
+        A series' first window is scored when it is full, and then one every `stride` rows. Answers may wait `answer_delay_us` for
+        others to share a message with, which spares a server that is sent hundreds of requests a second. Up to `max_in_flight` requests are on their way or
         waiting to be taken; another thread takes them from `points`. `timeout_s` bounds the whole stream; None does not. The first
         request that is refused ends it: its error is raised after the results before it, and says whether its rows are remembered. Nothing is
         sent twice: after an error, call again with what has no result yet. With timestamps the server tells rows that it knows already.
         """
         backend = (self._get_model(model, version)).model.backend
         replies = PointReplies(backend, self._target)
-        build = partial(replies.request, model=model, version=version, outputs=outputs, stride=stride)
+        build = partial(
+            replies.request,
+            model=model,
+            version=version,
+            outputs=outputs,
+            stride=stride,
+            answer_delay_us=answer_delay_us,
+        )
         feed = RequestFeed(points, build, max_in_flight)
         with self._translated():
             call = self._stub.ScorePoints(feed.requests(), timeout=timeout_s, metadata=self._metadata)

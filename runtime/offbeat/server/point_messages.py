@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from offbeat.errors import InvalidWindowError
 from offbeat.result import BoolArray
 from offbeat.server.query import Scored
-from offbeat.server.scoring_messages import tensors
+from offbeat.server.scoring_messages import encoded_outputs
 from offbeat.server.wire import field_prefix
 from offbeat.streams import Rows, Taken
 from offbeat.v1.scoring_pb2 import PointScores, PointsRefusal, PointsRequest, PointsResponse
@@ -38,16 +38,18 @@ def encoded_scores(
     request_id: str, model: str, version: int, taken: Taken, scored: Scored | None, alarms: BoolArray | None
 ) -> bytes:
     """The answer, a PointsResponse; several of them, one behind the other, are one as well."""
-    scores = PointScores(
+    rest = PointScores(
         id=request_id,
-        model=model,
-        version=version,
         rows=_numbers(taken.rows),
-        outputs=() if scored is None else tensors(scored.outputs),
         alarms=b"" if alarms is None else alarms.tobytes(),
         dropped_rows=_numbers(taken.dropped),
         n_started=taken.n_started,
-    ).SerializeToString()
+    )
+    if scored is None:
+        rest.model, rest.version = model, version
+        scores = rest.SerializeToString()
+    else:
+        scores = encoded_outputs(scored, PointScores, rest.SerializeToString())
     return field_prefix(_SCORES, len(scores)) + scores
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import monotonic
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from offbeat.v1.scoring_pb2 import PointsRequest
 METHOD = "ScorePoints"
 # What of answers that wait is sent at once.
 _MAX_JOINED_BYTES = 256 * 2**10
+_MAX_DELAY_US = 1_000_000
 
 
 class _Kept(Struct, frozen=True, eq=False):
@@ -43,22 +45,27 @@ class PointStream(MessageStream):
     def __init__(self, memory: SeriesMemory, boundary: Boundary, context: Context) -> None:
         super().__init__(boundary, context, method=METHOD, kind=PointsRequest, keeps_order=True)
         self._memory = memory
+        # How long an answer waits for others, as the client allows.
+        self._delay_s = 0.0
         # By the number of the request on the stream.
         self._kept: dict[int, _Kept] = {}
 
     def _take(self, request: StreamRequest, message: Any) -> Scored | Ticket | None:
         request.id = message.id
         request.model = message.model
+        self._delay_s = min(message.answer_delay_us, _MAX_DELAY_US) * 1e-6
         model = self._boundary.engine.models.find(message.model, message.version or None)
-        outputs = model.scorer.check_outputs(tuple(message.outputs))
         store = self._memory.store(model.scorer.manifest)
+        outputs = tuple(message.outputs)
+        # Refuses outputs that there are not, before anything is changed.
+        model.forms.find(window_shape(model, 1), outputs)
         rows = rows_of(message, len(store.feature_names))
         self._check_amount(model, store, len(rows.values))
         taken = store.take(rows, self._memory.clock(), message.stride or 1)
         self._kept[request.number] = _Kept(taken, store, model.version)
         if not len(taken.rows):
             return None
-        windows = taken.windows if model.scorer.manifest.window is not None else taken.windows[:, 0]
+        windows = taken.windows.reshape(window_shape(model, len(taken.rows)))
         request.n_bytes += windows.nbytes
         self._allowance.grow(windows.nbytes)
         query = Query(
@@ -84,7 +91,9 @@ class PointStream(MessageStream):
             )
 
     async def _write(self, answer: StreamAnswer) -> None:
-        """Sends the answer with those that wait behind it."""
+        """Sends the answer with those that wait behind it, or come while it waits for them."""
+        if self._delay_s and self._is_reading:
+            await asyncio.sleep(self._delay_s)
         messages, n_bytes, freed = [self._encode(answer)], 0, [answer.request.n_bytes]
         while n_bytes < _MAX_JOINED_BYTES and not self._answers.empty():
             following = self._answers.get_nowait()
@@ -116,6 +125,13 @@ class PointStream(MessageStream):
         self._boundary.count_refusal(self._traffic, request.model, outcome)
         code: int = status_code(outcome).value[0]
         return encoded_points_refusal(request.id, code, details(outcome), rows_kept=kept is not None)
+
+
+def window_shape(model: ServedModel, n_windows: int) -> tuple[int, ...]:
+    """Of so many windows; without a time axis a window is a row."""
+    manifest = model.scorer.manifest
+    n_features = len(manifest.feature_names)
+    return (n_windows, n_features) if manifest.window is None else (n_windows, manifest.window.length, n_features)
 
 
 def _alarms(kept: _Kept, scored: Scored | None) -> BoolArray | None:

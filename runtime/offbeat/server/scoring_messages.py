@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
-from numpy.typing import NDArray
 
 from offbeat.errors import InvalidWindowError
 from offbeat.server.form import INPUT
@@ -17,6 +14,7 @@ from offbeat.v1.scoring_pb2 import (
     DATA_TYPE_BOOL,
     DATA_TYPE_FLOAT32,
     DataType,
+    PointScores,
     Refusal,
     ScoreRequest,
     ScoreResponse,
@@ -47,28 +45,27 @@ def query_of(request: ScoreRequest) -> Query:
 
 def encoded_response(scored: Scored, request_id: str) -> bytes:
     """The answer to the request of that id, a ScoreResponse."""
-    template = scored.form.templates.get(ScoreResponse)
+    return encoded_outputs(
+        scored, ScoreResponse, ScoreResponse(id=request_id).SerializeToString() if request_id else b""
+    )
+
+
+def encoded_outputs(scored: Scored, kind: type[ScoreResponse | PointScores], rest: bytes) -> bytes:
+    """A message of that kind: its model, version and outputs, after the bytes of its other fields."""
+    template = scored.form.templates.get(kind)
     if template is None:
-        template = scored.form.templates[ScoreResponse] = _template(scored)
-    parts = [ScoreResponse(id=request_id).SerializeToString()] if request_id else []
+        template = scored.form.templates[kind] = _template(scored, kind)
+    parts = [rest]
     for before, array in zip(template, scored.outputs.values(), strict=True):
         parts += (before, array.tobytes())
     return b"".join(parts)
 
 
-def tensors(outputs: Mapping[str, NDArray[np.generic]]) -> list[Tensor]:
-    """Outputs as they travel."""
-    return [
-        Tensor(name=name, data_type=_DATA_TYPES[array.dtype], shape=array.shape, data=array.tobytes())
-        for name, array in outputs.items()
-    ]
-
-
-def _template(scored: Scored) -> list[bytes]:
-    outputs = ScoreResponse.DESCRIPTOR.fields_by_name["outputs"].number
+def _template(scored: Scored, kind: type[ScoreResponse | PointScores]) -> list[bytes]:
+    outputs = kind.DESCRIPTOR.fields_by_name["outputs"].number
     data = Tensor.DESCRIPTOR.fields_by_name["data"].number
     template: list[bytes] = []
-    before = ScoreResponse(model=scored.model, version=scored.version).SerializeToString()
+    before = kind(model=scored.model, version=scored.version).SerializeToString()
     for name, array in scored.outputs.items():
         head = Tensor(name=name, data_type=_DATA_TYPES[array.dtype], shape=array.shape).SerializeToString()
         head += field_prefix(data, array.nbytes)

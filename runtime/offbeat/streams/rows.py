@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -52,7 +53,8 @@ def check_rows(rows: Rows, n_features: int) -> None:
         raise InvalidWindowError(f"{len(rows.series)} series for {n_rows} rows; expected one for each, or one for all")
     if rows.timestamps is not None and len(rows.timestamps) != n_rows:
         raise InvalidWindowError(f"{len(rows.timestamps)} timestamps for {n_rows} rows; expected one for each, or none")
-    if not np.isfinite(rows.values).all():
+    # No sum of so few float32 numbers leaves float64, and one that is not finite stays so.
+    if not math.isfinite(np.add.reduce(rows.values, axis=None, dtype=np.float64)):
         row, feature = (int(place) for place in np.argwhere(~np.isfinite(rows.values))[0])
         raise InvalidWindowError(
             f"row {row}, of series {rows.series_of(row)!r}, is {rows.values[row, feature]} in feature {feature}; expected finite "

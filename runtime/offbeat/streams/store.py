@@ -19,6 +19,7 @@ from offbeat.streams.slots import SeriesSlots, check_name
 
 # A name, its place in two tables, and what is kept beside the rows.
 _BYTES_BESIDE = 256
+_NONE: Integers = np.empty(0, np.int64)
 
 
 class SeriesStore:
@@ -56,9 +57,9 @@ class SeriesStore:
         try:
             check_rows(rows, len(self.feature_names))
             self.expire(now, not_before=self._next_sweep)
-            known = self._find(rows, now)
+            known = self._slots.find(rows.series)
             owners, strangers = self._owners(rows, known)
-            is_late = self._late(rows, owners, known)
+            is_late = self._late(rows, owners, known, strangers)
         except InvalidWindowError:
             self.n_rows["refused"] += len(rows.values)
             raise
@@ -81,10 +82,10 @@ class SeriesStore:
         return self._forget(slots[slots >= 0], "reset")
 
     def expire(self, now: float, *, not_before: float = -np.inf) -> int:
-        """Forgets series without a row for so long, unless that has been looked at lately; returns how many."""
+        """Forgets series without a row for so long, unless it is not time to look yet; returns how many."""
         if now < not_before:
             return 0
-        self._next_sweep = now + self._config.series_ttl_s / 20
+        self._next_sweep = now + self._config.series_ttl_s / 100
         return self._forget(self._slots.older_than(now - self._config.series_ttl_s), "ttl")
 
     def occupied(self) -> Integers:
@@ -121,22 +122,12 @@ class SeriesStore:
             self._alarms.flags[slots, -n_flags:] = state.flags[order, -n_flags:]
         return len(slots)
 
-    def _find(self, rows: Rows, now: float) -> Integers:
-        """The slots of the series named; those that were not used for too long are forgotten before."""
-        known = self._slots.find(rows.series)
-        too_old = now - self._config.series_ttl_s
-        is_old = (known >= 0) & (self._slots.used_at[known] < too_old) if len(self._slots) else known < -1
-        if is_old.any():
-            self._forget(np.unique(known[is_old]), "ttl")
-            known = self._slots.find(rows.series)
-        return known
-
     def _owners(self, rows: Rows, known: Integers) -> tuple[Integers, dict[str, int]]:
         """A number for each row that tells its series from the others, and the numbers of the new ones. Raises InvalidWindowError."""
         strangers: dict[str, int] = {}
         owners = known
-        unknown = (known < 0).nonzero()[0]
-        if len(unknown):
+        if known.min() < 0:
+            unknown = (known < 0).nonzero()[0]
             owners = known.copy()
             for place in unknown.tolist():
                 name = rows.series[place]
@@ -154,12 +145,16 @@ class SeriesStore:
             owners = np.full(len(rows.values), owners[0])
         return owners, strangers
 
-    def _late(self, rows: Rows, owners: Integers, known: Integers) -> BoolArray | None:
+    def _late(self, rows: Rows, owners: Integers, known: Integers, strangers: dict[str, int]) -> BoolArray | None:
         """The rows to leave out, None where there are none. Raises InvalidWindowError where that is not the policy."""
         if rows.timestamps is None:
             return None
-        last = np.where(known >= 0, self._timestamps[known], NEVER)
-        is_late = late_rows(owners, rows.timestamps, np.broadcast_to(last, owners.shape))
+        last = self._timestamps[known]
+        if strangers:
+            last[known < 0] = NEVER
+        if len(last) < len(owners):
+            last = np.full(len(owners), last[0])
+        is_late = late_rows(owners, rows.timestamps, last)
         if not is_late.any():
             return None
         if self._config.out_of_order == "refuse":
@@ -178,7 +173,7 @@ class SeriesStore:
         if len(slots) < len(rows.values):
             slots = np.full(len(rows.values), slots[0])
         values, numbers, timestamps = rows.values, None, rows.timestamps
-        dropped = np.empty(0, np.int64)
+        dropped = _NONE
         if is_late is not None:
             dropped, numbers = is_late.nonzero()[0], (~is_late).nonzero()[0]
             slots, values = slots[numbers], values[numbers]

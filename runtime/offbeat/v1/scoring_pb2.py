@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18offbeat/v1/scoring.proto\x12\noffbeat.v1\"\\\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\tdata_type\x18\x02 \x01(\x0e\x32\x14.offbeat.v1.DataType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"\x81\x01\n\x0cScoreRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\n\n\x02id\x18\x03 \x01(\t\x12\"\n\x06window\x18\x04 \x01(\x0b\x32\x12.offbeat.v1.Tensor\x12\x0f\n\x07outputs\x18\x05 \x03(\t\x12\x10\n\x08priority\x18\x06 \x01(\r\"`\n\rScoreResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12#\n\x07outputs\x18\x04 \x03(\x0b\x32\x12.offbeat.v1.Tensor\"v\n\x13ScoreStreamResponse\x12-\n\x08response\x18\x01 \x01(\x0b\x32\x19.offbeat.v1.ScoreResponseH\x00\x12&\n\x07refusal\x18\x02 \x01(\x0b\x32\x13.offbeat.v1.RefusalH\x00\x42\x08\n\x06\x61nswer\"4\n\x07Refusal\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xa2\x01\n\rPointsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\n\n\x02id\x18\x03 \x01(\t\x12\x0e\n\x06series\x18\x04 \x03(\t\x12\x0e\n\x06values\x18\x05 \x01(\x0c\x12\x12\n\ntimestamps\x18\x06 \x01(\x0c\x12\x0f\n\x07outputs\x18\x07 \x03(\t\x12\x0e\n\x06stride\x18\x08 \x01(\r\x12\x10\n\x08priority\x18\t \x01(\r\"f\n\x0ePointsResponse\x12\'\n\x06scores\x18\x01 \x03(\x0b\x32\x17.offbeat.v1.PointScores\x12+\n\x08refusals\x18\x02 \x03(\x0b\x32\x19.offbeat.v1.PointsRefusal\"\xa5\x01\n\x0bPointScores\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0c\n\x04rows\x18\x04 \x01(\x0c\x12#\n\x07outputs\x18\x05 \x03(\x0b\x32\x12.offbeat.v1.Tensor\x12\x0e\n\x06\x61larms\x18\x06 \x01(\x0c\x12\x14\n\x0c\x64ropped_rows\x18\x07 \x01(\x0c\x12\x11\n\tn_started\x18\x08 \x01(\r\"M\n\rPointsRefusal\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x11\n\trows_kept\x18\x04 \x01(\x08\"@\n\x12ResetSeriesRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06series\x18\x02 \x03(\t\x12\x0b\n\x03\x61ll\x18\x03 \x01(\x08\"\'\n\x13ResetSeriesResponse\x12\x10\n\x08n_series\x18\x01 \x01(\x04\"\x17\n\x15SnapshotSeriesRequest\"*\n\x16SnapshotSeriesResponse\x12\x10\n\x08n_series\x18\x01 \x01(\x04\"\x13\n\x11ListModelsRequest\">\n\x12ListModelsResponse\x12(\n\x06models\x18\x01 \x03(\x0b\x32\x18.offbeat.v1.ModelSummary\"l\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x61rchitecture\x18\x03 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x04 \x01(\t\x12\x16\n\x0emax_batch_size\x18\x05 \x01(\x05\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"R\n\x10GetModelResponse\x12\'\n\x05model\x18\x01 \x01(\x0b\x32\x18.offbeat.v1.ModelSummary\x12\x15\n\rmanifest_json\x18\x02 \x01(\x0c*P\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x01\x12\x12\n\x0e\x44\x41TA_TYPE_BOOL\x10\x02\x32\xa3\x04\n\x0e\x41nomalyScoring\x12<\n\x05Score\x12\x18.offbeat.v1.ScoreRequest\x1a\x19.offbeat.v1.ScoreResponse\x12L\n\x0bScoreStream\x12\x18.offbeat.v1.ScoreRequest\x1a\x1f.offbeat.v1.ScoreStreamResponse(\x01\x30\x01\x12H\n\x0bScorePoints\x12\x19.offbeat.v1.PointsRequest\x1a\x1a.offbeat.v1.PointsResponse(\x01\x30\x01\x12N\n\x0bResetSeries\x12\x1e.offbeat.v1.ResetSeriesRequest\x1a\x1f.offbeat.v1.ResetSeriesResponse\x12W\n\x0eSnapshotSeries\x12!.offbeat.v1.SnapshotSeriesRequest\x1a\".offbeat.v1.SnapshotSeriesResponse\x12K\n\nListModels\x12\x1d.offbeat.v1.ListModelsRequest\x1a\x1e.offbeat.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.offbeat.v1.GetModelRequest\x1a\x1c.offbeat.v1.GetModelResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18offbeat/v1/scoring.proto\x12\noffbeat.v1\"\\\n\x06Tensor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\tdata_type\x18\x02 \x01(\x0e\x32\x14.offbeat.v1.DataType\x12\r\n\x05shape\x18\x03 \x03(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"\x81\x01\n\x0cScoreRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\n\n\x02id\x18\x03 \x01(\t\x12\"\n\x06window\x18\x04 \x01(\x0b\x32\x12.offbeat.v1.Tensor\x12\x0f\n\x07outputs\x18\x05 \x03(\t\x12\x10\n\x08priority\x18\x06 \x01(\r\"`\n\rScoreResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12#\n\x07outputs\x18\x04 \x03(\x0b\x32\x12.offbeat.v1.Tensor\"v\n\x13ScoreStreamResponse\x12-\n\x08response\x18\x01 \x01(\x0b\x32\x19.offbeat.v1.ScoreResponseH\x00\x12&\n\x07refusal\x18\x02 \x01(\x0b\x32\x13.offbeat.v1.RefusalH\x00\x42\x08\n\x06\x61nswer\"4\n\x07Refusal\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xbb\x01\n\rPointsRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\n\n\x02id\x18\x03 \x01(\t\x12\x0e\n\x06series\x18\x04 \x03(\t\x12\x0e\n\x06values\x18\x05 \x01(\x0c\x12\x12\n\ntimestamps\x18\x06 \x01(\x0c\x12\x0f\n\x07outputs\x18\x07 \x03(\t\x12\x0e\n\x06stride\x18\x08 \x01(\r\x12\x10\n\x08priority\x18\t \x01(\r\x12\x17\n\x0f\x61nswer_delay_us\x18\n \x01(\r\"f\n\x0ePointsResponse\x12\'\n\x06scores\x18\x01 \x03(\x0b\x32\x17.offbeat.v1.PointScores\x12+\n\x08refusals\x18\x02 \x03(\x0b\x32\x19.offbeat.v1.PointsRefusal\"\xa5\x01\n\x0bPointScores\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0c\n\x04rows\x18\x04 \x01(\x0c\x12#\n\x07outputs\x18\x05 \x03(\x0b\x32\x12.offbeat.v1.Tensor\x12\x0e\n\x06\x61larms\x18\x06 \x01(\x0c\x12\x14\n\x0c\x64ropped_rows\x18\x07 \x01(\x0c\x12\x11\n\tn_started\x18\x08 \x01(\r\"M\n\rPointsRefusal\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\x05\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x11\n\trows_kept\x18\x04 \x01(\x08\"@\n\x12ResetSeriesRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06series\x18\x02 \x03(\t\x12\x0b\n\x03\x61ll\x18\x03 \x01(\x08\"\'\n\x13ResetSeriesResponse\x12\x10\n\x08n_series\x18\x01 \x01(\x04\"\x17\n\x15SnapshotSeriesRequest\"*\n\x16SnapshotSeriesResponse\x12\x10\n\x08n_series\x18\x01 \x01(\x04\"\x13\n\x11ListModelsRequest\">\n\x12ListModelsResponse\x12(\n\x06models\x18\x01 \x03(\x0b\x32\x18.offbeat.v1.ModelSummary\"l\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x0c\x61rchitecture\x18\x03 \x01(\t\x12\x0f\n\x07\x62\x61\x63kend\x18\x04 \x01(\t\x12\x16\n\x0emax_batch_size\x18\x05 \x01(\x05\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"R\n\x10GetModelResponse\x12\'\n\x05model\x18\x01 \x01(\x0b\x32\x18.offbeat.v1.ModelSummary\x12\x15\n\rmanifest_json\x18\x02 \x01(\x0c*P\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x01\x12\x12\n\x0e\x44\x41TA_TYPE_BOOL\x10\x02\x32\xa3\x04\n\x0e\x41nomalyScoring\x12<\n\x05Score\x12\x18.offbeat.v1.ScoreRequest\x1a\x19.offbeat.v1.ScoreResponse\x12L\n\x0bScoreStream\x12\x18.offbeat.v1.ScoreRequest\x1a\x1f.offbeat.v1.ScoreStreamResponse(\x01\x30\x01\x12H\n\x0bScorePoints\x12\x19.offbeat.v1.PointsRequest\x1a\x1a.offbeat.v1.PointsResponse(\x01\x30\x01\x12N\n\x0bResetSeries\x12\x1e.offbeat.v1.ResetSeriesRequest\x1a\x1f.offbeat.v1.ResetSeriesResponse\x12W\n\x0eSnapshotSeries\x12!.offbeat.v1.SnapshotSeriesRequest\x1a\".offbeat.v1.SnapshotSeriesResponse\x12K\n\nListModels\x12\x1d.offbeat.v1.ListModelsRequest\x1a\x1e.offbeat.v1.ListModelsResponse\x12\x45\n\x08GetModel\x12\x1b.offbeat.v1.GetModelRequest\x1a\x1c.offbeat.v1.GetModelResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'offbeat.v1.scoring_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DATATYPE']._serialized_start=1559
-  _globals['_DATATYPE']._serialized_end=1639
+  _globals['_DATATYPE']._serialized_start=1584
+  _globals['_DATATYPE']._serialized_end=1664
   _globals['_TENSOR']._serialized_start=40
   _globals['_TENSOR']._serialized_end=132
   _globals['_SCOREREQUEST']._serialized_start=135
@@ -44,31 +44,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REFUSAL']._serialized_start=484
   _globals['_REFUSAL']._serialized_end=536
   _globals['_POINTSREQUEST']._serialized_start=539
-  _globals['_POINTSREQUEST']._serialized_end=701
-  _globals['_POINTSRESPONSE']._serialized_start=703
-  _globals['_POINTSRESPONSE']._serialized_end=805
-  _globals['_POINTSCORES']._serialized_start=808
-  _globals['_POINTSCORES']._serialized_end=973
-  _globals['_POINTSREFUSAL']._serialized_start=975
-  _globals['_POINTSREFUSAL']._serialized_end=1052
-  _globals['_RESETSERIESREQUEST']._serialized_start=1054
-  _globals['_RESETSERIESREQUEST']._serialized_end=1118
-  _globals['_RESETSERIESRESPONSE']._serialized_start=1120
-  _globals['_RESETSERIESRESPONSE']._serialized_end=1159
-  _globals['_SNAPSHOTSERIESREQUEST']._serialized_start=1161
-  _globals['_SNAPSHOTSERIESREQUEST']._serialized_end=1184
-  _globals['_SNAPSHOTSERIESRESPONSE']._serialized_start=1186
-  _globals['_SNAPSHOTSERIESRESPONSE']._serialized_end=1228
-  _globals['_LISTMODELSREQUEST']._serialized_start=1230
-  _globals['_LISTMODELSREQUEST']._serialized_end=1249
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1251
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1313
-  _globals['_MODELSUMMARY']._serialized_start=1315
-  _globals['_MODELSUMMARY']._serialized_end=1423
-  _globals['_GETMODELREQUEST']._serialized_start=1425
-  _globals['_GETMODELREQUEST']._serialized_end=1473
-  _globals['_GETMODELRESPONSE']._serialized_start=1475
-  _globals['_GETMODELRESPONSE']._serialized_end=1557
-  _globals['_ANOMALYSCORING']._serialized_start=1642
-  _globals['_ANOMALYSCORING']._serialized_end=2189
+  _globals['_POINTSREQUEST']._serialized_end=726
+  _globals['_POINTSRESPONSE']._serialized_start=728
+  _globals['_POINTSRESPONSE']._serialized_end=830
+  _globals['_POINTSCORES']._serialized_start=833
+  _globals['_POINTSCORES']._serialized_end=998
+  _globals['_POINTSREFUSAL']._serialized_start=1000
+  _globals['_POINTSREFUSAL']._serialized_end=1077
+  _globals['_RESETSERIESREQUEST']._serialized_start=1079
+  _globals['_RESETSERIESREQUEST']._serialized_end=1143
+  _globals['_RESETSERIESRESPONSE']._serialized_start=1145
+  _globals['_RESETSERIESRESPONSE']._serialized_end=1184
+  _globals['_SNAPSHOTSERIESREQUEST']._serialized_start=1186
+  _globals['_SNAPSHOTSERIESREQUEST']._serialized_end=1209
+  _globals['_SNAPSHOTSERIESRESPONSE']._serialized_start=1211
+  _globals['_SNAPSHOTSERIESRESPONSE']._serialized_end=1253
+  _globals['_LISTMODELSREQUEST']._serialized_start=1255
+  _globals['_LISTMODELSREQUEST']._serialized_end=1274
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1276
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1338
+  _globals['_MODELSUMMARY']._serialized_start=1340
+  _globals['_MODELSUMMARY']._serialized_end=1448
+  _globals['_GETMODELREQUEST']._serialized_start=1450
+  _globals['_GETMODELREQUEST']._serialized_end=1498
+  _globals['_GETMODELRESPONSE']._serialized_start=1500
+  _globals['_GETMODELRESPONSE']._serialized_end=1582
+  _globals['_ANOMALYSCORING']._serialized_start=1667
+  _globals['_ANOMALYSCORING']._serialized_end=2214
 # @@protoc_insertion_point(module_scope)

@@ -75,7 +75,7 @@ class Refusal(_message.Message):
     def __init__(self, id: _Optional[str] = ..., code: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
 
 class PointsRequest(_message.Message):
-    __slots__ = ("model", "version", "id", "series", "values", "timestamps", "outputs", "stride", "priority")
+    __slots__ = ("model", "version", "id", "series", "values", "timestamps", "outputs", "stride", "priority", "answer_delay_us")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +85,7 @@ class PointsRequest(_message.Message):
     OUTPUTS_FIELD_NUMBER: _ClassVar[int]
     STRIDE_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_DELAY_US_FIELD_NUMBER: _ClassVar[int]
     model: str
     version: int
     id: str
@@ -94,7 +95,8 @@ class PointsRequest(_message.Message):
     outputs: _containers.RepeatedScalarFieldContainer[str]
     stride: int
     priority: int
-    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., id: _Optional[str] = ..., series: _Optional[_Iterable[str]] = ..., values: _Optional[bytes] = ..., timestamps: _Optional[bytes] = ..., outputs: _Optional[_Iterable[str]] = ..., stride: _Optional[int] = ..., priority: _Optional[int] = ...) -> None: ...
+    answer_delay_us: int
+    def __init__(self, model: _Optional[str] = ..., version: _Optional[int] = ..., id: _Optional[str] = ..., series: _Optional[_Iterable[str]] = ..., values: _Optional[bytes] = ..., timestamps: _Optional[bytes] = ..., outputs: _Optional[_Iterable[str]] = ..., stride: _Optional[int] = ..., priority: _Optional[int] = ..., answer_delay_us: _Optional[int] = ...) -> None: ...
 
 class PointsResponse(_message.Message):
     __slots__ = ("scores", "refusals")
