@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -22,6 +21,7 @@ from offbeat.scorer import load
 from offbeat.series_config import SeriesConfig
 
 _DEFAULTS = SeriesConfig()
+_STANDARD_INPUT, _STANDARD_OUTPUT = 0, 1
 
 
 def listen(
@@ -90,11 +90,9 @@ def listen(
             delimiter=delimiter,
         )
         watch = Watch(scorer, config, stride=stride, tells_scores=scores)
-        loop = ListenLoop(
-            watch, row_format, sys.stdout.fileno(), console.print, is_strict=strict, max_clients=max_clients
-        )
+        loop = ListenLoop(watch, row_format, _STANDARD_OUTPUT, console.print, is_strict=strict, max_clients=max_clients)
         if address is None:
-            loop.add_standard_input(sys.stdin.fileno())
+            loop.add_standard_input(_STANDARD_INPUT)
         else:
             server = listening_socket(*address)
             loop.add_server(server)

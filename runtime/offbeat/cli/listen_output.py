@@ -7,6 +7,8 @@ import select
 from collections.abc import Callable
 from time import monotonic
 
+from offbeat.errors import DataError
+
 # What a pipe that is ready takes without blocking.
 _PIPE_BYTES = 4096
 _LOOK_EVERY_MS = 100
@@ -28,7 +30,7 @@ class LineOutput:
         self.n_lost = 0
 
     def write(self, lines: bytes) -> None:
-        """All of the lines, each with its end. Raises BrokenPipeError where the reader has left."""
+        """All of the lines, each with its end. Raises BrokenPipeError where the reader has left, DataError for a full disk."""
         rest = memoryview(lines)
         while rest:
             if self._poll.poll(_LOOK_EVERY_MS):
@@ -36,6 +38,10 @@ class LineOutput:
                     rest = rest[os.write(self._descriptor, rest[:_PIPE_BYTES]) :]
                 except BlockingIOError:
                     continue
+                except BrokenPipeError:
+                    raise
+                except OSError as error:
+                    raise DataError(f"standard output: cannot be written: {error.strerror}") from error
             elif self._is_stopping():
                 self._give_up = min(self._give_up, monotonic() + self._grace_s)
                 if monotonic() > self._give_up:

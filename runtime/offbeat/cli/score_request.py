@@ -47,7 +47,7 @@ def score_stream(source: ScoreSource, request: ScoreRequest, console: Console) -
     """Reads, scores and writes part by part; returns what was scored, in words. Raises OffbeatError."""
     selection = request.selection
     options = msgspec.structs.replace(request.options, missing=selection.missing)
-    with open_rows(request.data, request.read_as, selection, sys.stdin.buffer) as rows:
+    with open_rows(request.data, request.read_as, selection) as rows:
         has_series = selection.series_column is not None
         if not has_series:
             tables = with_sampling_note(rows.name, iter(rows.tables), console)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from offbeat.bulk.arrow_scores import arrow_batch
 from offbeat.cli.target import write_target
 from offbeat.data.formats import TableFormat
 from offbeat.data.table import pyarrow_module
+from offbeat.errors import DataError
 
 # Lines of a row group, or of a record batch: fewer make such files large and slow to read.
 _LINES_AT_ONCE = 131_072
@@ -28,10 +30,17 @@ def write_scores(parts: Iterable[Scores], path: Path | None, to: TableFormat, st
 
     Raises DataError, MissingExtraError, and what the parts raise: then there is no file, or the one that was there.
     """
-    if path is None:
-        _write(parts, to, standard_output)
-    else:
+    if path is not None:
         write_target(path, "wb", lambda file: _write(parts, to, file))
+        return
+    try:
+        _write(parts, to, standard_output)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # What could not be written is still there, and Python would try once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), standard_output.fileno())
+        raise DataError(f"standard output: cannot be written: {error.strerror}") from error
 
 
 def _write(parts: Iterable[Scores], to: TableFormat, file: IO[bytes]) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,23 +50,48 @@ class RowStream(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 @contextmanager
-def open_rows(path: Path, format_: Format, selection: ColumnSelection, standard_input: BinaryIO) -> Iterator[RowStream]:
-    """The rows of a file, or of `standard_input` where the path is `-`. Labels and classes are not read.
+def open_rows(
+    path: Path, format_: Format, selection: ColumnSelection, standard_input: BinaryIO | None = None
+) -> Iterator[RowStream]:
+    """The rows of a file or a named pipe, or of `standard_input`, this process's own, where the path is `-`. Labels and classes are
+    not read.
 
     Missing values stay NaN, whatever the selection's policy. Raises DataError, MissingExtraError.
     """
     is_standard = path == Path("-")
     name = "standard input" if is_standard else str(path)
-    if not is_standard and not path.is_file() and not path.is_fifo():
+    is_pipe = is_standard or path.is_fifo()
+    if not is_pipe and not path.is_file():
         raise DataError(f"{path}: {'a folder; expected a file' if path.is_dir() else 'no such file'}")
     refuse_unread(path)
+    with ExitStack() as opened:
+        with _told(name):
+            file = standard_input
+            if file is None or not is_standard:
+                file = opened.enter_context(os.fdopen(0, "rb", closefd=False) if is_standard else path.open("rb"))
+            if is_pipe and format_ == "parquet":
+                file = opened.enter_context(_spooled(file))
+        rows = _rows(name, None if is_pipe else path, file, format_, _columns(selection), selection.delimiter)
+        yield msgspec.structs.replace(rows, tables=_telling(name, rows.tables))
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Raises DataError for what the system says of a file, so that nobody takes it for another file's."""
     try:
-        with _spooled(standard_input, format_) if is_standard else path.open("rb") as file:
-            yield _rows(name, None if is_standard else path, file, format_, _columns(selection), selection.delimiter)
+        yield
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
         raise DataError(f"{name}: cannot be read: {error.strerror or error}") from error
+
+
+def _telling(name: str, tables: Iterable[Table]) -> Iterator[Table]:
+    remaining = iter(tables)
+    while True:
+        with _told(name):
+            table = next(remaining, None)
+        if table is None:
+            return
+        yield table
 
 
 def rows_of_frame(frame: Any, selection: ColumnSelection) -> RowStream:
@@ -185,11 +211,8 @@ class _Rejoined(io.RawIOBase):
 
 
 @contextmanager
-def _spooled(stream: BinaryIO, format_: Format) -> Iterator[BinaryIO]:
-    """The stream; a Parquet file, which is read from its end, as a file on disk that has no name."""
-    if format_ != "parquet":
-        yield stream
-        return
+def _spooled(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """The stream as a file on disk that has no name: a Parquet file is read from its end."""
     with tempfile.TemporaryFile() as file:
         shutil.copyfileobj(stream, file, 2**20)
         file.seek(0)

@@ -94,3 +94,13 @@ def test_an_error_far_into_the_data_leaves_the_file_that_was_there(offbeat: Run,
     assert "line 180002 (row 180000)" in done.stderr
     assert (tmp_path / "scores.csv").read_text() == "before"
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_full_disk_behind_standard_output_is_said_in_one_line(model: Path, tmp_path: Path) -> None:
+    write_series(tmp_path / "data.csv", 20)
+    command = [OFFBEAT, "score", str(tmp_path / "data.csv"), "--model", str(model)]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "error: standard output: cannot be written: No space left on device"
+    assert "Traceback" not in done.stderr

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +88,33 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, kind: str, content: str, w
         opened(tmp_path / f"data.{kind}")
     assert words in str(caught.value)
     assert f"data.{kind}" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_named_pipe_is_read_once_and_told_without_lines(tmp_path: Path, kind: str) -> None:
+    write_series(tmp_path / "data.csv", 20)
+    content = as_other_kinds(tmp_path / "data.csv")["parquet"].read_bytes()
+    if kind == "csv":
+        content = b"pressure,flow\n1,2\n3,x\n"
+    pipe = tmp_path / f"pipe.{kind}"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    if kind == "csv":
+        with pytest.raises(DataError, match=r"column 'flow': row 1: CSV conversion error"):
+            opened(pipe)
+    else:
+        assert sum(len(table.values) for table in opened(pipe)) == 20
+    writer.join()
+
+
+def test_what_the_system_says_while_reading_is_said_of_the_file_that_is_read(tmp_path: Path) -> None:
+    class Failing(io.BytesIO):
+        def readline(self, size: int | None = -1) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    with (
+        pytest.raises(DataError, match="standard input: cannot be read: Input/output error"),
+        open_rows(Path("-"), "jsonl", SELECTION, Failing()) as rows,
+    ):
+        next(iter(rows.tables))
