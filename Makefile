@@ -57,7 +57,7 @@ docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict
 
 tutorials: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest tests/tutorials
+	$(BIN)/python -m pytest tests/tutorials --numprocesses $(WORKERS)
 
 benchmark: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest benchmarks --benchmark-json benchmarks/results/latest.json

@@ -82,8 +82,10 @@ def export(
     The scores of every exported format are compared with the trained model's first; where they differ, nothing is written.
     Other precisions than fp32 are models of their own, `<name>-int8`, measured beside fp32 and refused where they bring nothing.
 
-    Examples: `offbeat export model.ckpt --model-repository models --name server-metrics`, and beside it one in 8 bits
-    `offbeat export model.ckpt --model-repository models --name server-metrics --precision fp32,int8`
+    Examples:
+
+    - `offbeat export model.ckpt --model-repository models --name server-metrics`
+    - beside it one in 8 bits: `offbeat export model.ckpt --model-repository models --name server-metrics --precision fp32,int8`
     """
     flags = PrecisionFlags.of(
         precision,

@@ -63,8 +63,10 @@ def recalibrate(
     The threshold is taken from the errors of new normal data, by the model's present method unless flags say otherwise.
     Parity is measured and the golden windows are replayed with it first; where they disagree, nothing is written.
 
-    Examples: `offbeat recalibrate models/server-metrics last-week.csv`, and for fewer alarms
-    `offbeat recalibrate models/server-metrics last-week.csv --false-alarm-rate 0.001`
+    Examples:
+
+    - `offbeat recalibrate models/server-metrics last-week.csv`
+    - for fewer alarms: `offbeat recalibrate models/server-metrics last-week.csv --false-alarm-rate 0.001`
     """
     flags = CalibrationFlags(
         threshold_method=threshold_method,

@@ -93,10 +93,11 @@ def evaluate(
     The figures: VUS-PR, ROC-AUC, PR-AUC, best F1; and of the flags precision, recall, F1, false-positive rate, range-based
     and affiliation F1, confusion matrix, delay. Nothing is point-adjusted.
 
-    Examples: `offbeat evaluate scores.csv --labels test.csv --label-column label --train train.csv --seq-len 60`, and for
-    a series of NAB
-    `offbeat evaluate scores.csv --labels combined_windows.json --series realKnownCause/nyc_taxi.csv --vus-window 125`
-    With `--report report.html` all of it can be looked at.
+    Examples:
+
+    - `offbeat evaluate scores.csv --labels test.csv --label-column label --train train.csv --seq-len 60`
+    - to look at all of it: `offbeat evaluate scores.csv --labels test.csv --label-column label --report report.html`
+    - a series of NAB: `offbeat evaluate scores.csv --labels combined_windows.json --series realKnownCause/nyc_taxi.csv --vus-window 125`
     """
     refuse_unused(context, EVALUATE_USES)
     with training_extra("offbeat evaluate"):

@@ -49,7 +49,8 @@ def given_fields(context: typer.Context) -> tuple[str, ...]:
 
 def column_selection(given: Mapping[str, Any]) -> ColumnSelection:
     """What the flags say of columns; names of features have commas between."""
-    fields = {name: given[name] for name in ColumnSelection.__struct_fields__}
+    # A training file is one series: no flag names a column of them.
+    fields = {name: given[name] for name in ColumnSelection.__struct_fields__ if name in given}
     names = (name.strip() for name in given["features"].split(","))
     return ColumnSelection(**fields | {"features": tuple(name for name in names if name)})
 

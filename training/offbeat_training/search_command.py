@@ -66,8 +66,10 @@ def search(
 
     The other flags are those of `offbeat train`, for what is not searched: a field that is given leaves the search.
 
-    Examples: `offbeat search metrics.csv --n-trials 30 --epochs 50 --space seq_len=30,60,120`, and by labels, on a grid,
-    `offbeat search metrics.csv --method grid --metric pr-auc --label-column label --space lr=log:1e-4:1e-2:3`
+    Examples:
+
+    - `offbeat search metrics.csv --n-trials 30 --epochs 50 --space seq_len=30,60,120`
+    - by labels, on a grid: `offbeat search metrics.csv --method grid --metric pr-auc --label-column label --space lr=log:1e-4:1e-2:3`
     """
     refuse_unused(context, SEARCH_USES)
     require_class_column(given)

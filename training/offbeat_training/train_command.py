@@ -158,10 +158,11 @@ def train(
     Part of the normal data is held out, for early stopping and for the threshold. Rows with an anomalous label are left
     out of both.
 
-    Examples: `offbeat train metrics.csv --seq-len 60 --out model.ckpt`, and for rows of a table
-    `offbeat train payments.parquet --preset tabular --label-column fraud --out model.ckpt`
+    Examples:
 
-    A run that survives its machine: `offbeat train metrics.csv --config train.toml --model-dir runs/metrics --resume`
+    - `offbeat train metrics.csv --seq-len 60 --out model.ckpt`
+    - rows of a table: `offbeat train payments.parquet --preset tabular --label-column fraud --out model.ckpt`
+    - a run that survives its machine: `offbeat train metrics.csv --config train.toml --model-dir runs/metrics --resume`
     """
     given = locals()
     refuse_unused(context, TRAIN_USES)

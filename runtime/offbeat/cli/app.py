@@ -59,6 +59,7 @@ def _build() -> typer.Typer:
     app = typer.Typer(
         cls=_InOrder,
         help="Anomaly scores from reconstruction autoencoders: train, export once, the same score everywhere.",
+        epilog=footer(),
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",

@@ -18,7 +18,7 @@ _STATUSES = {
 _ENVIRONMENT = "a variable named beside a flag sets it; a flag that is given wins. NO_COLOR prints without colours, COLUMNS sets the width."
 
 
-def footer(command: str) -> str:
-    """The last two paragraphs of a command's help."""
+def footer(command: str = "") -> str:
+    """The last two paragraphs of a command's help, or of that of the whole."""
     status = _STATUSES.get(command, f"0 done; {_USUAL}")
     return f"Exit status: {status}\n\nEnvironment: {_ENVIRONMENT}"

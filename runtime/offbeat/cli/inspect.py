@@ -29,7 +29,10 @@ def inspect(
     Of a folder, every file's digest is checked and the golden windows are read; nothing is executed. An ONNX file and a
     checkpoint need the extra `export`.
 
-    Examples: `offbeat inspect models/server-metrics`, `offbeat inspect model.ckpt --json`
+    Examples:
+
+    - `offbeat inspect models/server-metrics`
+    - `offbeat inspect model.ckpt --json`
     """
     facts = _facts(target)
     if as_json:

@@ -40,7 +40,10 @@ def verify(
 
     The worst difference from the eager model is told in units of the bound: at most 1 passes.
 
-    Examples: `offbeat verify models`, and `offbeat verify models/server-metrics --backend onnxruntime --json`
+    Examples:
+
+    - `offbeat verify models`
+    - `offbeat verify models/server-metrics --backend onnxruntime --json`
     """
     backends = _backends(backend, device)
     config = BackendConfig(device=device, isa=isa)
