@@ -20,6 +20,7 @@ from offbeat_training.checkpoint import MAX_VALIDATION_WINDOWS, Checkpoint
 from offbeat_training.class_labels import class_names
 from offbeat_training.config import TrainingConfig
 from offbeat_training.history import Epoch, best_of
+from offbeat_training.normal_sample import normal_quantiles
 from offbeat_training.split import Indices
 from offbeat_training.thresholds import choose_threshold
 from offbeat_training.training_data import Batches, TrainingData
@@ -41,6 +42,8 @@ class CheckpointDraft:
         The threshold is taken from the errors `held_out` [window], by default the model's own on the validation windows.
         """
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            if held_out is None:
+                held_out = errors_of(model, self.data.windows, self.data.validation)
             threshold = self._threshold(model, held_out)
         return Checkpoint(
             architecture_kind=model.kind,
@@ -50,15 +53,14 @@ class CheckpointDraft:
             normalisation=self.data.normalisation,
             window=self.data.window,
             threshold=threshold,
-            training=self._provenance() | _outcome(history),
+            training=self._provenance() | _outcome(history) | _normal(self.data, held_out),
             metrics={"training_seconds": sum(each.seconds for each in history)},
             validation_windows=self.data.raw_validation_windows(MAX_VALIDATION_WINDOWS),
             training_config=msgspec.to_builtins(self.config),
         )
 
-    def _threshold(self, model: Architecture, held_out: FloatArray | None) -> Threshold:
+    def _threshold(self, model: Architecture, held_out: FloatArray) -> Threshold:
         data, config = self.data, self.config
-        held_out = errors_of(model, data.windows, data.validation) if held_out is None else held_out
         # Only best-f1 looks at anomalies; the normal windows learnt from are stood for by those held out.
         needs_anomalies = config.chosen_threshold_method == "best-f1"
         anomalous = errors_of(model, data.windows, data.anomalous if needs_anomalies else data.anomalous[:0])
@@ -93,6 +95,11 @@ def errors_of(model: Architecture, windows: FloatArray, positions: Indices, batc
     with torch.inference_mode():
         errors = [model.errors(batch.to(device))[0].cpu().numpy() for batch in Batches(windows, positions, batch_size)]
     return np.concatenate(errors)
+
+
+def _normal(data: TrainingData, held_out: FloatArray) -> dict[str, Any]:
+    normal = normal_quantiles(data, held_out)
+    return {} if normal is None else {"normal": msgspec.to_builtins(normal)}
 
 
 def _outcome(history: Sequence[Epoch]) -> dict[str, Any]:

@@ -127,6 +127,11 @@ class Manifest(Record, frozen=True, kw_only=True):
         require(_is_float32(value), "threshold.value", value, "exactly the graph's number, a float32")
         check_tensors(self.inputs, self.outputs, self.window_shape)
         self._check_class_names()
+        normal = self.training.normal
+        n_quantiles = len(names) if normal is None else len(normal.features)
+        require(
+            n_quantiles == len(names), "training.normal.features", n_quantiles, f"{len(names)}, one for each feature"
+        )
         for name in self.files:
             is_plain = re.fullmatch(NAME_PATTERN, name) is not None and name != "manifest.json"
             require(is_plain, "files", name, "a plain file name other than manifest.json")

@@ -15,6 +15,8 @@ _MAX_BINS = 10
 _VALUES_PER_BIN = 5
 # Half a value in each bin beforehand: an empty one must not make the index infinite.
 _PRIOR = 0.5
+# A multiple of the quantiles' steps, so that each is there.
+_N_SAMPLED = 401
 Values = NDArray[np.float32]
 
 
@@ -33,7 +35,20 @@ class Reference(Struct, frozen=True, kw_only=True, eq=False):
 
     @classmethod
     def of(cls, golden: Golden, manifest: Manifest) -> Reference:
-        """The first half of the golden windows: these are held-out normal ones."""
+        """By the quantiles of the training data, where the manifest has them; otherwise by the first half of the golden windows.
+
+        These are held-out normal ones. From quantiles a sample is made that has them; of scores, by the errors and the threshold.
+        """
+        normal = manifest.training.normal
+        if normal is not None:
+            return cls(
+                feature_names=manifest.feature_names,
+                n_windows=normal.n_windows,
+                features=tuple(_sample_of(quantiles) for quantiles in normal.features),
+                scores=np.clip(_sample_of(normal.errors) / (2 * manifest.threshold.value), 0, 1).astype(np.float32),
+                mean=manifest.normalisation.mean,
+                scale=manifest.normalisation.scale,
+            )
         n_windows = max(1, len(golden.window) // 2)
         return cls(
             feature_names=manifest.feature_names,
@@ -108,6 +123,12 @@ def _shares(ascending: Values, edges: Values) -> NDArray[np.float64]:
     counts = np.diff(places) + _PRIOR
     shares: NDArray[np.float64] = counts / counts.sum()
     return shares
+
+
+def _sample_of(quantiles: tuple[float, ...]) -> Values:
+    """Ascending values with these quantiles, evenly spread between two of them."""
+    places = np.linspace(0, 1, _N_SAMPLED)
+    return np.interp(places, np.linspace(0, 1, len(quantiles)), quantiles).astype(np.float32)
 
 
 def _by_feature(windows: FloatArray) -> tuple[Values, ...]:

@@ -47,6 +47,7 @@ def test_the_manifest_survives_a_round_trip() -> None:
     assert type(manifest).from_json(manifest.to_json(), "here") == manifest
 
 
+NORMAL = {"n_windows": 5, "features": [[0.0] * 41] * 2, "errors": [0.0] * 41}
 RECALIBRATION = {"from_version": 1, "source": None, "recalibrated_at": "2026-01-01", "offbeat_version": "0.1.0"}
 GRAPH_CANDIDATE = {"opset": 17, "n_nodes": 29, "n_lstm_nodes": 2, "findings": []}
 GRAPH = {"exporter": "classic", "reason": "fewest nodes", "candidates": {"classic": GRAPH_CANDIDATE}}
@@ -134,6 +135,17 @@ BAD_FIELDS: list[tuple[str, Any, str]] = [
     ("recalibration", RECALIBRATION | {"recalibrated_at": None}, "recalibrated_at"),
     ("recalibration", RECALIBRATION | {"offbeat_version": 1}, "offbeat_version"),
     ("training.class_names", "off", "class_names"),
+    ("training.normal", NORMAL | {"n_windows": 0}, "n_windows"),
+    ("training.normal", NORMAL | {"features": [[0.0] * 41]}, "training.normal.features is 1; expected 2"),
+    (
+        "training.normal",
+        NORMAL | {"features": [[0.0] * 40] * 2},
+        r"training.normal.features\[0\] is '40 values'; expected 41",
+    ),
+    ("training.normal", NORMAL | {"features": [[0.0] * 41, [1.0] + [0.0] * 40]}, r"features\[1\] is .*ascending"),
+    ("training.normal", NORMAL | {"errors": [None] * 41}, "errors"),
+    ("training.normal", NORMAL | {"errors": [0.0] * 42}, "training.normal.errors is '42 values'"),
+    ("training.normal", NORMAL | {"more": 1}, "more"),
     ("training.class_names", ["on", "off"], "training.class_names is .*; expected 0 different names"),
     ("metrics", {"auc": "high"}, "metrics"),
     ("opset", -1, "opset"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
 from offbeat.bundle import ModelVersion
+from offbeat.provenance import NormalQuantiles
 from offbeat.server.drift import MIN_WINDOWS, Reference, drift, ks, psi
 from offbeat.server.recent_windows import RecentWindows
 from tests.runtime.folders import MEAN, SCALE, expected_outputs, make_manifest, random_windows, write_version
@@ -139,3 +141,25 @@ def test_the_reference_is_the_first_half_of_the_golden_windows(tmp_path: Path) -
     found = Reference.of(golden, make_manifest({}))
     assert found.n_windows == 4
     np.testing.assert_array_equal(found.features[1], np.sort(golden.window[:4, :, 1].ravel()))
+
+
+def test_quantiles_of_the_training_data_are_the_reference_where_there_are_any(tmp_path: Path) -> None:
+    golden = ModelVersion.open(write_version(tmp_path)).golden()
+    without = make_manifest({})
+    values = np.random.default_rng(3).gamma(2.0, size=(100_000, 2)).astype(np.float32)
+    errors = values[:, 0] * without.threshold.value
+    places = np.linspace(0, 1, 41)
+    normal = NormalQuantiles(
+        n_windows=1234,
+        features=tuple(tuple(np.quantile(values[:, n], places).tolist()) for n in range(2)),
+        errors=tuple(np.quantile(errors, places).tolist()),
+    )
+    training = msgspec.structs.replace(without.training, normal=normal)
+    found = Reference.of(golden, msgspec.structs.replace(without, training=training))
+    assert found.n_windows == 1234
+    for sample in found.features:
+        assert ks(sample, np.sort(values[:, 0])) < 0.03
+        assert psi(sample, np.sort(values[:5000, 0])) < 0.02
+    scores = np.sort(np.clip(errors / (2 * without.threshold.value), 0, 1).astype(np.float32))
+    assert ks(found.scores, scores) < 0.03
+    assert ks(found.scores, scores * np.float32(0.8)) > 0.08, "what sixteen windows could not tell"
