@@ -1,7 +1,11 @@
-"""The models of the design, with random weights: what is timed does not depend on what was learned."""
+"""The models of the design, with random weights: what is timed does not depend on what was learned.
+
+python -m benchmarks.models FOLDER          # M1 to M5 as a model repository, for offbeat bench run
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,3 +117,15 @@ def _provenance() -> dict[str, object]:
         "torch_version": str(torch.__version__),
         "offbeat_version": "benchmark",
     }
+
+
+def main() -> None:
+    """Exports the models of the design."""
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
+    for model in ARCHITECTURES:
+        print(export_model(model, Path(sys.argv[1])).path, flush=True)
+
+
+if __name__ == "__main__":
+    main()

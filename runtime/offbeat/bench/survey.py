@@ -46,6 +46,7 @@ def take_survey(
     next one's name and how many turns of how many are done. Raises BackendError where a backend of `asked` is absent, where an
     engine refuses a model, and where nothing at all could be measured.
     """
+    contenders, batches = list(dict.fromkeys(contenders)), sorted(set(batches))
     share = seconds / (n_processes * len(contenders) * len(batches))
     runs: dict[Contender, list[tuple[Turns, ...]]] = {contender: [] for contender in contenders}
     left_out: dict[str, str] = {}

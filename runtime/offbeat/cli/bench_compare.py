@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -101,7 +102,9 @@ def _print(comparison: Comparison) -> None:
     console, problems = Console(), Console(stderr=True, soft_wrap=True)
     for warning in comparison.warnings:
         problems.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
-    table = Table("benchmark", "", "change", "at least", "at most", "allowed", "surely")
+    table = Table(
+        "benchmark", "", "change", "at least", "at most", "allowed", "surely", box=SIMPLE_HEAD, pad_edge=False
+    )
     for column in table.columns:
         column.overflow = "fold"
         column.no_wrap = column.header != "benchmark"

@@ -53,8 +53,8 @@ def run(
     console = Console(stderr=True)
     with progress_on(console) as progress:
         survey = take_survey(found, batch, seconds=seconds, n_processes=processes, progress=progress)
-    for name, why in survey.left_out.items():
-        console.print(f"left out: {name}: {why}", markup=False, highlight=False, soft_wrap=True)
+    for why in dict.fromkeys(survey.left_out.values()):
+        console.print(f"left out: {why}", markup=False, highlight=False, soft_wrap=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_result(path, benchmarks(survey), this_machine())

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -29,7 +30,6 @@ from offbeat.cli.bench_options import (
 from offbeat.cli.bench_run import newest
 from offbeat.cli.options import DeviceOption, JsonOption
 from offbeat.cli.target import check_targets, write_target
-from offbeat.errors import require
 
 # It is what parity is measured against, line by line: nobody serves with it.
 _NOT_SERVED = "eager"
@@ -67,12 +67,11 @@ def tune(
     variants = _variants(found[0]) if len(found) == 1 else []
     here = sorted({min(n, this_machine().n_cores) for n in threads})
     engines = backend or [name for name in names() if name != _NOT_SERVED]
-    require(len(set(batch)) == len(batch), "batch", batch, "each size once")
     console = Console(stderr=True)
     everything = contenders([*found, *variants], engines, here, device)
     with progress_on(console) as progress:
         survey = take_survey(
-            everything, sorted(batch), seconds=seconds, n_processes=processes, asked=backend, progress=progress
+            everything, batch, seconds=seconds, n_processes=processes, asked=backend, progress=progress
         )
     folders = {str(each.resolve()) for each in found}
     made = recommend([each for each in survey.measured if each.contender.folder in folders])
@@ -119,9 +118,19 @@ def _facts(survey: Survey, made: Recommendation) -> dict[str, Any]:
 def _print(survey: Survey, made: Recommendation, output: Path) -> None:
     console = Console(soft_wrap=True)
     batches = sorted({each.batch for each in survey.measured})
-    table = Table(title="µs of one call, by its windows", title_justify="left")
-    for words in ("model", "engine", "threads", *(f"{batch:,}" for batch in batches), "windows/s"):
-        table.add_column(words, justify="left" if words in ("model", "engine") else "right", overflow="fold")
+    table = Table(
+        title="µs of one call by its windows, and thousands of windows a second at most",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for words in ("model", "engine", "threads", *(f"{batch:,}" for batch in batches), "1000/s"):
+        table.add_column(
+            words,
+            justify="left" if words in ("model", "engine") else "right",
+            overflow="fold",
+            no_wrap=words != "model",
+        )
     for rows in _by_contender(survey.measured):
         contender = rows[0].contender
         times = {each.batch: median_s(each) for each in rows}
@@ -130,16 +139,24 @@ def _print(survey: Survey, made: Recommendation, output: Path) -> None:
             Text(f"{contender.model}/{contender.version}"),
             contender.backend,
             str(contender.n_threads),
-            *(f"{times[batch] * 1e6:,.1f}" for batch in batches),
-            f"{max(batch / time for batch, time in times.items()):,.0f}",
+            *(_us(times[batch]) for batch in batches),
+            _thousands(max(batch / time for batch, time in times.items())),
             style="bold" if is_chosen else "",
         )
     Console().print(table)
-    for name, why in survey.left_out.items():
-        console.print(f"left out: {name}: {why}", markup=False, highlight=False)
+    for why in dict.fromkeys(survey.left_out.values()):
+        console.print(f"left out: {why}", markup=False, highlight=False)
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in made.settings().items())
     console.print(f"recommended: {flags}", markup=False, highlight=False)
     console.print(f"written to {output}: offbeat serve REPOSITORY --tuned {output}", markup=False, highlight=False)
+
+
+def _us(seconds: float) -> str:
+    return f"{seconds * 1e6:,.1f}" if seconds < 1e-3 else f"{seconds * 1e6:,.0f}"
+
+
+def _thousands(n: float) -> str:
+    return f"{n / 1000:,.1f}" if n < 100_000 else f"{n / 1000:,.0f}"
 
 
 def _by_contender(measured: Sequence[Measured]) -> list[list[Measured]]:
