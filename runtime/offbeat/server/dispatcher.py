@@ -93,7 +93,10 @@ class Dispatcher:
         )
         model.queue.submit(request)
         self._waiting[model] = None
-        self._dispatch()
+        if self._n_idle:
+            self._dispatch()
+        elif deadline is not None:
+            self._arm(request.arrival)
         return request
 
     def cancel(self, model: ServedModel, request: PendingRequest[Awaited]) -> None:

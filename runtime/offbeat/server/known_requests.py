@@ -113,7 +113,7 @@ class KnownRequests:
         )
 
     def learn(self, data: bytes, query: Query, scored: Scored) -> None:
-        """Learns the form of a request that has been answered, where requests like it can be scored at once."""
+        """Learns the form of a request that has been answered, where a native session scores such requests."""
         if query.form is not None:
             return
         try:
@@ -122,7 +122,7 @@ class KnownRequests:
             return
         backend, n_rows = model.scorer.backend, scored.form.shape[0]
         session = backend.session if isinstance(backend, NativeBackend) else None
-        if session is None or not self._dispatcher.is_quick(model, n_rows, is_alone=True):
+        if session is None:
             return
         # Another version may have come since.
         if model.forms.find(query.shape, query.outputs) is not scored.form or not set(session.output_names).issuperset(
@@ -136,6 +136,7 @@ class KnownRequests:
         if self._codec.learn(data, session, scored.form.outputs, before, timing) is None:
             return
         recent = model.observations.recent if SCORE in scored.form.outputs else None
+        expected_s = model.cost.estimate(n_rows) if model.queue.takes_at_once(n_rows) else math.inf
         self._forms.append(
             _Form(
                 model=model,
@@ -143,7 +144,7 @@ class KnownRequests:
                 form=scored.form,
                 n_rows=n_rows,
                 recent=recent,
-                expected_s=model.cost.estimate(n_rows),
+                expected_s=expected_s,
             )
         )
 
@@ -152,7 +153,8 @@ class KnownRequests:
         for number, form in enumerate(self._forms):
             if form.n_uncounted:
                 self._count(number, form)
-            form.expected_s = form.model.cost.estimate(form.n_rows)
+            if form.model.queue.takes_at_once(form.n_rows):
+                form.expected_s = form.model.cost.estimate(form.n_rows)
 
     def forget(self) -> None:
         """Forgets every form: what they answer with may not be served any more."""

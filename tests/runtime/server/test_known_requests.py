@@ -245,12 +245,13 @@ def test_forms_do_not_fill_the_memory_whatever_callers_ask_for(scorer: Scorer) -
     path.close()
 
 
-def test_a_request_waits_its_turn_where_others_wait(scorer: Scorer) -> None:
-    path = OnePath(SCORE, scorer, has_codec=True, max_queue_delay_us=1000)
+def test_a_request_waits_its_turn_where_requests_wait_for_company(scorer: Scorer) -> None:
+    path = OnePath(SCORE, scorer, has_codec=True, max_queue_delay_us=2000)
     data = score_request(random_windows(1)).SerializeToString()
     for _ in range(3):
-        path.ask(data)
-    assert path.n_python == 3, "with a delay every request waits for company"
+        _, timing = path.ask_with_timing(data)
+        assert timing is not None
+        assert timing.queue_us >= 2000
     path.close()
 
 
