@@ -53,7 +53,6 @@ _SMOKE: dict[str, tuple[tuple[str, ...], ...]] = {
         ("python", "-c", "import offbeat.server.tracing, opentelemetry.sdk"),
         ("offbeat", "serve", "{repository}", "--check"),
     ),
-    "spark": (("python", "-c", "import offbeat.spark, pyspark.sql"),),
     "training": (_TRAIN,),
     "export": (_TRAIN, _EXPORT, ("offbeat", "inspect", "m.ckpt"), ("offbeat", "verify", "models")),
     "all": (_TRAIN, _EXPORT, ("offbeat", "verify", "models"), ("python", "-c", _SERVE_AND_SCORE, "models"), _SCORE),
