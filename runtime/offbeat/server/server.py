@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
 from time import monotonic
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from offbeat.server.http_front import HttpFront
     from offbeat.server.tracing import Tracing
 
+_logger = logging.getLogger("offbeat.server")
 # Twice this is kept of the grace time: to hold the last calls, and to refuse them.
 _FAREWELL_S = 0.5
 
@@ -115,6 +117,9 @@ class Server:
             self._watch.start()
             if self._http is not None:
                 self._http.start()
+                _logger.info("HTTP on %s:%d", self._config.metrics_host, self._http.port)
+            if self._admin_port is not None:
+                _logger.info("admins on %s:%d", self._config.admin_host, self._admin_port)
             await self._points.start()
             await self._control.start(self._scorers)
         except BaseException:
