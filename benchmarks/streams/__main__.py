@@ -2,8 +2,9 @@
 
     python -m benchmarks.streams --seconds 20 --json result.json
 
-Rows come in messages of several sizes, down to one row a message. Every five seconds the server writes its series. Told are latencies from when a message was due, and what share of its core the
-server used. Before that: what rows cost in the memory alone, and a snapshot of it.
+Rows come in messages of several sizes, down to one row a message, and every five seconds the server writes its series.
+Told are latencies from when a message was due, and what share of its core the server used; and what rows cost in the memory
+alone, and a snapshot of it.
 """
 
 from __future__ import annotations
