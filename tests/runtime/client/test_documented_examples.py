@@ -21,7 +21,7 @@ COMMANDS = re.findall(r"```sh\n(.*?)```", (DOCS / "protocol.md").read_text(), re
 
 
 def test_the_examples_are_found() -> None:
-    assert (len(EXAMPLES), len(COMMANDS)) == (5, 2)
+    assert (len(EXAMPLES), len(COMMANDS)) == (6, 2)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the commands are curl's")
@@ -35,7 +35,7 @@ def test_the_commands_for_curl_are_answered(serve: Serve, tmp_path: Path, comman
 
 
 @pytest.mark.parametrize(
-    "example", EXAMPLES, ids=["Client", "AsyncClient", "tritonclient", "stubs", "streams of tritonclient"]
+    "example", EXAMPLES, ids=["Client", "AsyncClient", "series", "tritonclient", "stubs", "streams of tritonclient"]
 )
 def test_an_example_runs_without_a_warning(serve: Serve, example: str) -> None:
     target = serve(make_scorer(name="server-metrics")).target
