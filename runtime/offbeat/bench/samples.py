@@ -166,8 +166,8 @@ def _cpu(info: dict[str, Any]) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def write_result(path: Path, benchmarks: list[dict[str, Any]], machine: Machine) -> None:
-    """Writes what `read_result` and pytest-benchmark's own comparison read. Raises OSError."""
+def result_content(benchmarks: list[dict[str, Any]], machine: Machine) -> bytes:
+    """What `read_result` and pytest-benchmark's own comparison read."""
     content = {
         "machine_info": {
             "cpu": {"brand_raw": machine.cpu, "count": machine.n_cores},
@@ -179,7 +179,7 @@ def write_result(path: Path, benchmarks: list[dict[str, Any]], machine: Machine)
         "datetime": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": "5.0.0",
     }
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
+    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
 
 
 def as_benchmark(

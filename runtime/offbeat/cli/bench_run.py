@@ -10,7 +10,7 @@ from rich.console import Console
 
 from offbeat.bench.contender import contenders
 from offbeat.bench.machine import this_machine
-from offbeat.bench.samples import write_result
+from offbeat.bench.samples import result_content
 from offbeat.bench.survey import benchmarks, take_survey
 from offbeat.bundle import find_versions
 from offbeat.cli.bench_options import (
@@ -24,6 +24,7 @@ from offbeat.cli.bench_options import (
     result_path,
 )
 from offbeat.cli.options import DeviceOption
+from offbeat.cli.target import check_targets, write_target
 from offbeat.errors import DataError
 
 
@@ -49,18 +50,26 @@ def run(
     `offbeat bench compare before after`
     """
     path = result_path(save, results)
+    # Before the measuring, not after.
+    if path.parent == results:
+        _make_folder(results)
+    check_targets({"save": path}, [target])
     found = contenders(newest(target), backend, threads, device)
     console = Console(stderr=True)
     with progress_on(console) as progress:
         survey = take_survey(found, batch, seconds=seconds, n_processes=processes, progress=progress)
     for why in dict.fromkeys(survey.left_out.values()):
         console.print(f"left out: {why}", markup=False, highlight=False, soft_wrap=True)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_result(path, benchmarks(survey), this_machine())
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from error
+    content = result_content(benchmarks(survey), this_machine())
+    write_target(path, "wb", lambda file: file.write(content))
     Console(soft_wrap=True).print(f"saved {len(survey.measured)} benchmarks to {path}", markup=False, highlight=False)
+
+
+def _make_folder(results: Path) -> None:
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{results}: cannot be made: {error.strerror}") from error
 
 
 def newest(target: Path) -> list[Path]:

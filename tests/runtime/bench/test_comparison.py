@@ -10,7 +10,7 @@ import pytest
 from offbeat.bench.comparison import Thresholds, compare
 from offbeat.bench.machine import this_machine
 from offbeat.bench.markdown import markdown
-from offbeat.bench.samples import as_benchmark, read_result, write_result
+from offbeat.bench.samples import as_benchmark, read_result, result_content
 from offbeat.errors import ConfigurationError, DataError
 
 
@@ -93,7 +93,8 @@ def test_benchmarks_that_came_and_went_are_named(tmp_path: Path) -> None:
 
 def test_what_is_written_is_read_again_with_its_reference_and_its_processes(tmp_path: Path) -> None:
     runs = [([1e-3, 2e-3], [1e-5, 2e-5]), ([3e-3], [3e-5])]
-    write_result(tmp_path / "r.json", [as_benchmark("M1", "g", runs, "probe", {"batch": 1})], this_machine())
+    content = result_content([as_benchmark("M1", "g", runs, "probe", {"batch": 1})], this_machine())
+    (tmp_path / "r.json").write_bytes(content)
     sample = read_result(tmp_path / "r.json").samples["M1"]
     assert sample.reference == "probe"
     assert [len(run) for run in sample.times] == [2, 1]

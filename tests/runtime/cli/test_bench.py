@@ -113,6 +113,16 @@ def test_a_backend_asked_for_that_cannot_run_the_model_is_told(offbeat: Run, mod
     assert not (tmp_path / "t.json").exists()
 
 
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_timed(
+    offbeat: Run, model: Path, tmp_path: Path
+) -> None:
+    for place in (model / "r.json", tmp_path / "absent" / "r.json"):
+        result = offbeat("bench", "run", model, "--save", place, *QUICK, 1)
+        assert result.returncode == 1
+        assert "error: save is" in result.stderr
+        assert "level/1" not in result.stderr
+
+
 def test_a_folder_is_timed_and_served_with_what_that_recommends(offbeat: Run, model: Path, tmp_path: Path) -> None:
     tuned = tmp_path / "tuned.json"
     told = offbeat("bench", model, "--output", tuned, *QUICK, 1)
