@@ -4,7 +4,9 @@
 
 Closed loops at several concurrencies, of one and of 32 windows a request, over both services and over a stream; then an open
 loop of Poisson arrivals at shares of the measured capacity. The contenders take turns within each round, so that they share
-the machine's mood, and medians over the rounds are told. Server and load have a core each where there are two.
+the machine's mood, and medians over the rounds are told. Where there are two cores, the load has one, the echoes and `offbeat` have
+the other, and `offbeat (all cores)` may use both, so that its worker scores beside the loop. `of backend` is the share of the rate at
+which the backend alone scores such windows, on one thread in this process.
 """
 
 from __future__ import annotations
@@ -43,6 +45,8 @@ def main() -> None:
         }
         command = offbeat_server(repository, ["--backend", arguments.backend])
         targets["offbeat"] = stack.enter_context(running(command, server_core))
+        if cores:
+            targets["offbeat (all cores)"] = stack.enter_context(running(command, None))
         lines = _run(arguments, targets, load_core)
         backend_us = {n: _backend_us(repository, arguments, n) for n in arguments.windows}
     print(markdown(lines, backend_us))
@@ -50,6 +54,7 @@ def main() -> None:
         content = {
             "environment": environment(),
             "model": arguments.model,
+            "pinned": {"load": load_core, "echoes and offbeat": server_core, "offbeat (all cores)": None},
             "backend": arguments.backend,
             "backend_us": backend_us,
             "lines": lines,

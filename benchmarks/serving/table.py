@@ -50,11 +50,11 @@ def summarise(server: str, case: Case, runs: Sequence[Measured]) -> Line:
 
 
 def markdown(lines: Sequence[Line], backend_us: Mapping[int, float]) -> str:
-    """A table, each server beside the asyncio echo of its case, and the backend's own time by windows."""
+    """A table, each server beside the asyncio echo of its case, and beside the backend's own time by windows."""
     echoes = {line.case: line for line in lines if line.server == _ECHO}
     text = [
-        "| load | windows | server | requests/s | of echo | p50 µs | of echo | p99 µs | p99.9 µs | queue µs | compute µs |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| load | windows | server | requests/s | of echo | of backend | p50 µs | of echo | p99 µs | p99.9 µs | queue µs | compute µs |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for line in sorted(lines, key=lambda each: _order(each.case)):
         echo, case = echoes[line.case], line.case
@@ -64,6 +64,7 @@ def markdown(lines: Sequence[Line], backend_us: Mapping[int, float]) -> str:
             line.server,
             f"{line.per_second:,.0f}",
             f"{line.per_second / echo.per_second:.0%}",
+            f"{line.per_second * backend_us[case.n_windows] * 1e-6:.0%}" if line.queue_us is not None else "",
             f"{line.p50:,.0f}",
             f"{line.p50 / echo.p50:.2f} ×",
             f"{line.p99:,.0f}",
