@@ -59,11 +59,17 @@ class StateDirectory:
     async def write(self) -> int:
         """Writes what has changed; returns the number of series in all files. Raises UnavailableError where that fails."""
         async with self._turn:
-            begun_at, n_series = self._memory.clock(), 0
+            begun_at, n_series, failure = self._memory.clock(), 0, None
             for shape, store in self._memory.stores():
                 n_series += len(store)
                 if self._n_changes.get(shape) != store.n_changes:
-                    await self._write(shape, store)
+                    try:
+                        await self._write(shape, store)
+                    except UnavailableError as error:
+                        # The file of another model may be small enough.
+                        failure = error
+            if failure is not None:
+                raise failure
             self.written_at = begun_at
             if self._is_failing:
                 self._is_failing = False

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 
 from offbeat.errors import InvalidWindowError, OffbeatError
 from offbeat.inference.open_inference_pb2 import ModelInferRequest
+from offbeat.series_config import SeriesConfig
 from offbeat.server import inference_messages, scoring_messages
 from offbeat.server.form import RequestForms
 from offbeat.server.parsing import parse
+from offbeat.server.point_messages import rows_of
 from offbeat.server.query import Query
-from offbeat.v1.scoring_pb2 import ScoreRequest
+from offbeat.streams import SeriesStore
+from offbeat.v1.scoring_pb2 import PointsRequest, ScoreRequest
 from tests.runtime.folders import random_windows
 
 from .calls import infer_request, score_request
@@ -48,6 +51,39 @@ def check(decode: Any, kind: Any, data: bytes) -> None:
     assert windows.dtype == np.float32
     assert np.isfinite(windows).all()
     assert windows.size * 4 <= len(data)
+
+
+def check_rows(data: bytes) -> None:
+    store = SeriesStore(3, ["a", "b"], SeriesConfig(max_series=3))
+    try:
+        request = parse(PointsRequest, data)
+        taken = store.take(rows_of(request, 2), 0.0, request.stride or 1)
+    except OffbeatError:
+        assert len(store) == 0
+        return
+    assert np.isfinite(taken.windows).all()
+    assert len(store) == len(set(request.series)) > 0
+
+
+@SETTINGS
+@given(st.binary(max_size=200))
+@example(b"")
+@example(b"\x0a\x02\xff\xfe")
+def test_arbitrary_bytes_as_rows_of_series(data: bytes) -> None:
+    check_rows(data)
+
+
+@SETTINGS
+@given(
+    st.lists(st.text(max_size=4) | st.text(min_size=120, max_size=140), max_size=4),
+    DATA,
+    st.binary(max_size=40),
+    st.integers(0, 2**32 - 1),
+)
+def test_rows_of_series_that_do_not_fit_together(
+    series: list[str], values: bytes, timestamps: bytes, stride: int
+) -> None:
+    check_rows(PointsRequest(series=series, values=values, timestamps=timestamps, stride=stride).SerializeToString())
 
 
 @SETTINGS

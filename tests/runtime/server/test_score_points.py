@@ -1,18 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import grpc
+import msgspec
 import numpy as np
 import pytest
 
+from offbeat.result import FloatArray
+from offbeat.scorer import Scorer
 from offbeat.series_config import SeriesConfig
 from offbeat.v1 import scoring_pb2 as v1
 from offbeat.v1.scoring_pb2_grpc import AnomalyScoringStub
 from tests.runtime.folders import LENGTH, MEAN, SCALE, expected_outputs, random_windows
 
 from .calls import arrays
-from .fakes import FailingBackend, GatedBackend, NumpyBackend, make_scorer
+from .fakes import FailingBackend, GatedBackend, NumpyBackend, Outputs, make_scorer
 from .live import LiveServer, Serve, eventually
 from .points import Feed, alarms, dropped, points_request, rows
 
@@ -84,6 +87,25 @@ def test_rows_of_one_series_may_come_all_at_once_and_among_others(serve: Serve, 
     assert rows(mixed) == list(range(2 * LENGTH - 2, 100))
     seen = arrays(v1.ScoreResponse(outputs=mixed.outputs))["reconstruction_error"]
     np.testing.assert_array_equal(seen[::2], expected_outputs(sliding(values[::2]))["reconstruction_error"])
+
+
+def test_of_a_model_without_a_time_axis_each_row_is_a_window(serve: Serve, feeds: list[Feed]) -> None:
+    class Tabular(NumpyBackend):
+        def run(self, window: FloatArray, outputs: Sequence[str]) -> Outputs:
+            assert window.ndim == 2
+            return super().run(window[:, None], outputs)
+
+    manifest = make_scorer().manifest
+    replace = msgspec.structs.replace
+    one_each = tuple(each for each in manifest.outputs if each.shape == ("batch",))
+    window = replace(manifest.inputs[0], shape=("batch", 2))
+    tabular = Scorer(replace(manifest, window=None, inputs=(window,), outputs=one_each), Tabular())
+    feed = feed_of(serve(tabular), feeds)
+    values = walk(50)
+    answer = feed.scores(points_request(["a", "b"] * 25, values))
+    assert rows(answer) == list(range(50))
+    scores = arrays(v1.ScoreResponse(outputs=answer.outputs))["reconstruction_error"]
+    np.testing.assert_array_equal(scores, expected_outputs(values[:, None])["reconstruction_error"])
 
 
 def test_a_stride_leaves_windows_out(serve: Serve, feeds: list[Feed]) -> None:
