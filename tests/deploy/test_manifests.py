@@ -52,6 +52,15 @@ def test_the_inference_service_asks_for_what_the_runtime_offers() -> None:
     assert model["modelFormat"].items() <= offered.items()
 
 
+def test_both_ways_read_the_same_folder_of_the_same_volume() -> None:
+    service = object_of("kserve/inference-service.yaml", "InferenceService")
+    pod = object_of(DEPLOYMENT, "Deployment")["spec"]["template"]["spec"]
+    (volume,), (mounted,) = pod["volumes"], container_of(DEPLOYMENT)["volumeMounts"]
+    claim = volume["persistentVolumeClaim"]["claimName"]
+    assert service["spec"]["predictor"]["model"]["storageUri"] == f"pvc://{claim}/{mounted['subPath']}"
+    assert (mounted["name"], mounted["mountPath"]) == (volume["name"], container_of(RUNTIME)["args"][1])
+
+
 @pytest.mark.parametrize("path", [DEPLOYMENT, RUNTIME])
 def test_a_container_may_nothing_and_is_given_time_to_drain(path: str) -> None:
     container = container_of(path)
