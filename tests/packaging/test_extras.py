@@ -57,6 +57,7 @@ _SMOKE: dict[str, tuple[tuple[str, ...], ...]] = {
     "export": (_TRAIN, _EXPORT, ("offbeat", "inspect", "m.ckpt"), ("offbeat", "verify", "models")),
     "all": (_TRAIN, _EXPORT, ("offbeat", "verify", "models"), ("python", "-c", _SERVE_AND_SCORE, "models"), _SCORE),
     "spark": (_PYTEST, ("python", "-m", "pytest", "-p", "no:cacheprovider", str(ROOT / "tests" / "spark"))),
+    "ray": (_PYTEST, ("python", "-m", "pytest", "-p", "no:cacheprovider", str(ROOT / "tests" / "ray"))),
     "docs": (("mkdocs", "--version"),),
     "dev": (("pytest", "--version"), ("ruff", "--version"), ("mypy", "--version"), ("lint-imports", "--help")),
 }

@@ -5,17 +5,16 @@ from __future__ import annotations
 import grpc
 
 from offbeat.server.boundary import Boundary, Context
+from offbeat.server.model_summaries import get_model, list_models
 from offbeat.server.points_service import PointsService
 from offbeat.server.score_stream import stream_handler
 from offbeat.server.scoring_messages import SCORE, SCORE_STREAM
-from offbeat.server.served import ServedModel
 from offbeat.v1.scoring_pb2 import (
     DESCRIPTOR,
     GetModelRequest,
     GetModelResponse,
     ListModelsRequest,
     ListModelsResponse,
-    ModelSummary,
 )
 
 
@@ -46,18 +45,7 @@ class ScoringService:
         )
 
     async def _list_models(self, _: ListModelsRequest, __: Context) -> ListModelsResponse:
-        return ListModelsResponse(models=[_summary(model) for model in self._models.ready()])
+        return list_models(self._models)
 
     async def _get_model(self, request: GetModelRequest, _: Context) -> GetModelResponse:
-        model = self._models.find(request.name, request.version or None)
-        return GetModelResponse(model=_summary(model), manifest_json=model.scorer.manifest.to_json())
-
-
-def _summary(model: ServedModel) -> ModelSummary:
-    return ModelSummary(
-        name=model.name,
-        version=model.version,
-        architecture=model.scorer.manifest.architecture.kind,
-        backend=model.backend,
-        max_batch_size=model.batching.max_batch_size,
-    )
+        return get_model(self._models, request)

@@ -1,0 +1,1 @@
+"""offbeat on a Ray cluster. Needs ray: `pip install 'offbeat[ray]'`."""
