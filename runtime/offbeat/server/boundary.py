@@ -66,16 +66,16 @@ class Boundary:
             if drain.is_holding:
                 await drain.passage()
             started = monotonic()
-            request = None if known is None or drain.is_draining else known.read(data)
-            if known is not None and request is not None:
-                answer = known.answer(request, started, context.time_remaining(), is_alone=not drain.n_calls)
-                if answer is not None:
-                    drain.enter()
-                    context.add_done_callback(leave)  # type: ignore[arg-type]
-                    context.set_trailing_metadata(((TIMING_KEY, answer[1]),))
-                    return answer[0]
             model = ""
             try:
+                request = None if known is None or drain.is_draining else known.read(data)
+                if known is not None and request is not None:
+                    answer = known.answer(request, started, context.time_remaining(), is_alone=not drain.n_calls)
+                    if answer is not None:
+                        drain.enter()
+                        context.add_done_callback(leave)  # type: ignore[arg-type]
+                        context.set_trailing_metadata(((TIMING_KEY, answer[1]),))
+                        return answer[0]
                 query = None if known is None or request is None else known.query(request)
                 if query is None:
                     query = protocol.query_of(parse(protocol.kind, data))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from offbeat.scorer import Scorer
 from offbeat.server.inference_messages import INFER
+from offbeat.server.known_requests import KnownRequests
 from offbeat.server.scoring_messages import SCORE
 from offbeat.server.served import ServedModel
 from offbeat.server.unary_format import UnaryFormat
@@ -280,6 +282,17 @@ def test_what_is_queued_is_read_by_the_codec_too_and_keeps_its_priority_and_id(s
     assert levels[0] == levels[1] == queued[0].served[0].batching.level(priority)
     for path in queued:
         path.close()
+
+
+def test_a_codec_that_fails_is_an_incident_like_any_other(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = OnePath(SCORE, scorer, has_codec=True)
+    data = score_request(random_windows(1)).SerializeToString()
+    path.ask(data)
+    monkeypatch.setattr(KnownRequests, "answer", lambda *_, **__: 1 // 0)
+    code, words = path.told(data)
+    assert code is grpc.StatusCode.INTERNAL
+    assert "incident" in str(words)
+    path.close()
 
 
 def test_an_answer_above_the_limit_is_refused_as_before(scorer: Scorer) -> None:
