@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import TensorProto, helper
 
+from offbeat.backends import import_onnxruntime
 from offbeat.errors import ExportError
 from offbeat.result import FloatArray
 from offbeat_export.quantised_linear import InputRange
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 _BATCH_SIZE = 256
 
@@ -48,10 +52,11 @@ def _session(proto: onnx.ModelProto, observed: list[str]) -> onnxruntime.Inferen
     watched.graph.output.extend(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in observed if name not in known
     )
-    options = onnxruntime.SessionOptions()
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise ExportError(f"ONNX Runtime refuses the graph to be calibrated: {error}") from error

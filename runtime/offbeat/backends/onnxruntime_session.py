@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ _DTYPES = {"tensor(float)": "float32", "tensor(bool)": "bool"}
 
 def import_onnxruntime() -> Any:
     """The module. Raises MissingExtraError where it is not installed."""
+    # From 1.31 on it otherwise keeps an id of the machine and a record of its use below HOME, to be sent. It asks once, now.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +101,12 @@ print(resident() - before)
 """
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert int(output) < 2 * 2**20
+
+
+def test_a_machine_is_not_given_an_id_and_its_use_is_not_recorded(tmp_path: Path) -> None:
+    folder, home = folders.write_version(tmp_path / "models"), tmp_path / "home"
+    home.mkdir()
+    code = "import sys, offbeat; offbeat.load(sys.argv[1], backend='onnxruntime')"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", code, folder], check=True, env=environment | {"HOME": str(home)})
+    assert list(home.rglob("*")) == []
