@@ -18,13 +18,20 @@ _START_S = 120
 @contextmanager
 def running(arguments: Sequence[str], core: int | None) -> Iterator[str]:
     """Starts `python -m ARGUMENTS`, on that core alone where one is given; gives the target it says to be ready on."""
+    with started(arguments, core) as (target, _):
+        yield target
+
+
+@contextmanager
+def started(arguments: Sequence[str], core: int | None) -> Iterator[tuple[str, int]]:
+    """As `running`, with the process id beside the target."""
     pinned = [] if core is None else ["taskset", "-c", str(core)]
     process = subprocess.Popen([*pinned, sys.executable, "-m", *arguments], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         for line in process.stdout:
             if " is ready on " in line:
-                yield line.rsplit(maxsplit=1)[-1]
+                yield line.rsplit(maxsplit=1)[-1], process.pid
                 return
         raise SystemExit(f"{' '.join(arguments)}: ended before it was ready, with {process.wait(_START_S)}")
     finally:

@@ -129,7 +129,7 @@ def _rows(
     if format_ == "jsonl":
         return RowStream(name=name, tables=stream_json_lines(name, file, columns), place=place)
     if format_ == "arrow":
-        return RowStream(name=name, tables=_arrow_tables(name, lambda: arrow_batches(file), columns))
+        return RowStream(name=name, tables=_arrow_tables(name, lambda: _arrow_batches(file), columns))
     if format_ == "parquet":
         return _parquet(name, file, columns)
     return RowStream(name=name, tables=_csv_tables(name, file, columns, delimiter, place), place=place)
@@ -169,7 +169,7 @@ def _parquet(name: str, file: BinaryIO, columns: Columns) -> RowStream:
     return RowStream(name=name, tables=tables(), n_rows=parquet.metadata.num_rows)
 
 
-def arrow_batches(file: Any) -> Any:
+def _arrow_batches(file: Any) -> Any:
     """A stream of Arrow batches; a file of them is such a stream between a word and an index."""
     begin = file.read(len(_ARROW_FILE_MAGIC))
     return pyarrow_module("ipc").open_stream(file if begin == _ARROW_FILE_MAGIC else _Rejoined(begin, file))

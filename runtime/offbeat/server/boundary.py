@@ -92,9 +92,12 @@ class Boundary:
                 return reply
             except asyncio.CancelledError as error:
                 self.count_refusal(traffic, model, error)
+                data, request, query, taken = b"", None, None, None
                 raise
             except Exception as error:
                 self.count_refusal(traffic, model, error)
+                # What ends a call refers to itself by way of this frame, and stays until garbage is collected: not with the windows.
+                data, request, query, taken = b"", None, None, None
                 await self.abort(context, error)
                 raise
 
@@ -120,7 +123,13 @@ class Boundary:
             # The connection is gone, or this very call was aborted: nobody is left to tell.
             raise error
         refusal = self.refusal(error)
-        await context.abort(status_code(refusal), details(refusal))
+        # For the same reason without the frames that it came through, which know the request.
+        error.__traceback__ = None
+        try:
+            await context.abort(status_code(refusal), details(refusal))
+        except grpc.aio.InternalError:
+            # The client went a moment ago, and grpc has not noticed yet: it would log a trace for each of them, when many go.
+            raise asyncio.CancelledError from None
 
     def count_refusal(self, traffic: MethodTraffic, model: str, error: BaseException) -> None:
         """Counts a request that is not answered; one for a model that is not served counts for none."""
@@ -151,6 +160,9 @@ async def _reply(ticket: Ticket) -> Scored:
     except asyncio.CancelledError:
         ticket.cancel()
         raise
+    finally:
+        # Its future has the error, which has this frame.
+        del ticket
 
 
 def _metadata(scored: Scored) -> tuple[tuple[str, str], ...]:

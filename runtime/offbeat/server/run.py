@@ -9,6 +9,8 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 
+import grpc
+
 from offbeat.config import ServerConfig
 from offbeat.server.server import Server
 
@@ -29,8 +31,15 @@ def run_server(config: ServerConfig, on_ready: Callable[[int], None] | None = No
     """
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.set_threshold(*_GC_THRESHOLDS)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_lost_answer)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(Server(config), on_ready))
+
+
+def _is_no_lost_answer(record: logging.LogRecord) -> bool:
+    """Leaves out the trace that grpc logs for each answer whose client went just before: under overload thousands a second."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, grpc.aio.InternalError)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -1,0 +1,1 @@
+"""The server near its capacity for minutes, and then far above it."""

@@ -1,0 +1,120 @@
+"""One phase of the run: several clients at once, and the server's memory and processor time meanwhile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from benchmarks.endurance.load import Counted, Load
+from benchmarks.start.memory import resident
+
+_SAMPLE_S = 1.0
+
+
+def run_phase(load: Load, n_clients: int, server: int) -> dict[str, Any]:
+    """Splits the load's rates evenly over so many processes. `server` is the server's process id."""
+    part = msgspec.structs.replace(
+        load,
+        rate=load.rate / n_clients,
+        stream_rate=load.stream_rate / n_clients,
+        concurrency=load.concurrency // n_clients,
+    )
+    loads = [msgspec.structs.replace(part, seed=seed) for seed in range(n_clients)]
+    memory, ended = [resident(server)["rss_mib"]], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_SAMPLE_S):
+            memory.append(resident(server)["rss_mib"])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    began_cpu, began = _cpu_s(server), time.perf_counter()
+    try:
+        counted = _together(loads)
+    finally:
+        ended.set()
+        watcher.join()
+    server_cpu = (_cpu_s(server) - began_cpu) / (time.perf_counter() - began)
+    return {**_figures(load, counted), "server_of_a_core": round(server_cpu, 3), **_memory(memory)}
+
+
+def _together(loads: Sequence[Load]) -> list[Counted]:
+    command = [sys.executable, "-m", "benchmarks.endurance.load"]
+    clients = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in loads]
+    for client, load in zip(clients, loads, strict=True):
+        assert client.stdin is not None
+        client.stdin.write(msgspec.json.encode(load))
+        client.stdin.close()
+    told = []
+    for client in clients:
+        assert client.stdout is not None
+        told.append(client.stdout.read())
+        client.stdout.close()
+    ended = [client.wait() for client in clients]
+    if any(ended):
+        raise SystemExit("a client failed; its words are above")
+    return [msgspec.json.decode(each, type=Counted) for each in told]
+
+
+def _figures(load: Load, counted: Sequence[Counted]) -> dict[str, Any]:
+    seconds = max(each.seconds for each in counted)
+    n_sent, n_right = sum(each.n_sent for each in counted), sum(each.n_right for each in counted)
+    by_status: Counter[str] = Counter()
+    stream: Counter[str] = Counter()
+    for each in counted:
+        by_status.update(each.by_status)
+        stream.update(each.stream)
+    n_unanswered = sum(each.n_unanswered for each in counted)
+    n_wrong = sum(each.n_wrong for each in counted)
+    return {
+        "seconds": round(seconds, 2),
+        "asked_per_s": round(load.rate, 1),
+        "sent_per_s": round(n_sent / seconds, 1),
+        "right_per_s": round((n_right + stream["answered_once"] - stream["refused"]) / seconds, 1),
+        "n_sent": n_sent,
+        "n_right": n_right,
+        "n_wrong": n_wrong,
+        "n_unanswered": n_unanswered,
+        "n_unaccounted": n_sent - n_right - n_wrong - n_unanswered - by_status.total(),
+        "by_status": dict(by_status),
+        "stream": dict(stream),
+        "latency_ms": _percentiles([each.latencies for each in counted]),
+        "latency_from_due_ms": _percentiles([each.latencies_from_due for each in counted]),
+        "late_s": round(max(each.late_s for each in counted), 3),
+        "clients_of_a_core": round(sum(each.cpu_s for each in counted) / seconds, 3),
+    }
+
+
+def _percentiles(latencies: Sequence[bytes]) -> dict[str, float]:
+    values = np.frombuffer(b"".join(latencies), np.float32) * 1e3
+    if not len(values):
+        raise SystemExit("no request was answered")
+    return {f"p{p:g}": round(float(np.percentile(values, p)), 3) for p in (50, 99, 99.9, 100)}
+
+
+def _memory(rss: Sequence[float]) -> dict[str, Any]:
+    """`drift` is the last quarter's median over the second quarter's, less 1: in the first one caches fill."""
+    quarter = max(1, len(rss) // 4)
+    drift = np.median(rss[-quarter:]) / np.median(rss[quarter : 2 * quarter]) - 1
+    every = max(1, len(rss) // 60)
+    return {
+        "memory_mib": {"first": rss[0], "last": rss[-1], "most": max(rss)},
+        "drift": round(float(drift), 4),
+        "rss_mib": list(rss[::every]),
+    }
+
+
+def _cpu_s(process: int) -> float:
+    """Processor time of all threads, of /proc's fields 14 and 15."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
