@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from offbeat.result import FloatArray
 from offbeat.streams.rows import Integers, repetitions
@@ -93,27 +93,40 @@ class RowMemory:
     def _append_repeated(
         self, slots: Integers, values: FloatArray, repeated: Integers, due: np.ndarray[tuple[int], np.dtype[np.bool_]]
     ) -> tuple[FloatArray, Integers]:
-        """In as many passes as the longest part of one series needs to pass through its room."""
+        """The rows of all series at once that have room for theirs behind a window, each of the others by itself: time grows with the
+        rows, not with the rows times those of one series.
+        """
         windows = np.empty((int(due.sum()), self.length, values.shape[1]), np.float32)
         places = np.cumsum(due) - 1
-        left = np.arange(len(slots))
-        while len(left):
-            ends = self._ends[slots[left]] + repeated[left]
-            is_over = ends >= self._n_steps
-            if is_over.any():
-                self._move_to_front(np.unique(slots[left[is_over]]))
-                ends = self._ends[slots[left]] + repeated[left]
-                is_over = ends >= self._n_steps
-            now, later = left[~is_over], left[is_over]
-            ends = ends[~is_over] + 1
-            self._rows[slots[now], ends - 1] = values[now]
-            repeated[later] -= self._n_steps - self._ends[slots[later]]
-            # Of a series' several rows the last one counts: they are assigned in their order.
-            self._ends[slots[now]] = ends
-            is_due = due[now]
-            windows[places[now[is_due]]] = self._windows[slots[now[is_due]], ends[is_due] - self.length]
-            left = later
+        is_long = np.isin(slots, slots[repeated > self._n_steps - self.length])
+        for rows in _by_slot(slots, is_long.nonzero()[0]):
+            of_rows = self._append_many(int(slots[rows[0]]), values[rows])
+            windows[places[rows[due[rows]]]] = of_rows[due[rows]]
+        few = (~is_long).nonzero()[0]
+        ends = self._ends[slots[few]] + repeated[few]
+        is_over = ends >= self._n_steps
+        if is_over.any():
+            self._move_to_front(np.unique(slots[few[is_over]]))
+            ends = self._ends[slots[few]] + repeated[few]
+        ends += 1
+        self._rows[slots[few], ends - 1] = values[few]
+        # Of a series' several rows the last one counts: they are assigned in their order.
+        self._ends[slots[few]] = ends
+        is_due = due[few]
+        windows[places[few[is_due]]] = self._windows[slots[few[is_due]], ends[is_due] - self.length]
         return windows, due.nonzero()[0]
+
+    def _append_many(self, slot: int, values: FloatArray) -> FloatArray:
+        """Takes rows [row, feature] of one slot, more than it has room for; returns the window that ends with each, a view."""
+        n_before, end = self.length - 1, int(self._ends[slot])
+        tail = np.zeros((n_before, values.shape[1]), np.float32)
+        # A series that has fewer rows has nothing before its first; no window is made of that.
+        n_there = min(n_before, end)
+        tail[n_before - n_there :] = self._rows[slot, end - n_there : end]
+        rows = np.concatenate([tail, values])
+        self._rows[slot, :n_before] = rows[len(rows) - n_before :]
+        self._ends[slot] = n_before
+        return sliding_window_view(rows, self.length, axis=0).transpose(0, 2, 1)
 
     def _move_to_front(self, slots: Integers) -> None:
         steps = np.arange(self.length - 1)
@@ -121,6 +134,14 @@ class RowMemory:
         begins = self._ends[slots] - (self.length - 1)
         self._rows[slots[:, None], steps] = self._rows[slots[:, None], begins[:, None] + steps]
         self._ends[slots] = self.length - 1
+
+
+def _by_slot(slots: Integers, rows: Integers) -> list[Integers]:
+    """The numbers of those rows, parted by their slot, in their order."""
+    if not len(rows):
+        return []
+    rows = rows[np.argsort(slots[rows], kind="stable")]
+    return np.split(rows, np.flatnonzero(np.diff(slots[rows])) + 1)
 
 
 def _n_steps(length: int) -> int:

@@ -5,6 +5,7 @@ import functools
 import hashlib
 from collections import defaultdict
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -96,6 +97,19 @@ def test_arrays_remember_what_plain_lists_would(
         expected = [plain.alarm(names[number], bool(flag)) for (number, _), flag in zip(windows, flags, strict=True)]
         assert store.alarms(taken, flags).tolist() == expected
     assert len(store) == len(plain.rows)
+
+
+def test_a_message_of_very_many_rows_of_one_series_takes_no_more_than_its_share_of_time() -> None:
+    n_rows, length = 200_000, 30
+    values = np.arange(2 * n_rows, dtype=np.float32).reshape(n_rows, 2)
+    store = SeriesStore(length, ["a", "b"], SeriesConfig(max_series=4))
+    begin = perf_counter()
+    taken = store.take(Rows(series=["x"], values=values), 0.0)
+    # Some 30 ms; it was half a minute, of all who share the event loop, when every pass looked at all rows.
+    assert perf_counter() - begin < 3
+    assert taken.rows.tolist() == list(range(length - 1, n_rows))
+    assert np.array_equal(taken.windows[-1], values[-length:])
+    assert np.array_equal(store.take(Rows(series=["x"], values=values[:1]), 1.0).windows[0, :-1], values[1 - length :])
 
 
 def rows(names: list[str], now: int = 0, value: float = 1.0) -> Rows:
