@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,8 +23,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from benchmarks.environment import environment
 from benchmarks.models import ARCHITECTURES, export_model, random_windows
-from offbeat.native import Session, version
+from offbeat.native import Session
 from offbeat.result import FloatArray
 
 OUTPUTS = ("reconstruction_error", "anomaly_score", "is_anomaly")
@@ -134,14 +135,9 @@ def main() -> None:
             exported = export_model(model, Path(folder))
             for batch in BATCHES:
                 results.append(measure(model, batch, exported.path, limits=arguments.limits, seconds=arguments.seconds))
-                print(_line(results[-1]), flush=True)
-    environment = {
-        "processor": platform.processor() or platform.machine(),
-        "onnxruntime": onnxruntime.__version__,
-        "offbeat": version(),
-        "needs": {model: asdict(need) for model, need in NEEDS.items()},
-    }
-    arguments.output.write_text(json.dumps({"environment": environment, "results": results}, indent=1) + "\n")
+                print(_line(results[-1]), file=sys.stderr, flush=True)
+    about = environment() | {"needs": {model: asdict(need) for model, need in NEEDS.items()}}
+    arguments.output.write_text(json.dumps({"environment": about, "results": results}, indent=1) + "\n")
 
 
 def _line(result: dict[str, object]) -> str:

@@ -1,0 +1,86 @@
+"""Figures inside of pages that people write: what stands between two comments is replaced.
+
+<!-- figures: native -->
+…
+<!-- end of figures -->
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from benchmarks.report.bars import SHARE_OF_BACKEND, SHARE_OF_ECHO
+from benchmarks.report.detection import alternatives_table, detection_summary, newest_detection
+from benchmarks.report.native import native_summary, native_table
+from benchmarks.report.others import bulk_table
+from benchmarks.report.results import Result, Results
+from benchmarks.report.serving import ECHO, OURS
+from benchmarks.report.start import edge_summary
+from benchmarks.report.streams import streams_summary
+from benchmarks.report.text import against, percent, us
+
+_BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
+
+
+def filled(page: str, results: Results, to_root: str) -> str:
+    """The page with its blocks written anew. Raises KeyError for a block that nobody writes."""
+    return _BLOCK.sub(lambda found: f"{found[1]}\n{BLOCKS[found[2]](results, to_root)}\n{found[3]}", page)
+
+
+def _serving(result: Result, to_root: str) -> str:
+    lines = {(*line["case"].values(), line["server"]): line for line in result.content["lines"]}
+    alone, echo_alone = (lines["score", 1, 1, None, name] for name in (OURS, ECHO))
+    many, echo_many = (lines["score", 1, 64, None, name] for name in (OURS, ECHO))
+    large = lines["score", 32, 64, None, OURS]
+    share = many["per_second"] / echo_many["per_second"]
+    rate = against(share, SHARE_OF_ECHO, f"{percent(share)} of the echo's", percent(SHARE_OF_ECHO))
+    of_backend = large["per_second"] * result.content["backend_us"]["32"] / 1e6
+    windows = against(
+        of_backend,
+        SHARE_OF_BACKEND,
+        f"{percent(of_backend)} of what the core scores in process",
+        percent(SHARE_OF_BACKEND),
+    )
+    told = (
+        f"one request in flight is answered in {us(alone['p50'])} µs where the echo takes {us(echo_alone['p50'])}",
+        f"with 64 in flight {many['per_second']:,.0f} requests a second, {rate}",
+        f"with 32 windows in each, {32 * large['per_second']:,.0f} windows a second, {windows}",
+    )
+    return (
+        f"**Score over gRPC**, {result.content['model']}, server and load on a core each, beside a bare grpcio echo of the same bytes: "
+        f"{'; '.join(told)} ({result.link(to_root)})."
+    )
+
+
+def _numbers(results: Results, to_root: str) -> str:
+    """What the README shows: what is missing among the results is left out."""
+    points = []
+    if serving := results.newest("serving"):
+        points.append(_serving(serving, to_root))
+    if streams := results.newest("streams"):
+        points.append(f"{streams_summary(streams)[:-1]} ({streams.link(to_root)}).")
+    points.append(edge_summary(results, to_root))
+    parts = [native_summary(results, to_root), "\n".join(f"- {point}" for point in points if point)]
+    if detection := newest_detection(results.all_of("detection"), is_fixed=False):
+        parts += [
+            detection_summary(detection),
+            f"From {detection.link(to_root)}, means over {len(detection.content['lines'][0]['seeds'])} seeds.",
+        ]
+    return "\n\n".join(parts)
+
+
+def _table_of(kind: str, make: Callable[[Result], str]) -> Callable[[Results, str], str]:
+    def block(results: Results, to_root: str) -> str:
+        result = results.newest(kind)
+        return f"{make(result)}\n\n{result.origin(to_root)}" if result else ""
+
+    return block
+
+
+BLOCKS: Mapping[str, Callable[[Results, str], str]] = {
+    "numbers": _numbers,
+    "native": native_table,
+    "bulk": _table_of("bulk", bulk_table),
+    "alternatives": _table_of("alternatives", alternatives_table),
+}
