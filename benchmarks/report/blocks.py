@@ -59,7 +59,7 @@ def _numbers(results: Results, to_root: str) -> str:
     if serving := results.newest("serving"):
         points.append(_serving(serving, to_root))
     if streams := results.newest("streams"):
-        points.append(f"{streams_summary(streams)[:-1]} ({streams.link(to_root)}).")
+        points.append(streams_summary(streams, to_root))
     points.append(edge_summary(results, to_root))
     parts = [native_summary(results, to_root), "\n".join(f"- {point}" for point in points if point)]
     if detection := newest_detection(results.all_of("detection"), is_fixed=False):
@@ -78,9 +78,15 @@ def _table_of(kind: str, make: Callable[[Result], str]) -> Callable[[Results, st
     return block
 
 
+def _streams(results: Results, to_root: str) -> str:
+    result = results.newest("streams")
+    return streams_summary(result, to_root) if result else ""
+
+
 BLOCKS: Mapping[str, Callable[[Results, str], str]] = {
     "numbers": _numbers,
     "native": native_table,
+    "streams": _streams,
     "bulk": _table_of("bulk", bulk_table),
     "alternatives": _table_of("alternatives", alternatives_table),
 }

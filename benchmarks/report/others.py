@@ -8,27 +8,56 @@ from typing import Any
 from benchmarks.report.results import Result
 from benchmarks.report.text import table, us
 
-_OURS = "native float32"
+# Peers by the arithmetic of the core that they are compared with: what is shown, and how their contenders begin.
+_PEERS = {
+    "float32": {"ONNX Runtime": "onnxruntime", "OpenVINO": "openvino", "RTNeural": "rtneural", "LiteRT": "litert"},
+    "bfloat16": {"OpenVINO bf16": "openvino default bf16"},
+    "int8": {"ONNX Runtime int8": "onnxruntime int8"},
+}
 _MAX_ROWS = 60
 
 
 def peers_table(result: Result) -> str:
-    """A row for each model and batch; of each engine its time, and how many times that of the core in float32."""
-    races = result.content["results"]
-    names = list(dict.fromkeys(name for race in races for name in race["contenders"]))
-    rows = []
-    for race in races:
-        cells = [_peer(race["contenders"].get(name), name) for name in names]
-        rows.append((race["model"], race["batch"], *cells))
+    """A row for each model and batch: the core's time by precision, and how many times that each peer of the same precision takes."""
+    head = ["model", "batch"]
+    for precision, peers in _PEERS.items():
+        head += [f"core in {precision}, µs", *peers]
+    rows = [(race["model"], race["batch"], *_race(race["contenders"])) for race in result.content["results"]]
     versions = result.content["environment"].get("peers", {})
     told = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return f"{table(('model', 'batch', *names), rows)}\n\nµs, and times {_OURS}'s, medians over rounds. {told}"
+    return f"{table(head, rows)}\n\nTimes that a peer takes as long as the core; **bold** where the peer wins. {told}."
 
 
-def _peer(timed: Mapping[str, float] | None, name: str) -> str:
-    if timed is None:
-        return ""
-    return us(timed["us"]) if name == _OURS else f"{us(timed['us'])} ({timed['ratio']:.2f} ×)"
+def _race(contenders: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    for precision, peers in _PEERS.items():
+        ours = contenders[f"native {precision}"]
+        yield us(ours["us"])
+        for begin in peers.values():
+            # The fastest of a peer's builds.
+            ratios = [each["ratio"] / ours["ratio"] for name, each in contenders.items() if _is_of(name, begin)]
+            best = min(ratios, default=None)
+            yield "" if best is None else f"{best:.2f}" if best >= 1 else f"**{best:.2f}**"
+
+
+def _is_of(name: str, begin: str) -> bool:
+    return name == begin or (name.startswith(f"{begin} ") and not name.startswith(("openvino ", "onnxruntime ")))
+
+
+def serving_peers_table(result: Result) -> str:
+    """A row for each load and server: the best of its rounds."""
+    rows = [
+        (
+            line["windows"],
+            line["concurrency"],
+            line["server"],
+            f"{line['per_second']:,.0f}",
+            us(line["p50"]),
+            us(line["p99"]),
+            line["n_errors"],
+        )
+        for line in sorted(result.content["lines"], key=lambda each: (each["windows"], each["concurrency"]))
+    ]
+    return table(("windows", "in flight", "server", "requests/s", "p50 µs", "p99 µs", "failed"), rows)
 
 
 def bulk_table(result: Result) -> str:

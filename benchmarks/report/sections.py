@@ -9,7 +9,7 @@ import msgspec
 from benchmarks.precision.table import markdown as precision_table
 from benchmarks.report.detection import alternatives_table, detection_table, newest_detection
 from benchmarks.report.native import native_table
-from benchmarks.report.others import bulk_table, peers_table, plain_tables
+from benchmarks.report.others import bulk_table, peers_table, plain_tables, serving_peers_table
 from benchmarks.report.plots import PLOTS
 from benchmarks.report.results import Result, Results
 from benchmarks.report.serving import serving_bars, serving_table
@@ -123,6 +123,16 @@ SECTIONS = (
         ),
         body=_newest("serving", serving_bars, serving_table),
         plot="tail",
+    ),
+    Section(
+        title="Peers of the server",
+        kind="serving-peers",
+        command="python -m benchmarks.serving.peers --fastapi VENV/bin/python --mlserver VENV/bin/python --json RESULT",
+        method=(
+            "The server beside a FastAPI endpoint of the usual kind and MLServer, with the same model and, by gRPC, the same bytes; each on one core, "
+            "the load on another, in turns in another order each round; the best of the rounds."
+        ),
+        body=_newest("serving-peers", serving_peers_table),
     ),
     Section(
         title="Rows of series",

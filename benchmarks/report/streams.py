@@ -36,7 +36,7 @@ def streams_table(result: Result) -> str:
     )
 
 
-def streams_summary(result: Result) -> str:
+def streams_summary(result: Result, to_root: str) -> str:
     """A sentence for the most and the fewest rows a message."""
     lines = sorted(result.content["lines"], key=lambda line: -line["rows"])
     told = [
@@ -44,7 +44,8 @@ def streams_summary(result: Result) -> str:
         f"(99 % answered within {line['measured']['p99'] / 1e3:.0f} ms)"
         for line in (lines[0], lines[-1])
     ]
-    return f"**{result.content['n_series']:,} series with a row a second each**, every row a window scored: {', '.join(told)}."
+    n = f"**{result.content['n_series']:,} series with a row a second each**"
+    return f"{n}, every row a window scored: {', '.join(told)} ({result.link(to_root)})."
 
 
 def _rows(n: int) -> str:

@@ -30,6 +30,7 @@ def percent(share: float) -> str:
 
 
 def precise(value: float, bar: float | None, digits: int) -> str:
-    """To so many digits, and one more where these would not tell the value from the bar."""
-    alike = bar is not None and value != bar and f"{value:.{digits}f}" == f"{bar:.{digits}f}"
-    return f"{value:.{digits + alike}f}"
+    """To so many digits, and as many more as it takes to tell the value from the bar."""
+    while bar is not None and value != bar and f"{value:.{digits}f}" == f"{bar:.{digits}f}":
+        digits += 1
+    return f"{value:.{digits}f}"

@@ -1,0 +1,126 @@
+"""`python -m benchmarks.report`: every figure on the pages comes out of the newest results."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from benchmarks.report.blocks import BLOCKS
+from benchmarks.report.pages import Report
+from benchmarks.report.plots import draw, limit_panels
+from benchmarks.report.results import Results
+from benchmarks.report.text import against, precise
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The pages and results, without the rest of the repository."""
+    shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_site", "tutorials"))
+    shutil.copytree(ROOT / "benchmarks" / "results", tmp_path / "benchmarks" / "results")
+    shutil.copy(ROOT / "README.md", tmp_path)
+    return tmp_path
+
+
+def _edit(path: Path, content: dict[str, Any]) -> None:
+    path.write_bytes(msgspec.json.encode(content))
+
+
+def _newest(root: Path, kind: str) -> dict[str, Any]:
+    result = Results(root / "benchmarks" / "results").newest(kind)
+    assert result is not None
+    return result.content
+
+
+def test_every_figure_on_the_pages_is_what_the_newest_results_give() -> None:
+    stale = [str(path.relative_to(ROOT)) for path in Report(ROOT).stale()]
+    assert not stale, f"run `python -m benchmarks.report`: {stale}"
+
+
+def test_every_block_of_figures_is_one_that_is_written_and_has_an_end() -> None:
+    for page in PAGES:
+        text = page.read_text().replace("`<!-- figures: … -->` and `<!-- end of figures -->`", "")
+        begun = re.findall(r"<!-- figures: (\S+) -->\n", text)
+        assert set(begun) <= set(BLOCKS), page.name
+        assert text.count("<!-- figures") == text.count("<!-- end of figures -->") == len(begun), page.name
+
+
+def test_a_figure_edited_by_hand_is_found_and_written_anew(copy: Path) -> None:
+    readme = copy / "README.md"
+    text = readme.read_text()
+    figure = re.search(r"^\| M1: .*$", text, re.MULTILINE)
+    assert figure is not None
+    readme.write_text(text.replace(figure[0], figure[0].replace("|", "| 1", 2)))
+    report = Report(copy)
+    assert report.stale() == [readme]
+    report.write(report.stale())
+    assert readme.read_text() == text
+    assert Report(copy).stale() == []
+
+
+def test_a_newer_file_is_taken_wherever_its_kind_is_shown(copy: Path) -> None:
+    content = _newest(copy, "streams") | {"n_series": 77_000}
+    _edit(copy / "benchmarks" / "results" / "2099-01-01-streams.json", content)
+    report = Report(copy)
+    pages = [copy / name for name in ("docs/performance.md", "README.md", "docs/serving.md")]
+    assert report.stale() == pages
+    report.write(pages)
+    assert all("77,000 series" in page.read_text() and "2099-01-01-streams.json" in page.read_text() for page in pages)
+
+
+def test_plots_are_drawn_anew_only_where_their_figures_change(copy: Path) -> None:
+    content = _newest(copy, "native")
+    content["results"][0]["share float32"] = 0.5
+    content["environment"]["started_at"] = "2099-01-01T00:00:00+00:00"
+    _edit(copy / "benchmarks" / "results" / "2099-01-01-native.json", content)
+    stale = Report(copy).stale()
+    assert [path.name for path in stale if path.suffix == ".svg"] == ["limit.svg"]
+
+
+def test_a_later_result_of_some_models_counts_for_these_alone(copy: Path) -> None:
+    content = _newest(copy, "native")
+    one = next(race for race in content["results"] if race["model"] == "M2") | {"onnxruntime": 123_456.0}
+    _edit(copy / "benchmarks" / "results" / "2099-01-01-native-m2.json", content | {"results": [one]})
+    report = Report(copy)
+    report.write(path for path in report.stale() if path.suffix == ".md")
+    table = (copy / "docs" / "native.md").read_text()
+    assert table.count("123,456") == 1
+    assert "2099-01-01-native-m2.json" in table
+    assert re.search(r"From \[\d{4}-\d\d-\d\d-native\.json\]", table)
+
+
+def test_a_kind_that_nobody_wrote_a_table_for_is_shown_as_it_is(copy: Path) -> None:
+    lines = [{"minutes": 10, "goodput": 0.934}, {"minutes": 5, "goodput": 0.907}]
+    _edit(copy / "benchmarks" / "results" / "2099-01-01-seance.json", {"load": {"target": 0.9}, "lines": lines})
+    report = Report(copy)
+    assert report.stale() == [copy / "docs" / "performance.md"]
+    report.write(report.stale())
+    page = (copy / "docs" / "performance.md").read_text()
+    assert "## Seance" in page
+    assert "| load, target | 0.9 |" in page
+    assert "| 5 | 0.907 |" in page
+
+
+def test_the_same_figures_are_drawn_with_the_same_few_bytes(tmp_path: Path) -> None:
+    panels = limit_panels(Results(ROOT / "benchmarks" / "results"))
+    for name in ("one.svg", "two.svg"):
+        draw(panels, tmp_path / name)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    assert (tmp_path / "one.svg").stat().st_size < 20_000
+    assert "20" + "26" not in (tmp_path / "one.svg").read_text()
+
+
+def test_rounding_hides_no_bar_that_is_missed() -> None:
+    assert precise(1.396, 1.4, 2) == "1.396"
+    assert precise(1.3998, 1.4, 2) == "1.3998"
+    assert precise(0.9938, 0.994, 3) == "0.9938"
+    assert precise(0.9938, None, 3) == "0.994"
+    assert against(0.79, 0.8, "79 %", "80 %") == "**79 %** (missed: 80 %)"
+    assert against(0.02, 0.02, "2 %", "2 %", is_lower_better=True) == "2 % (2 %)"
