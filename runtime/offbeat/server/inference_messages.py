@@ -67,13 +67,6 @@ def encoded_response(scored: Scored, request_id: str) -> bytes:
     return b"".join(parts)
 
 
-def encoded_stream_response(scored: Scored, request_id: str) -> bytes:
-    """The answer to the request of that id, a ModelStreamInferResponse."""
-    response = encoded_response(scored, request_id)
-    number = ModelStreamInferResponse.DESCRIPTOR.fields_by_name["infer_response"].number
-    return field_prefix(number, len(response)) + response
-
-
 def encoded_stream_refusal(request_id: str, _: int, message: str) -> bytes:
     """The refusal of the request of that id, a ModelStreamInferResponse, which has no place for a code."""
     return ModelStreamInferResponse(
@@ -160,9 +153,8 @@ INFER = UnaryFormat(
 # Triton keeps the order, and its client leaves the ids to its user.
 INFERENCE_STREAM = StreamFormat(
     method="ModelStreamInfer",
-    kind=ModelInferRequest,
-    query_of=query_of,
-    encoded_answer=encoded_stream_response,
+    one=INFER,
+    answer_field=ModelStreamInferResponse.DESCRIPTOR.fields_by_name["infer_response"].number,
     encoded_refusal=encoded_stream_refusal,
     keeps_order=True,
 )

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
-from typing import Any
 
 import grpc
 from msgspec import Struct
@@ -14,7 +13,6 @@ from msgspec import Struct
 from offbeat.errors import OffbeatError
 from offbeat.server.allowance import Allowance
 from offbeat.server.boundary import Boundary, Context, Handler
-from offbeat.server.parsing import parse
 from offbeat.server.query import Query, Scored
 from offbeat.server.served import Reply
 from offbeat.server.ticket import Ticket
@@ -51,26 +49,23 @@ class StreamRequest(Struct, eq=False):
 
 
 class StreamAnswer(Struct, frozen=True, eq=False):
-    """What became of a request; None where there was nothing to score."""
+    """What became of a request: bytes where it is encoded and counted already, None where there was nothing to score."""
 
     request: StreamRequest
-    outcome: Scored | OffbeatError | None
+    outcome: Scored | bytes | OffbeatError | None
 
 
 class MessageStream:
-    """Reads requests of a `kind`, and writes answers in the order in which they are ready, or in which they were asked for.
+    """Reads requests, and writes answers in the order in which they are ready, or in which they were asked for.
 
     A reader that is slower than the scores stops the reading, by `Allowance`, and holds up nobody else. When the server
     drains, reading ends, what was read is answered, and the call ends with UNAVAILABLE. What a request asks for, and how it is
     answered, is for a subclass to say: `_take` and `_encode`.
     """
 
-    def __init__(
-        self, boundary: Boundary, context: Context, *, method: str, kind: type[Any], keeps_order: bool
-    ) -> None:
+    def __init__(self, boundary: Boundary, context: Context, *, method: str, keeps_order: bool) -> None:
         self._boundary = boundary
         self._context = context
-        self._kind = kind
         self._keeps_order = keeps_order
         self._traffic = boundary.traffic.method(method)
         self._allowance = Allowance(max_requests=MAX_IN_FLIGHT, max_bytes=boundary.max_message_bytes)
@@ -118,17 +113,17 @@ class MessageStream:
         request = StreamRequest(self._n_accepted, len(data), monotonic())
         self._n_accepted += 1
         try:
-            ticket = self._take(request, parse(self._kind, data))
+            taken = self._take(request, data)
         except Exception as error:  # noqa: BLE001 - the request boundary, of a request on a stream
             self._put(StreamAnswer(request, self._boundary.refusal(error)))
             return
-        if ticket is None or isinstance(ticket, Scored):
-            self._put(StreamAnswer(request, ticket))
+        if taken is None or isinstance(taken, (Scored, bytes)):
+            self._put(StreamAnswer(request, taken))
             return
-        self._tickets.add(ticket)
-        ticket.reply.add_done_callback(partial(self._answer, ticket, request))
+        self._tickets.add(taken)
+        taken.reply.add_done_callback(partial(self._answer, taken, request))
 
-    def _take(self, request: StreamRequest, message: Any) -> Scored | Ticket | None:
+    def _take(self, request: StreamRequest, data: bytes) -> Scored | bytes | Ticket | None:
         """Scores or queues what the message asks for. Raises what the caller is to be refused with."""
         raise NotImplementedError
 
@@ -136,12 +131,13 @@ class MessageStream:
         """The answer as it travels; counts it."""
         raise NotImplementedError
 
+    @property
+    def _is_alone(self) -> bool:
+        """Whether no other request of this stream is under way."""
+        return not self._tickets and self._answers.empty()
+
     def _submit(self, query: Query) -> Scored | Ticket:
-        return self._boundary.engine.submit(
-            query,
-            self._context.time_remaining(),
-            is_alone=not self._tickets and self._answers.empty(),
-        )
+        return self._boundary.engine.submit(query, self._context.time_remaining(), is_alone=self._is_alone)
 
     def _answer(self, ticket: Ticket, request: StreamRequest, reply: Reply) -> None:
         self._tickets.discard(ticket)

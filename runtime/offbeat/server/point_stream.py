@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from msgspec import Struct
@@ -13,6 +13,7 @@ from offbeat.errors import InvalidWindowError, OffbeatError
 from offbeat.result import BoolArray
 from offbeat.server.boundary import Boundary, Context
 from offbeat.server.message_stream import MessageStream, StreamAnswer, StreamRequest
+from offbeat.server.parsing import parse
 from offbeat.server.point_messages import encoded_points_refusal, encoded_scores, joined, rows_of
 from offbeat.server.query import Query, Scored
 from offbeat.server.series_memory import SeriesMemory
@@ -43,14 +44,15 @@ class PointStream(MessageStream):
     """
 
     def __init__(self, memory: SeriesMemory, boundary: Boundary, context: Context) -> None:
-        super().__init__(boundary, context, method=METHOD, kind=PointsRequest, keeps_order=True)
+        super().__init__(boundary, context, method=METHOD, keeps_order=True)
         self._memory = memory
         # How long an answer waits for others, as the client allows.
         self._delay_s = 0.0
         # By the number of the request on the stream.
         self._kept: dict[int, _Kept] = {}
 
-    def _take(self, request: StreamRequest, message: Any) -> Scored | Ticket | None:
+    def _take(self, request: StreamRequest, data: bytes) -> Scored | Ticket | None:
+        message = parse(PointsRequest, data)
         request.id = message.id
         request.model = message.model
         self._delay_s = min(message.answer_delay_us, _MAX_DELAY_US) * 1e-6
@@ -111,7 +113,7 @@ class PointStream(MessageStream):
     def _encode(self, answer: StreamAnswer) -> bytes:
         request, outcome = answer.request, answer.outcome
         kept = self._kept.pop(request.number, None)
-        if kept is not None and not isinstance(outcome, OffbeatError):
+        if kept is not None and (outcome is None or isinstance(outcome, Scored)):
             alarms = _alarms(kept, outcome)
             message = encoded_scores(request.id, request.model, kept.version, kept.taken, outcome, alarms)
             try:

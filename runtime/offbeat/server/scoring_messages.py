@@ -74,12 +74,6 @@ def _template(scored: Scored, kind: type[ScoreResponse | PointScores]) -> list[b
     return template
 
 
-def encoded_stream_response(scored: Scored, request_id: str) -> bytes:
-    """The answer to the request of that id, a ScoreStreamResponse."""
-    response = encoded_response(scored, request_id)
-    return field_prefix(ScoreStreamResponse.DESCRIPTOR.fields_by_name["response"].number, len(response)) + response
-
-
 def encoded_stream_refusal(request_id: str, code: int, message: str) -> bytes:
     """The refusal of the request of that id, a ScoreStreamResponse; `code` is a google.rpc.Code."""
     return ScoreStreamResponse(refusal=Refusal(id=request_id, code=code, message=message)).SerializeToString()
@@ -101,9 +95,8 @@ SCORE = UnaryFormat(
 )
 SCORE_STREAM = StreamFormat(
     method="ScoreStream",
-    kind=ScoreRequest,
-    query_of=query_of,
-    encoded_answer=encoded_stream_response,
+    one=SCORE,
+    answer_field=ScoreStreamResponse.DESCRIPTOR.fields_by_name["response"].number,
     encoded_refusal=encoded_stream_refusal,
     keeps_order=False,
 )

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from msgspec import Struct
 
-from offbeat.server.query import Query, Scored
+from offbeat.server.unary_format import UnaryFormat
+from offbeat.server.wire import field_prefix
 
 
 class StreamFormat(Struct, frozen=True, kw_only=True, eq=False):
-    """Of the streams of a `method`. Requests are messages of `kind`, with an `id`. An answer is encoded from the scores and the id, a refusal from the id, the
-    number of its google.rpc.Code and its message. Answers come in the order of the requests where it `keeps_order`.
+    """Of the streams of a `method`. Requests are those of the calls of `one`. Its answer travels in the field `answer_field` of the
+    stream's message; a refusal is encoded from the id, the number of its google.rpc.Code and its message. Answers come in the order
+    of the requests where it `keeps_order`.
     """
 
     method: str
-    kind: type[Any]
-    query_of: Callable[[Any], Query]
-    encoded_answer: Callable[[Scored, str], bytes]
+    one: UnaryFormat
+    answer_field: int
     encoded_refusal: Callable[[str, int, str], bytes]
     keeps_order: bool
+
+    def around(self, answer: bytes) -> bytes:
+        """The stream's message that holds the answer."""
+        return field_prefix(self.answer_field, len(answer)) + answer
+
+    def n_bytes_around(self, n_bytes: int) -> int:
+        """How many bytes that message has beside an answer of so many."""
+        return len(field_prefix(self.answer_field, n_bytes))

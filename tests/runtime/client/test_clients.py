@@ -30,7 +30,7 @@ from offbeat.result import DEFAULT_OUTPUTS
 from tests.runtime.folders import LENGTH, OUTPUTS, expected_outputs, make_manifest, random_windows
 
 from ..server.fakes import FailingBackend, GatedBackend, make_scorer
-from ..server.live import Loop, Serve
+from ..server.live import Loop, Serve, eventually
 from .both import Connect
 
 NOBODY = "127.0.0.1:1"
@@ -283,11 +283,16 @@ def test_a_stream_of_an_unknown_model_fails_before_anything_is_taken_from_the_so
 
 def test_a_full_queue_is_an_overload_on_a_stream_too(serve: Serve, connect: Connect) -> None:
     backend = GatedBackend()
-    client = connect(serve(make_scorer(backend), max_queue_size=1).target)
+    server = serve(make_scorer(backend), max_queue_size=1)
+    statistics = server.server._models.find("level").statistics
 
-    opening = threading.Timer(0.5, backend.gate.set)
+    def open_once_refused() -> None:
+        eventually(lambda: statistics.n_failed > 0, "a request on the stream is refused")
+        backend.gate.set()
+
+    opening = threading.Thread(target=open_once_refused)
     opening.start()
-    results, error = client.stream([random_windows(1)] * 4, model="level")
+    results, error = connect(server.target).stream([random_windows(1)] * 4, model="level")
     opening.join()
     assert len(results) == 2
     assert isinstance(error, OverloadedError)

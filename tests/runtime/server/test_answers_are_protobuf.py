@@ -47,7 +47,9 @@ def test_an_answer_says_what_the_message_of_its_parts_says(n_rows: int, request_
     # Twice: the second is made from the template that the first has left.
     for _ in range(2):
         assert ScoreResponse.FromString(scoring_messages.encoded_response(each, request_id)) == expected
-        stream = ScoreStreamResponse.FromString(scoring_messages.encoded_stream_response(each, request_id))
+        stream = ScoreStreamResponse.FromString(
+            scoring_messages.SCORE_STREAM.around(scoring_messages.encoded_response(each, request_id))
+        )
         assert stream == ScoreStreamResponse(response=expected)
     inferred = ModelInferResponse.FromString(inference_messages.encoded_response(each, request_id))
     assert (inferred.id, inferred.model_name, inferred.model_version) == (request_id, "press", "300")

@@ -14,17 +14,20 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from offbeat.scorer import Scorer
-from offbeat.server.inference_messages import INFER
+from offbeat.server.inference_messages import INFER, INFERENCE_STREAM
 from offbeat.server.known_requests import KnownRequests
-from offbeat.server.scoring_messages import SCORE
+from offbeat.server.scoring_messages import SCORE, SCORE_STREAM
 from offbeat.server.served import ServedModel
+from offbeat.server.stream_format import StreamFormat
 from offbeat.server.unary_format import UnaryFormat
 from tests.runtime.folders import OUTPUTS, random_windows
 
 from .calls import infer_request, score_request
 from .two_paths import OnePath, native_scorer
 
-PROTOCOLS = {"Score": (SCORE, score_request), "ModelInfer": (INFER, infer_request)}
+CALLS = {"Score": (SCORE, score_request), "ModelInfer": (INFER, infer_request)}
+STREAMS = {"ScoreStream": (SCORE_STREAM, score_request), "ModelStreamInfer": (INFERENCE_STREAM, infer_request)}
+METHODS: dict[str, tuple[UnaryFormat | StreamFormat, Any]] = {**CALLS, **STREAMS}
 FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -37,8 +40,9 @@ def scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
 class TwoPaths:
     """The same model behind both."""
 
-    def __init__(self, protocol: UnaryFormat, request: Any, scorer: Scorer) -> None:
+    def __init__(self, protocol: UnaryFormat | StreamFormat, request: Any, scorer: Scorer) -> None:
         self.request = request
+        self.is_stream = isinstance(protocol, StreamFormat)
         self.python = OnePath(protocol, scorer, has_codec=False)
         self.codec = OnePath(protocol, scorer, has_codec=True)
         # Drift's sample comes from Python's path; here no request is due for it after the first.
@@ -66,9 +70,9 @@ class TwoPaths:
         return self.codec.n_python == before
 
 
-@pytest.fixture(scope="module", params=PROTOCOLS)
+@pytest.fixture(scope="module", params=METHODS)
 def paths(request: pytest.FixtureRequest, scorer: Scorer) -> Iterator[TwoPaths]:
-    paths = TwoPaths(*PROTOCOLS[request.param], scorer)
+    paths = TwoPaths(*METHODS[request.param], scorer)
     yield paths
     paths.python.close()
     paths.codec.close()
@@ -190,6 +194,8 @@ def test_timing_and_counts_are_those_of_python(paths: TwoPaths) -> None:
         before = model.statistics.n_succeeded, model.statistics.n_windows, model.observations.scores.n_values
         for _ in range(300):
             _, timing = path.ask_with_timing(data)
+            if paths.is_stream:
+                continue
             assert timing is not None
             assert (timing.version, timing.queue_us, timing.size, timing.backend) == (1, 0, 4, model.backend)
             assert timing.batch_us == timing.compute_us < 10_000_000
@@ -203,6 +209,45 @@ def test_timing_and_counts_are_those_of_python(paths: TwoPaths) -> None:
         assert model.observations.compute.total == pytest.approx(model.statistics.compute_s)
         assert model.statistics.compute_s < traffic.durations["level"].total
         assert path.boundary.drain.n_calls == 0
+
+
+@pytest.mark.parametrize("method", STREAMS)
+def test_a_stream_of_known_new_and_bad_requests_is_answered_as_by_python(scorer: Scorer, method: str) -> None:
+    paths = TwoPaths(*STREAMS[method], scorer)
+    windows = [random_windows(1 + n % 5, length=5 + n % 7, seed=n) for n in range(200)]
+    for each in windows[::9]:
+        each[-1, 2] = np.nan
+    requests = [
+        paths.bytes_of(each, id=str(n)) if n % 31 else paths.bytes_of(each, ["nothing"], id=str(n))
+        for n, each in enumerate(windows)
+    ]
+    answers = [path.stream(requests) for path in (paths.python, paths.codec)]
+    if not STREAMS[method][0].keeps_order:
+        answers = [sorted(each) for each in answers]
+    assert answers[0] == answers[1]
+    assert len(answers[0]) == 200
+    # 35 forms, and what is refused; each form is learnt when its first answer is written, and some requests are read before.
+    assert paths.codec.n_python < paths.python.n_python == 200
+    traffic = [next(iter(path.boundary.traffic.methods.values())) for path in (paths.python, paths.codec)]
+    paths.codec.models.settle()
+    assert traffic[0].durations["level"].n_values == traffic[1].durations["level"].n_values < 200
+    assert traffic[0].refused == traffic[1].refused
+    paths.python.close()
+    paths.codec.close()
+
+
+@pytest.mark.parametrize("method", STREAMS)
+def test_what_is_queued_on_a_stream_is_learnt_and_read_by_the_codec(scorer: Scorer, method: str) -> None:
+    paths = TwoPaths(*STREAMS[method], scorer)
+    for path in (paths.python, paths.codec):
+        path.dispatcher.max_inline_s = lambda *, is_alone: -1.0  # type: ignore[method-assign]
+    data = [paths.bytes_of(random_windows(3, seed=n), id=str(n)) for n in range(9)]
+    first, rest = data[:1], data[1:]
+    answers = [sorted(path.stream(first) + path.stream(rest)) for path in (paths.python, paths.codec)]
+    assert answers[0] == answers[1]
+    assert (paths.python.n_python, paths.codec.n_python) == (9, 1)
+    paths.python.close()
+    paths.codec.close()
 
 
 def test_a_sample_for_drift_is_taken_as_often_as_before(scorer: Scorer) -> None:

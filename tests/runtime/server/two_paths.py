@@ -1,13 +1,14 @@
-"""The handler of a unary method without a socket, on the codec's path or on Python's alone."""
+"""The handler of a method without a socket, on the codec's path or on Python's alone."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from msgspec.structs import replace
 
 from offbeat.bundle import ModelVersion
@@ -15,16 +16,21 @@ from offbeat.config import BackendConfig, BatchingConfig
 from offbeat.reply_timing import ReplyTiming
 from offbeat.scorer import Scorer
 from offbeat.server import boundary as boundary_module
+from offbeat.server import score_stream as score_stream_module
 from offbeat.server.boundary import Boundary
 from offbeat.server.dispatcher import Dispatcher
 from offbeat.server.drain import Drain
 from offbeat.server.engine import Engine
 from offbeat.server.query import Query
+from offbeat.server.score_stream import stream_handler
 from offbeat.server.served import ServedModel, ServedModels
+from offbeat.server.stream_format import StreamFormat
 from offbeat.server.unary_format import UnaryFormat
 from offbeat.server.warm_up import warm_up
 from offbeat.server.workers import WorkerPool
 from tests.runtime import folders
+
+_EOF = grpc.aio.EOF  # type: ignore[attr-defined]
 
 
 def native_scorer(repository: Path, version: int = 1) -> Scorer:
@@ -42,12 +48,20 @@ class RefusedError(Exception):
 
 
 class FakeContext:
-    """A call as the handler sees it; `end` is what grpc does when the reply has been sent."""
+    """A call as the handler sees it, of one request or of a stream of `requests`; `end` is what grpc does when the reply has been sent."""
 
-    def __init__(self, remaining_s: float | None = None) -> None:
+    def __init__(self, remaining_s: float | None = None, requests: Iterable[bytes] = ()) -> None:
+        self.written: list[bytes] = []
+        self._requests = iter(requests)
         self.metadata: tuple[tuple[str, str], ...] = ()
         self._remaining_s = remaining_s
         self._callbacks: list[Callable[[Any], object]] = []
+
+    async def read(self) -> Any:
+        return next(self._requests, _EOF)
+
+    async def write(self, message: bytes) -> None:
+        self.written.append(message)
 
     def time_remaining(self) -> float | None:
         return self._remaining_s
@@ -70,7 +84,12 @@ class OnePath:
     """A boundary with models of its own; `n_python` counts the requests that Python decoded."""
 
     def __init__(
-        self, protocol: UnaryFormat, *scorers: Scorer, has_codec: bool, max_message_bytes: int = 2**20, **batching: Any
+        self,
+        protocol: UnaryFormat | StreamFormat,
+        *scorers: Scorer,
+        has_codec: bool,
+        max_message_bytes: int = 2**20,
+        **batching: Any,
     ) -> None:
         self.workers = WorkerPool(1)
         self.models = ServedModels()
@@ -79,13 +98,17 @@ class OnePath:
         self.boundary = Boundary(Engine(self.models, self.dispatcher), Drain(), max_message_bytes)
         self.n_python = 0
         self.served = [self.serve(scorer, **batching) for scorer in scorers]
-        original = boundary_module.known_requests
-        if not has_codec:
-            boundary_module.known_requests = lambda *_: None  # type: ignore[assignment]
-        try:
-            self._call: Any = self.boundary.scoring(replace(protocol, query_of=self._counted(protocol))).unary_unary
-        finally:
-            boundary_module.known_requests = original
+        self._call: Any = None
+        self._stream: Any = None
+        with pytest.MonkeyPatch.context() as patch:
+            if not has_codec:
+                for module in (boundary_module, score_stream_module):
+                    patch.setattr(module, "known_requests", lambda *_: None)
+            if isinstance(protocol, StreamFormat):
+                form = replace(protocol, one=self._counted(protocol.one))
+                self._stream = stream_handler(self.boundary, form).stream_stream
+            else:
+                self._call = self.boundary.scoring(self._counted(protocol)).unary_unary
         self.workers.start()
 
     def serve(self, scorer: Scorer, **batching: Any) -> ServedModel:
@@ -95,15 +118,31 @@ class OnePath:
         return model
 
     def ask(self, data: bytes, remaining_s: float | None = None) -> bytes:
-        """The answer. Raises RefusedError."""
+        """The answer. Raises RefusedError, where the call is of one request."""
+        if self._stream is not None:
+            return self.stream([data], remaining_s)[0]
         return asyncio.run(self._ask(data, remaining_s))[0]
 
     def ask_with_timing(self, data: bytes) -> tuple[bytes, ReplyTiming | None]:
+        """The answer and its timing, which a stream's has not."""
+        if self._stream is not None:
+            return self.ask(data), None
         reply, context = asyncio.run(self._ask(data, None))
         return reply, ReplyTiming.of_metadata(context.metadata)
 
+    def stream(self, requests: Iterable[bytes], remaining_s: float | None = None) -> list[bytes]:
+        """The answers of one stream, refusals among them."""
+        context = FakeContext(remaining_s, requests)
+        try:
+            asyncio.run(self._stream(None, context))
+        finally:
+            context.end()
+        return context.written
+
     def told(self, data: bytes, remaining_s: float | None = None) -> bytes | tuple[grpc.StatusCode, str]:
-        """The answer, or the status and its words."""
+        """The answer, or the status and its words; a stream's answer has them itself."""
+        if self._stream is not None:
+            return self.stream([data], remaining_s)[0]
         try:
             return self.ask(data, remaining_s)
         except RefusedError as refused:
@@ -120,9 +159,9 @@ class OnePath:
         finally:
             context.end()
 
-    def _counted(self, protocol: UnaryFormat) -> Callable[[Any], Query]:
+    def _counted(self, protocol: UnaryFormat) -> UnaryFormat:
         def query_of(message: Any) -> Query:
             self.n_python += 1
             return protocol.query_of(message)
 
-        return query_of
+        return replace(protocol, query_of=query_of)
