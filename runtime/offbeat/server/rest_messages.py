@@ -6,6 +6,7 @@ JSON, whose length a header tells, lie the tensors' bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from offbeat.server.query import Scored
 # A parsed number takes sixteen times the room of the shortest one: larger tensors come as binary ones.
 MAX_JSON_BYTES = 8 * 2**20
 _BINARY_SIZE, _BINARY, _BINARY_BY_DEFAULT = "binary_data_size", "binary_data", "binary_data_output"
+_BEGINS_NESTED = re.compile(rb"\s*\[\s*\[")
 _NESTED: dict[int, Any] = {2: list[list[float]], 3: list[list[list[float]]]}
 _Parameters = dict[str, bool | int | float | str]
 Kind = TypeVar("Kind")
@@ -170,18 +172,16 @@ def _values(tensor: _Input) -> bytes:
     """The numbers in JSON, flat or nested, as little-endian float32."""
     if not bytes(tensor.data):
         raise InvalidWindowError(f"{tensor.name!r} has no data; expected numbers, or {_BINARY_SIZE}")
+    flat = list[float]
+    kind = _NESTED.get(len(tensor.shape), flat) if _BEGINS_NESTED.match(tensor.data) else flat
     try:
-        return _array(msgspec.json.decode(tensor.data, type=list[float])).tobytes()
-    except msgspec.ValidationError as error:
-        nested = _NESTED.get(len(tensor.shape))
-        if nested is None:
-            raise InvalidWindowError(f"data of {tensor.name!r}: {error}; expected numbers") from error
-    try:
-        values = msgspec.json.decode(tensor.data, type=nested)
+        values = msgspec.json.decode(tensor.data, type=kind)
     except msgspec.ValidationError as error:
         raise InvalidWindowError(
             f"data of {tensor.name!r}: {error}; expected numbers, flat or nested by shape"
         ) from error
+    if kind is flat:
+        return _array(values).tobytes()
     try:
         array = _array(values)
     except ValueError as error:

@@ -167,6 +167,8 @@ def spoilt(**fields: Any) -> dict[str, Any]:
         (spoilt(data=[]), "holds 0 bytes"),
         (spoilt(data=["1"] * 36), "expected numbers"),
         (spoilt(data=[True] * 36), "expected numbers"),
+        (spoilt(data=[1.0] * 5 + ["2"] * 31), "got `str` - at `$[5]`"),
+        (spoilt(data=[[[1.0, 2.0], [3.0, "4"]]]), "got `str` - at `$[0][1][1]`"),
         (spoilt(data=[None] * 36), "expected numbers"),
         (spoilt(data=[[1.0]]), "expected numbers, flat or nested"),
         (spoilt(data=[[[1.0, 2.0], [3.0]]]), "rows of several lengths"),
