@@ -35,6 +35,7 @@ from offbeat.errors import DataError
 # Rows of a batch from a Parquet file; and the most of an Arrow batch that become numbers at once.
 _ROWS_AT_ONCE = 65_536
 _ARROW_FILE_MAGIC = b"ARROW1\0\0"
+_ARROW_FILE_END = b"ARROW1"
 
 
 class RowStream(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -129,7 +130,7 @@ def _rows(
     if format_ == "jsonl":
         return RowStream(name=name, tables=stream_json_lines(name, file, columns), place=place)
     if format_ == "arrow":
-        return RowStream(name=name, tables=_arrow_tables(name, lambda: _arrow_batches(file), columns))
+        return RowStream(name=name, tables=_arrow_tables(name, lambda: _ArrowBatches(name, file), columns))
     if format_ == "parquet":
         return _parquet(name, file, columns)
     return RowStream(name=name, tables=_csv_tables(name, file, columns, delimiter, place), place=place)
@@ -169,10 +170,29 @@ def _parquet(name: str, file: BinaryIO, columns: Columns) -> RowStream:
     return RowStream(name=name, tables=tables(), n_rows=parquet.metadata.num_rows)
 
 
-def _arrow_batches(file: Any) -> Any:
-    """A stream of Arrow batches; a file of them is such a stream between a word and an index."""
-    begin = file.read(len(_ARROW_FILE_MAGIC))
-    return pyarrow_module("ipc").open_stream(file if begin == _ARROW_FILE_MAGIC else _Rejoined(begin, file))
+class _ArrowBatches:
+    """A stream of Arrow batches; a file of them is such a stream between a word and an index.
+
+    Iterating raises DataError for a file that ends without its index: between two batches it would pass for a whole one.
+    """
+
+    def __init__(self, name: str, file: Any) -> None:
+        begin = file.read(len(_ARROW_FILE_MAGIC))
+        self._name = name
+        self._file = file
+        self._is_file = begin == _ARROW_FILE_MAGIC
+        self._batches = pyarrow_module("ipc").open_stream(file if self._is_file else _Rejoined(begin, file))
+        self.schema = self._batches.schema
+
+    def __iter__(self) -> Iterator[Any]:
+        n_rows = 0
+        for batch in self._batches:
+            n_rows += batch.num_rows
+            yield batch
+        if self._is_file and not self._file.read().endswith(_ARROW_FILE_END):
+            raise DataError(
+                f"{self._name}: ends after {n_rows:,} rows, without the index at the end of an Arrow file; expected all of it"
+            )
 
 
 def _arrow_tables(name: str, open_reader: Callable[[], Any], columns: Columns) -> Iterator[Table]:

@@ -57,6 +57,23 @@ def test_every_kind_of_file_and_pipe_gives_the_rows_that_csv_gives(tmp_path: Pat
         np.testing.assert_array_equal(dataset.values, values)
 
 
+def test_an_arrow_file_that_was_cut_between_two_batches_does_not_pass_for_a_whole_one(tmp_path: Path) -> None:
+    write_series(tmp_path / "data.csv", 59)
+    content = as_other_kinds(tmp_path / "data.csv")["arrow"].read_bytes()
+    with pa.ipc.open_file(io.BytesIO(content)) as reader:
+        schema, batches = reader.schema, [reader.get_batch(number) for number in range(3)]
+    cut = io.BytesIO()
+    writer = pa.ipc.new_file(cut, schema)
+    for batch in batches:
+        writer.write_batch(batch)
+    # As its writer leaves it that never comes to the end.
+    assert content.startswith(cut.getvalue())
+    (tmp_path / "cut.arrow").write_bytes(cut.getvalue())
+    for bytes_of_pipe in (None, cut.getvalue()):
+        with pytest.raises(DataError, match="ends after 33 rows, without the index at the end of an Arrow file"):
+            opened(tmp_path / "cut.arrow", bytes_of_pipe)
+
+
 def test_a_row_of_json_lines_is_told_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text('{"a": 1, "b": 2}\n\n{"a": 3}\n')
     with pytest.raises(DataError, match=r"the first in line 3 \(row 1\), column 'b'"):
