@@ -11,6 +11,9 @@ from offbeat.bundle import Manifest
 from offbeat.data import MissingPolicy
 from offbeat.errors import require
 
+# A batch has its memory before its first window.
+MAX_BATCH = 2**20
+
 
 class BulkOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Lines are rows or windows of a series, as `per` says; a row's error is the mean of the windows that cover it, or the
@@ -28,7 +31,7 @@ class BulkOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def __post_init__(self) -> None:
         require(self.stride >= 1, "stride", self.stride, "at least 1")
-        require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
+        require(1 <= self.batch_size <= MAX_BATCH, "batch_size", self.batch_size, f"1 to {MAX_BATCH:,} windows")
         for field, words in (("per", ("row", "window")), ("row_score", ("mean", "newest"))):
             require(getattr(self, field) in words, field, getattr(self, field), f"one of {', '.join(words)}")
         is_streamed = self.missing in ("reject", "forward-fill")

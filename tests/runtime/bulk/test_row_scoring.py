@@ -146,3 +146,8 @@ def test_what_cannot_be_streamed_is_refused_before_a_row_is_read() -> None:
         BulkOptions(missing="interpolate")
     with pytest.raises(ConfigurationError, match="columns hold 'mood'"):
         RowScoring(NumpySource(), in_parts(series(9), (2,)), BulkOptions(columns=("mood",)))
+
+
+def test_a_batch_that_no_memory_could_hold_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(ConfigurationError, match="batch_size is 9999999999999; expected 1 to 1,048,576 windows"):
+        BulkOptions(batch_size=9_999_999_999_999)
