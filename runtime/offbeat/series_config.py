@@ -10,6 +10,8 @@ import msgspec
 from offbeat.errors import require
 
 OutOfOrder = Literal["refuse", "drop"]
+# What a message of ScorePoints can say.
+MAX_STRIDE = 2**32 - 1
 _YEAR_S = 365 * 86_400
 
 

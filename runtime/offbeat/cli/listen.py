@@ -17,14 +17,19 @@ from offbeat.cli.listen_rows import RowFormat
 from offbeat.cli.listen_watch import Watch
 from offbeat.cli.options import BackendOption, DeviceOption, ModelArgument, ThreadsOption
 from offbeat.cli.serve_security import InsecureOption
+from offbeat.flag_use import FlagUse, refuse_unused
 from offbeat.scorer import load
-from offbeat.series_config import SeriesConfig
+from offbeat.series_config import MAX_STRIDE, SeriesConfig
 
 _DEFAULTS = SeriesConfig()
+_FLAG_USES = (
+    FlagUse(flags=("insecure", "max_clients"), goes_with="--tcp", is_used=lambda call: call["tcp"] is not None),
+)
 _STANDARD_INPUT, _STANDARD_OUTPUT = 0, 1
 
 
 def listen(
+    context: typer.Context,
     model: ModelArgument,
     tcp: Annotated[
         str | None,
@@ -49,7 +54,10 @@ def listen(
         int, typer.Option(envvar="OFFBEAT_ALARM_N", help="... of so many last windows of a series, this one included.")
     ] = _DEFAULTS.alarm_n,
     stride: Annotated[
-        int, typer.Option(envvar="OFFBEAT_SCORE_STRIDE", min=1, help="Rows from one window of a series to the next.")
+        int,
+        typer.Option(
+            envvar="OFFBEAT_SCORE_STRIDE", min=1, max=MAX_STRIDE, help="Rows from one window of a series to the next."
+        ),
     ] = 1,
     scores: Annotated[
         bool, typer.Option("--scores", envvar="OFFBEAT_SCORES", help="A line for every window, not for alarms alone.")
@@ -79,6 +87,7 @@ def listen(
     Examples: `tail -F metrics.csv | offbeat listen models/server-metrics --alarm-k 3 --alarm-n 5`, and
     `offbeat listen models/server-metrics --tcp 127.0.0.1:7007 --series-column host`
     """
+    refuse_unused(context, _FLAG_USES)
     address = None if tcp is None else tcp_address(tcp, insecure=insecure)
     config = SeriesConfig(max_series=max_series, series_ttl_s=series_ttl_s, alarm_k=alarm_k, alarm_n=alarm_n)
     console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)

@@ -13,6 +13,8 @@ from offbeat.data.json_lines import decode_line, number_of
 from offbeat.errors import DataError
 from offbeat.streams.slots import check_name
 
+# Characters of a line that a message repeats.
+_MAX_SHOWN = 80
 _LARGEST = 3.4028234663852886e38
 
 
@@ -44,6 +46,8 @@ class RowReader:
 
     def __init__(self, format_: RowFormat) -> None:
         self._format = format_
+        further = (format_.series_column, format_.timestamp_column)
+        self._needed = (*format_.feature_names, *(name for name in further if name is not None))
         self._names: list[str] | None = None
         self._delimiter = "," if format_.delimiter is None else checked_delimiter(format_.delimiter)
         self._is_lost = False
@@ -64,7 +68,7 @@ class RowReader:
         if self._is_heading(text):
             return None
         if self._is_lost:
-            raise DataError("no line of column names before it that names every feature")
+            raise DataError(f"no line of column names before it; expected one with {', '.join(self._needed)}")
         cells = _split(text, self._delimiter)
         names = self._names
         if names is None:
@@ -78,20 +82,27 @@ class RowReader:
         return self._row(dict(zip(names, cells, strict=True)), is_text=True)
 
     def _is_heading(self, text: str) -> bool:
-        """Whether the line names all columns that are needed; a first line of other words is told as what it is not."""
+        """Whether the line names all columns that are needed. Raises DataError where it names one twice, and for a first line of
+        other words.
+        """
         delimiters = DELIMITERS if self._format.delimiter is None else self._delimiter
-        needed = {
-            *self._format.feature_names,
-            *filter(None, (self._format.series_column, self._format.timestamp_column)),
-        }
         for delimiter in delimiters:
             names = _split(text, delimiter)
-            if needed <= set(names):
+            # Of features that are called 0, 1, … by their places a row of such values is no heading.
+            if set(self._needed) <= set(names) and not all(map(is_number, names)):
+                self._check_once(names)
                 self._names, self._delimiter, self._is_lost = names, delimiter, False
                 return True
         if self._names is None and not self._is_lost:
             self._begin_without_names(text, delimiters)
         return False
+
+    def _check_once(self, names: list[str]) -> None:
+        twice = [name for name in self._needed if names.count(name) > 1]
+        if twice:
+            # What the rows below hold is not known; they are told as such.
+            self._names, self._is_lost = None, True
+            raise DataError(f"columns {', '.join(names)}; expected {twice[0]!r} once")
 
     def _begin_without_names(self, text: str, delimiters: str) -> None:
         n_features = len(self._format.feature_names)
@@ -102,6 +113,9 @@ class RowReader:
                 return
         # Names of other columns: numbers below them may be in any order.
         self._is_lost = not any(is_number(cell) for delimiter in delimiters for cell in _split(text, delimiter))
+        if self._is_lost:
+            missing = next((name for name in self._needed if name not in text), self._needed[0])
+            raise DataError(f"{text[:_MAX_SHOWN]!r} names no column {missing!r}; expected {', '.join(self._needed)}")
 
     def _row(self, cells: Mapping[str, object], *, is_text: bool = False) -> Row:
         return Row(

@@ -13,6 +13,7 @@ from offbeat.client.status import error_of_number
 from offbeat.errors import BackendError, InvalidWindowError, require
 from offbeat.result import BoolArray, ScoreResult
 from offbeat.scorer import as_float32, real_array
+from offbeat.series_config import MAX_STRIDE
 from offbeat.v1.scoring_pb2 import PointScores, PointsRefusal, PointsRequest, PointsResponse, ScoreResponse
 
 
@@ -73,7 +74,7 @@ class PointReplies:
         request_id: str,
     ) -> PointsRequest:
         """The request that is to be sent now. Raises InvalidWindowError for what no model takes, UnknownModelError, ConfigurationError."""
-        require(1 <= stride < 2**32, "stride", stride, "at least 1 row")
+        require(1 <= stride <= MAX_STRIDE, "stride", stride, f"1 to {MAX_STRIDE:,} rows")
         require(0 <= answer_delay_us <= 1_000_000, "answer_delay_us", answer_delay_us, "0 to 1,000,000 µs")
         values = real_array(points.values)
         if values.ndim != 2:
@@ -124,6 +125,8 @@ def _result(points: Points, answer: PointScores, backend: str) -> PointResult:
 def _timestamps(timestamps: ArrayLike) -> bytes:
     array = np.asarray(timestamps)
     if array.dtype.kind == "M":
+        if np.isnat(array).any():
+            raise InvalidWindowError(f"timestamp {int(np.isnat(array).argmax())} is NaT; expected a time for each row")
         array = array.astype("datetime64[ns]").astype(np.int64)
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InvalidWindowError(

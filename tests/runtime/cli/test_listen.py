@@ -134,10 +134,20 @@ def test_columns_are_taken_by_name_in_any_order_and_delimiter() -> None:
     assert (row.values, row.series, row.timestamp) == ([3.0, 4.0], "17", None)
 
 
+def test_rows_that_look_like_the_numbers_of_their_columns_are_rows() -> None:
+    # Features of a csv file without names are called by their places.
+    reader = RowReader(RowFormat(feature_names=("0", "1")))
+    read = [reader.read(line) for line in (b"0,1", b"1,0", b"7,8")]
+    assert [row and row.values for row in read] == [[0.0, 1.0], [1.0, 0.0], [7.0, 8.0]]
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ([b"flow,level", b"1,2"], "no line of column names before it that names every feature"),
+        ([b"flow,level"], "'flow,level' names no column 'pressure'; expected pressure, flow"),
+        ([b"flow,level", b"1,2"], "no line of column names before it; expected one with pressure, flow"),
+        ([b"flow,pressure,flow"], "columns flow, pressure, flow; expected 'flow' once"),
+        ([b"flow,pressure,flow", b"1,2,3"], "no line of column names before it"),
         ([b"1,2", b"1,2,3"], "3 cells; expected 2: pressure, flow"),
         ([b"1,2", b"1,x"], "column 'flow': could not convert string to float: 'x'"),
         ([b"1,2", b"1,"], "column 'flow' is missing"),
@@ -303,3 +313,18 @@ def test_a_strict_standard_input_ends_with_an_error(offbeat: Run, model: Path, t
     assert "standard input: line 3: 1 cells; expected 2" in done.stderr
     assert "1 rows of 1 series, 0 windows, 0 alarms, 1 bad lines" in done.stderr
     assert "error: standard input: a line that is no row, and --strict" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--max-clients", "3"], "--max-clients is given, and nothing here reads it; it goes with --tcp"),
+        (["--insecure"], "--insecure is given, and nothing here reads it; it goes with --tcp"),
+        (["--stride", str(10**20)], "--stride"),
+    ],
+)
+def test_flags_that_nobody_could_follow_are_refused(offbeat: Run, model: Path, flags: list[str], words: str) -> None:
+    done = offbeat("listen", model, *flags)
+    assert done.returncode in (1, 2)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

@@ -72,6 +72,7 @@ def test_what_raises_while_rows_are_made_is_raised_where_results_are_taken(serve
     [
         (Points(series="a", values=VALUES[0]), {}, InvalidWindowError),
         (Points(series="a", values=VALUES[:1], timestamps=[0.5]), {}, InvalidWindowError),
+        (Points(series="a", values=VALUES[:1], timestamps=[np.datetime64("NaT")]), {}, InvalidWindowError),
         (Points(series="a", values=VALUES[:1]), {"stride": 0}, ConfigurationError),
         (Points(series="a", values=VALUES[:1]), {"model": "absent"}, UnknownModelError),
     ],
