@@ -39,13 +39,11 @@ class BulkOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             is_streamed, "missing", self.missing, "reject or forward-fill, for rows in a stream: the others look ahead"
         )
 
-    def check(self, manifest: Manifest) -> None:
-        """Raises ConfigurationError, or InvalidWindowError for a p-value, for what the model cannot give."""
+    def check(self, manifest: Manifest, *, is_windows: bool = False) -> None:
+        """Raises ConfigurationError, or InvalidWindowError for a p-value, for what the model cannot give; of ready-made windows,
+        `is_windows`, there are no rows to leave out.
+        """
         check_columns(manifest, self.columns)
-        if manifest.window is not None and self.per == "row":
-            check_stride(self.stride, manifest.window.length)
-
-
-def check_stride(stride: int, length: int) -> None:
-    """Raises ConfigurationError for windows that leave rows out."""
-    require(stride <= length, "stride", stride, f"at most {length}, the window, or rows between windows have no score")
+        if manifest.window is not None and self.per == "row" and not is_windows:
+            expected = f"at most {manifest.window.length}, the window, or rows between windows have no score"
+            require(self.stride <= manifest.window.length, "stride", self.stride, expected)

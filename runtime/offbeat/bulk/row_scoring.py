@@ -30,18 +30,23 @@ class RowScoring:
 
     The windows, their batches and the lines are those of the whole series in memory, to the bit. Where there are several
     series, lines come when they are finished: by their numbers within each part, and not from part to part. A series that is
-    shorter than a window has no error, unless it is the only one: that is an error. Iterated once; `n_rows` and the other
-    counts tell how far it is. Raises DataError, and what the source and `BulkOptions.check` raise.
+    shorter than a window has no error, unless it is the only one: that is an error. Rows of a model of tables, and ready-made
+    windows, are scored each by itself. Iterated once; `n_rows` and the other counts tell how far it is. Raises DataError, and
+    what the source and `BulkOptions.check` raise.
     """
 
     def __init__(self, source: ScoreSource, rows: RowStream, options: BulkOptions, *, has_series: bool = False) -> None:
-        options.check(source.manifest)
+        manifest = source.manifest
+        options.check(manifest, is_windows=rows.is_windows)
         require(
-            not (has_series and source.manifest.window is None),
+            not (has_series and manifest.window is None),
             "series_column",
             "given",
             "none: this model scores each row by itself",
         )
+        if rows.is_windows and manifest.window is None:
+            raise DataError(f"{rows.name}: holds windows; model {manifest.name!r} scores rows")
+        self.unit: Unit = "sample" if manifest.window is None else "window" if rows.is_windows else options.per
         self.n_rows = 0
         self.n_lines = 0
         self.n_anomalies = 0
@@ -50,6 +55,7 @@ class RowScoring:
         self._rows = rows
         self._options = options
         self._has_series = has_series
+        self._length = None if manifest.window is None or rows.is_windows else manifest.window.length
         self._names = (ERROR, *(name for name in options.columns if name != P_VALUE))
         self._series: dict[str, RowSeries] = {}
         self._expected: deque[tuple[RowSeries, NDArray[np.int64]]] = deque()
@@ -98,7 +104,7 @@ class RowScoring:
 
     def _named(self, name: str) -> RowSeries:
         if name not in self._series:
-            self._series[name] = RowSeries(name, self._source.manifest, self._options)
+            self._series[name] = RowSeries(name, self._source.manifest, self._options, self._length)
         return self._series[name]
 
     def _filled(self, series: RowSeries, values: FloatArray, numbers: NDArray[np.int64]) -> FloatArray:
@@ -110,8 +116,8 @@ class RowScoring:
     def _expect(self, series: RowSeries, starts: NDArray[np.int64], windows: FloatArray) -> FloatArray:
         if starts.size:
             self._expected.append((series, starts))
-        # A tabular model's sample has no axis of time.
-        return windows if self._source.manifest.window is not None else windows[:, 0]
+        # What is scored by itself is no window of one row to the model.
+        return windows if self._length is not None else windows[:, 0]
 
     def _take(self, result: ScoreResult) -> int:
         """Hands each window's outputs to its series; returns how many windows there were."""
@@ -137,10 +143,9 @@ class RowScoring:
     def _check_length(self) -> None:
         if not self.n_rows:
             raise DataError(f"{self._rows.name}: no rows; expected at least one")
-        window = self._source.manifest.window
-        if window is not None and not self._has_series and self.n_rows < window.length:
+        if self._length is not None and not self._has_series and self.n_rows < self._length:
             model = self._source.manifest.name
-            raise DataError(f"{self._rows.name}: {self.n_rows} rows; model {model!r} needs {window.length}")
+            raise DataError(f"{self._rows.name}: {self.n_rows} rows; model {model!r} needs {self._length}")
 
     def _finished(self, all_series: Iterable[RowSeries], *, is_end: bool) -> Iterator[Scores]:
         parts = []
@@ -157,8 +162,7 @@ class RowScoring:
 
     def _scores(self, series: RowSeries, lines: Lines) -> Scores:
         manifest = self._source.manifest
-        unit: Unit = "sample" if manifest.window is None else self._options.per
-        scores = Scores.of(unit, manifest, lines.outputs[ERROR], lines.timestamps)
+        scores = Scores.of(self.unit, manifest, lines.outputs[ERROR], lines.timestamps)
         further: dict[str, NDArray[np.float64]] = {}
         for name in self._options.columns:
             further |= self._column(name, lines)

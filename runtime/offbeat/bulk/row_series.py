@@ -17,25 +17,24 @@ from offbeat.result import BoolArray, FloatArray
 
 
 class RowSeries:
-    """A series called `name`, of rows that come in parts."""
+    """A series called `name`, of rows that come in parts: `length` of them are a window, None where each is scored by itself."""
 
-    def __init__(self, name: str, manifest: Manifest, options: BulkOptions) -> None:
+    def __init__(self, name: str, manifest: Manifest, options: BulkOptions, length: int | None) -> None:
         self.name = name
         self.n_filled = 0
         self._options = options
         self._feature_names = manifest.feature_names
         self._last_row: FloatArray | None = None
         self._flags = np.empty(0, np.bool_)
-        if manifest.window is None:
-            # A sample is a window of one row, and alone decides about it.
-            self.windows, self.lines = SeriesWindows(1, 1), SeriesLines(1, "row", "newest")
+        if length is None:
+            # A window of one row, and a line of it.
+            self.windows, self.lines = SeriesWindows(1, 1), SeriesLines(1, "window", "newest")
         else:
-            length = manifest.window.length
             self.windows = SeriesWindows(length, options.stride)
             self.lines = SeriesLines(length, options.per, options.row_score)
 
     def filled(self, values: FloatArray, numbers: NDArray[np.int64], place: Callable[[int], str]) -> FloatArray:
-        """The next rows [row, feature] without gaps. Raises DataError, whose words begin with the first bad value."""
+        """The next rows [row, feature], or [window, time, feature], without gaps. Raises DataError, whose words begin with the first bad value."""
         if self._options.missing == "forward-fill":
             before = values[:0] if self._last_row is None else self._last_row
             joined, n_filled = fill_missing(np.concatenate([before, values]), "forward-fill")
@@ -43,9 +42,9 @@ class RowSeries:
             self._last_row = values[-1:]
         is_bad = ~np.isfinite(values)
         if is_bad.any():
-            row, feature = (int(index) for index in np.argwhere(is_bad)[0])
+            row, *step, feature = (int(index) for index in np.argwhere(is_bad)[0])
             gap = "numbers, or a policy for gaps: --missing" if self._options.missing == "reject" else "one before it"
-            is_missing = np.isnan(values[row, feature])
+            is_missing = np.isnan(values[row, *step, feature])
             what, needed = ("missing", gap) if is_missing else ("infinite", "finite numbers within float32")
             where = f"{place(int(numbers[row]))}, column {self._feature_names[feature]!r}"
             raise DataError(f"{what} value in {where}; expected {needed}")

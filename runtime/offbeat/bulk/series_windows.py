@@ -25,7 +25,7 @@ class SeriesWindows:
         self.n_rows = 0
 
     def add(self, values: FloatArray) -> tuple[NDArray[np.int64], FloatArray]:
-        """First rows [window] of the windows that `values` [row, feature] complete, and the windows, [window, time, feature]."""
+        """First rows [window] of the windows that `values` [row, ...] complete, and the windows, [window, time, ...]."""
         rows = values if self._kept is None else np.concatenate([self._kept, values])
         self.n_rows += len(values)
         starts = np.arange(self._next_start, self.n_rows - self._length + 1, self._stride, dtype=np.int64)
@@ -47,5 +47,5 @@ class SeriesWindows:
 
     def _cut(self, rows: FloatArray, starts: NDArray[np.int64]) -> FloatArray:
         if not starts.size:
-            return np.empty((0, self._length, rows.shape[1]), np.float32)
-        return sliding_window_view(rows, self._length, axis=0)[starts - self._first].transpose(0, 2, 1)
+            return np.empty((0, self._length, *rows.shape[1:]), np.float32)
+        return np.moveaxis(sliding_window_view(rows, self._length, axis=0)[starts - self._first], -1, 1)

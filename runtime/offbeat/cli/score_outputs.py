@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.bulk import BulkOptions, ScoreSource
 from offbeat.bulk.further_columns import HEADS
 from offbeat.bundle import Manifest
 from offbeat.cli.target import write_target
-from offbeat.data import Dataset, row_means
-from offbeat.result import ScoreResult
+from offbeat.data import Dataset, row_means, window_starts
+from offbeat.errors import require
+from offbeat.result import FloatArray, ScoreResult
 
 ALWAYS = ("feature_error", "reconstruction")
 
@@ -43,6 +46,20 @@ class LineOutputs:
             np.full(dataset.values.shape, np.nan) if length is None else np.zeros(dataset.values.shape)
         )
         self._n_covering = np.zeros(dataset.n_rows, dtype=np.int64)
+
+    @classmethod
+    def of(cls, manifest: Manifest, dataset: Dataset, options: BulkOptions) -> LineOutputs:
+        """All outputs of the lines that a data set has. A series has rows: raises ConfigurationError for --per window."""
+        names = arrays_of(manifest)
+        if manifest.window is None or dataset.values.ndim == 3:
+            return cls(dataset, np.arange(dataset.n_rows), None, names)
+        require(options.per == "row", "per", options.per, "row with --outputs, for a series")
+        length = manifest.window.length
+        return cls(dataset, window_starts(dataset.n_rows, length, options.stride), length, names)
+
+    def arrays(self) -> dict[str, Floats]:
+        """Each output [line, ...] by its name."""
+        return {name: self.lines(name) for name in self.names}
 
     def add(self, result: ScoreResult) -> None:
         """Takes the next batch; its outputs must hold all `names`, and `reconstruction_error`."""
@@ -95,6 +112,23 @@ class LineOutputs:
         is_there = rows < self._dataset.n_rows
         lines[rows[is_there]] = values[is_there]
         return lines
+
+
+class CollectingSource:
+    """Scores as another source does, and hands every result, with what is `collected`, to that first."""
+
+    def __init__(self, source: ScoreSource, collected: LineOutputs) -> None:
+        self.collected = collected
+        self.manifest = source.manifest
+        self.backend = source.backend
+        self.max_batch_size = source.max_batch_size
+        self._source = source
+
+    def score_all(self, batches: Iterable[FloatArray], outputs: Sequence[str]) -> Iterator[ScoreResult]:
+        """One result, with those outputs and more, for each batch. Raises OffbeatError."""
+        for result in self._source.score_all(batches, tuple(dict.fromkeys((*outputs, *self.collected.names)))):
+            self.collected.add(result)
+            yield result
 
 
 def write_arrays(path: Path, arrays: dict[str, Floats], feature_names: tuple[str, ...]) -> None:

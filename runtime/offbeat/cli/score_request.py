@@ -1,22 +1,25 @@
-"""What `offbeat score` is to do, and the two ways of doing it: in a stream, or with all of the data in memory."""
+"""What `offbeat score` is to do, and where its rows come from: a stream, or a data set that has to be in memory."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 
-from offbeat.bulk import BulkOptions, RowScoring, ScoreSource
-from offbeat.cli.score_file import score_dataset
+from offbeat.bulk import BulkOptions, RowScoring, Scores, ScoreSource
+from offbeat.bulk.scores import joined
+from offbeat.cli.score_outputs import CollectingSource, LineOutputs, write_arrays
 from offbeat.cli.score_progress import with_progress, with_sampling_note
 from offbeat.cli.score_table import write_scores
 from offbeat.data import ColumnSelection, Dataset, data_notes
 from offbeat.data.dataset import Layout
 from offbeat.data.formats import Format, TableFormat
 from offbeat.data.missing import MissingPolicy
-from offbeat.data.row_stream import open_rows
+from offbeat.data.row_stream import open_rows, rows_of_dataset
+from offbeat.result import P_VALUE
 
 
 class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +56,7 @@ def score_stream(source: ScoreSource, request: ScoreRequest, console: Console) -
             tables = with_sampling_note(rows.name, iter(rows.tables), console)
             rows = msgspec.structs.replace(rows, tables=tables)
         scoring = RowScoring(source, rows, options, has_series=has_series)
-        parts = with_progress(scoring, rows, console)
-        write_scores(parts, request.target, request.to, sys.stdout.buffer)
+        summary = _written(scoring, with_progress(scoring, rows, console), request)
     if scoring.n_filled:
         n_values = scoring.n_rows * len(source.manifest.feature_names)
         _note(console, f"{rows.name}: {scoring.n_filled:,} of {n_values:,} values were missing and filled")
@@ -62,8 +64,7 @@ def score_stream(source: ScoreSource, request: ScoreRequest, console: Console) -
         _note(
             console, f"{rows.name}: {scoring.n_unscored:,} rows are of series shorter than a window, and have no score"
         )
-    unit = "sample" if source.manifest.window is None else options.per
-    return f"{scoring.n_lines:,} {unit}s, {scoring.n_anomalies:,} anomalous"
+    return summary
 
 
 def score_whole(source: ScoreSource, dataset: Dataset, request: ScoreRequest, console: Console) -> str:
@@ -73,21 +74,22 @@ def score_whole(source: ScoreSource, dataset: Dataset, request: ScoreRequest, co
         _note(console, "--missing interpolate looks ahead, which newest does not: prefer forward-fill")
     for note in data_notes(dataset):
         _note(console, note)
-    scores = score_dataset(
-        source,
-        dataset,
-        per=options.per,
-        row_score=options.row_score,
-        stride=options.stride,
-        batch_size=options.batch_size,
-        console=console,
-        outputs=request.outputs,
-        columns=options.columns,
-    )
-    if options.rule is not None:
-        scores = msgspec.structs.replace(scores, alarm=options.rule.alarms(scores.is_anomaly))
-    write_scores([scores], request.target, request.to, sys.stdout.buffer)
-    return f"{scores.n_lines:,} {scores.unit}s, {scores.n_anomalies:,} anomalous"
+    rows = rows_of_dataset(dataset)
+    if request.outputs is None:
+        scoring = RowScoring(source, rows, options)
+        return _written(scoring, with_progress(scoring, rows, console), request)
+    collecting = CollectingSource(source, LineOutputs.of(source.manifest, dataset, options))
+    scoring = RowScoring(collecting, rows, options)
+    scores = joined(list(with_progress(scoring, rows, console)))
+    calibration = source.manifest.threshold.calibration
+    p_values = {} if calibration is None else {P_VALUE: calibration.p_values(scores.reconstruction_error)}
+    write_arrays(request.outputs, collecting.collected.arrays() | p_values, dataset.feature_names)
+    return _written(scoring, [scores], request)
+
+
+def _written(scoring: RowScoring, parts: Iterable[Scores], request: ScoreRequest) -> str:
+    write_scores(parts, request.target, request.to, sys.stdout.buffer)
+    return f"{scoring.n_lines:,} {scoring.unit}s, {scoring.n_anomalies:,} anomalous"
 
 
 def _note(console: Console, note: str) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from offbeat.data.column_selection import ColumnSelection
 from offbeat.data.csv_head import HEAD_BYTES, head_of
+from offbeat.data.dataset import Dataset
 from offbeat.data.formats import Format, refuse_unread
 from offbeat.data.json_lines import stream_json_lines
 from offbeat.data.place import place_of
@@ -34,6 +35,8 @@ from offbeat.errors import DataError
 
 # Rows of a batch from a Parquet file; and the most of an Arrow batch that become numbers at once.
 _ROWS_AT_ONCE = 65_536
+# Rows of a table from memory: there they cost nothing to take, and every row may become a window of many.
+_ROWS_OF_MEMORY = 4096
 _ARROW_FILE_MAGIC = b"ARROW1\0\0"
 _ARROW_FILE_END = b"ARROW1"
 
@@ -41,13 +44,31 @@ _ARROW_FILE_END = b"ARROW1"
 class RowStream(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """`tables` of rows in order, [row, feature] each, to be taken once; `place` tells where a row is, for messages.
 
-    `name` is what messages call the source; `n_rows` is None where nobody knows beforehand. Taking a table raises DataError.
+    `name` is what messages call the source; `n_rows` is None where nobody knows beforehand. Where rows are ready-made windows,
+    `is_windows`, tables are [window, time, feature]. Taking a table raises DataError.
     """
 
     name: str
     tables: Iterable[Table]
     place: Callable[[int], str] = "row {}".format
     n_rows: int | None = None
+    is_windows: bool = False
+
+
+def rows_of_dataset(dataset: Dataset) -> RowStream:
+    """The rows, or ready-made windows, of a data set in memory; its labels and classes are left out."""
+
+    def tables() -> Iterator[Table]:
+        for begin in range(0, dataset.n_rows, _ROWS_OF_MEMORY):
+            part = slice(begin, begin + _ROWS_OF_MEMORY)
+            yield Table(
+                values=dataset.values[part],
+                feature_names=dataset.feature_names,
+                timestamps=None if dataset.timestamps is None else dataset.timestamps[part],
+                labels=None,
+            )
+
+    return RowStream(name=dataset.name, tables=tables(), n_rows=dataset.n_rows, is_windows=dataset.values.ndim == 3)
 
 
 @contextmanager

@@ -1,35 +1,18 @@
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 import pytest
-from rich.console import Console
 
 from offbeat.bulk import AlarmRule, BulkOptions, RowScoring, Scores
 from offbeat.bulk.scores import joined
-from offbeat.cli.score_file import score_dataset
 from offbeat.data import Dataset
+from offbeat.data.row_stream import rows_of_dataset
 from offbeat.errors import ConfigurationError, DataError
+from tests.runtime import folders
 from tests.runtime.bulk.sources import NumpySource, in_parts, series
+from tests.runtime.bulk.whole_series import whole
 
 HEADS = ("p_value", "error_std", "class_probability", "forecast")
-
-
-def whole(values: np.ndarray, options: BulkOptions, source: NumpySource | None = None) -> Scores:
-    """The scores by the path that has all rows in memory."""
-    words = np.array([f"t{row}" for row in range(len(values))], dtype=np.str_)
-    scores = score_dataset(
-        source or NumpySource(),
-        Dataset(name="rows", values=values, feature_names=("pressure", "flow"), timestamps=words),
-        per=options.per,
-        row_score=options.row_score,
-        stride=options.stride,
-        batch_size=options.batch_size,
-        console=Console(quiet=True),
-        columns=options.columns,
-    )
-    alarm = None if options.rule is None else options.rule.alarms(scores.is_anomaly)
-    return msgspec.structs.replace(scores, alarm=alarm)
 
 
 def assert_same(streamed: Scores, expected: Scores) -> None:
@@ -66,6 +49,24 @@ def test_windows_in_parts_get_the_scores_of_the_whole_series_to_the_bit(stride: 
         assert_same(
             joined(list(RowScoring(NumpySource(), in_parts(values, (5, 1, 9)), options))), whole(values, options)
         )
+
+
+@pytest.mark.parametrize("n_rows_at_once", [1, 5, 4096])
+def test_ready_made_windows_in_memory_are_scored_each_by_itself(
+    n_rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("offbeat.bulk.row_scoring._WINDOWS_AT_ONCE", 16)
+    monkeypatch.setattr("offbeat.data.row_stream._ROWS_OF_MEMORY", n_rows_at_once)
+    windows = folders.random_windows(50, seed=1)
+    words = np.array([f"t{row}" for row in range(50)], dtype=np.str_)
+    dataset = Dataset(name="windows", values=windows, feature_names=("pressure", "flow"), timestamps=words)
+    # There are no rows between ready-made windows that a stride could leave out.
+    options = BulkOptions(stride=7, batch_size=7, columns=HEADS, rule=AlarmRule(alarm_k=2, alarm_n=5))
+    streamed, in_memory = NumpySource(), NumpySource()
+    scoring = RowScoring(streamed, rows_of_dataset(dataset), options)
+    assert_same(joined(list(scoring)), whole(windows, options, in_memory))
+    assert streamed.batch_sizes == in_memory.batch_sizes
+    assert (scoring.unit, scoring.n_lines) == ("window", 50)
 
 
 @pytest.mark.parametrize("per", ["row", "window"])
