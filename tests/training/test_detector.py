@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from scipy.stats import loguniform, randint
 from sklearn.base import clone
@@ -206,10 +207,16 @@ def test_export_without_an_exporter_names_the_extra(
         of_table.export(tmp_path, name="rows")
 
 
-def test_export_writes_a_folder_that_scores_the_same(of_table: Detector, tmp_path: Path) -> None:
-    folder = of_table.export(tmp_path / "models", name="rows", description="from code")
+def test_export_writes_a_folder_that_scores_the_same_frame_into_a_frame(tmp_path: Path) -> None:
+    frame = pl.DataFrame(ROWS, schema=list("abcd"))
+    detector = Detector(**TABLE).fit(frame)
+    folder = detector.export(tmp_path / "models", name="rows", description="from code")
     assert folder == tmp_path / "models" / "rows" / "1"
     assert package.ModelRepository(tmp_path / "models").open("rows").manifest.description == "from code"
+    with package.load(tmp_path / "models") as scorer:
+        scores = package.score_table(scorer, frame)
+    assert isinstance(scores, pl.DataFrame)
+    np.testing.assert_allclose(scores["reconstruction_error"], detector.decision_scores_, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

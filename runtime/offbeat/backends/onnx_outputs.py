@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from offbeat.errors import BundleError
+from offbeat.wire import field_prefix
 
 _GRAPH = 7  # of ModelProto
 _NODE, _OUTPUT = 1, 12  # of GraphProto
@@ -116,13 +117,4 @@ def _varint(message: bytes, position: int) -> tuple[int, int]:
 
 
 def _encoded(number: int, content: bytes) -> bytes:
-    return _as_varint(number << 3 | _BYTES) + _as_varint(len(content)) + content
-
-
-def _as_varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return field_prefix(number, len(content)) + content

@@ -18,7 +18,7 @@ from offbeat.server.form import INPUT
 from offbeat.server.query import Query, Scored
 from offbeat.server.stream_format import StreamFormat
 from offbeat.server.unary_format import UnaryFormat
-from offbeat.server.wire import field_prefix
+from offbeat.wire import field_prefix
 
 DATATYPES = {"float32": "FP32", "bool": "BOOL"}
 # These would change what the answer means or where it goes, so that ignoring them would be a lie. All others are hints.

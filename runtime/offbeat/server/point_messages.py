@@ -11,9 +11,9 @@ from offbeat.errors import InvalidWindowError
 from offbeat.result import BoolArray
 from offbeat.server.query import Scored
 from offbeat.server.scoring_messages import encoded_outputs
-from offbeat.server.wire import field_prefix
 from offbeat.streams import Rows, Taken
 from offbeat.v1.scoring_pb2 import PointScores, PointsRefusal, PointsRequest, PointsResponse
+from offbeat.wire import field_prefix
 
 _SCORES = PointsResponse.DESCRIPTOR.fields_by_name["scores"].number
 

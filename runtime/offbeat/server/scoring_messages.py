@@ -9,7 +9,6 @@ from offbeat.server.form import INPUT
 from offbeat.server.query import Query, Scored
 from offbeat.server.stream_format import StreamFormat
 from offbeat.server.unary_format import UnaryFormat
-from offbeat.server.wire import field_prefix
 from offbeat.v1.scoring_pb2 import (
     DATA_TYPE_BOOL,
     DATA_TYPE_FLOAT32,
@@ -21,6 +20,7 @@ from offbeat.v1.scoring_pb2 import (
     ScoreStreamResponse,
     Tensor,
 )
+from offbeat.wire import field_prefix
 
 _DATA_TYPES = {np.dtype(np.float32): DATA_TYPE_FLOAT32, np.dtype(np.bool_): DATA_TYPE_BOOL}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from offbeat.server.unary_format import UnaryFormat
-from offbeat.server.wire import field_prefix
+from offbeat.wire import field_prefix
 
 
 class StreamFormat(Struct, frozen=True, kw_only=True, eq=False):

@@ -1,4 +1,5 @@
-"""Messages whose every part but some bytes is known beforehand, put together without building them.
+"""Fields of protobuf messages put together without building the messages: where all but some bytes is known beforehand, or nobody
+here has the messages' kinds.
 
 The encoding is protobuf's own (https://protobuf.dev/programming-guides/encoding): a field is its tag and its value, and fields
 may follow one another in any order.
