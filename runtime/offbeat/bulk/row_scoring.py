@@ -143,9 +143,16 @@ class RowScoring:
     def _check_length(self) -> None:
         if not self.n_rows:
             raise DataError(f"{self._rows.name}: no rows; expected at least one")
-        if self._length is not None and not self._has_series and self.n_rows < self._length:
+        longest = max(series.windows.n_rows for series in self._series.values())
+        # Without a window there is no line where lines are windows, of several series neither.
+        if (
+            self._length is not None
+            and longest < self._length
+            and not (self._has_series and self._options.per == "row")
+        ):
             model = self._source.manifest.name
-            raise DataError(f"{self._rows.name}: {self.n_rows} rows; model {model!r} needs {self._length}")
+            where = " in the longest series" if self._has_series else ""
+            raise DataError(f"{self._rows.name}: {longest} rows{where}; model {model!r} needs {self._length}")
 
     def _finished(self, all_series: Iterable[RowSeries], *, is_end: bool) -> Iterator[Scores]:
         parts = []

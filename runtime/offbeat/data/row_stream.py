@@ -123,7 +123,11 @@ def rows_of_frame(frame: Any, selection: ColumnSelection) -> RowStream:
             f"a {type(frame).__name__} has no __arrow_c_stream__; expected an Arrow table, or a frame of pandas or polars"
         )
     name = f"the {type(frame).__name__}"
-    reader = pyarrow_module().RecordBatchReader.from_stream(frame)
+    try:
+        reader = pyarrow_module().RecordBatchReader.from_stream(frame)
+    except (ValueError, TypeError) as error:
+        # pyarrow's own errors are such, too.
+        raise DataError(f"{name}: {error}; expected columns of numbers with a name of their own each") from error
     return RowStream(name=name, tables=_arrow_tables(name, lambda: reader, _columns(selection)))
 
 

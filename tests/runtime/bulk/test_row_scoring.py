@@ -91,12 +91,19 @@ def test_series_that_take_turns_are_scored_each_by_itself(per: str, monkeypatch:
 
 
 def test_a_series_shorter_than_a_window_has_rows_without_a_score_and_alone_is_an_error() -> None:
+    by_window = BulkOptions(per="window")
     values, names = series(20), np.array(["long"] * 17 + ["short"] * 3)
     scoring = RowScoring(NumpySource(), in_parts(values, (8,), names), BulkOptions(), has_series=True)
     scores = joined(list(scoring))
     assert np.isnan(scores.reconstruction_error).tolist() == [False] * 17 + [True] * 3
     assert not scores.is_anomaly[-3:].any()
     assert (scoring.n_lines, scoring.n_unscored) == (20, 3)
+    with pytest.raises(DataError, match="rows: 5 rows in the longest series; model 'level' needs 6"):
+        list(
+            RowScoring(
+                NumpySource(), in_parts(series(8), (8,), np.array(["a"] * 5 + ["b"] * 3)), by_window, has_series=True
+            )
+        )
     with pytest.raises(DataError, match="rows: 5 rows; model 'level' needs 6"):
         list(RowScoring(NumpySource(), in_parts(values[:5], (2,)), BulkOptions()))
     with pytest.raises(DataError, match="rows: no rows; expected at least one"):

@@ -74,5 +74,20 @@ def test_what_is_no_frame_or_lacks_a_feature_is_named(scorer: offbeat.Scorer) ->
         offbeat.score_table(scorer, pd.DataFrame({"flow": np.zeros(9)}))
     with pytest.raises(DataError, match="the Table: missing value in row 8, column 'flow'"):
         offbeat.score_table(scorer, pa.table({"flow": [1.0] * 8 + [None], "pressure": [1.0] * 9}))
+    twice = pd.concat([pd.DataFrame(columns(9))] * 2, axis=1)
+    with pytest.raises(DataError, match=r"the DataFrame: Duplicate column names.*; expected columns of numbers"):
+        offbeat.score_table(scorer, twice)
+    with pytest.raises(DataError, match=r"the DataFrame: .*; expected columns of numbers"):
+        offbeat.score_table(scorer, pd.DataFrame(columns(9)).assign(flow=[object()] * 9))
+    with pytest.raises(DataError, match=r"the ChunkedArray: .*; expected columns of numbers"):
+        offbeat.score_table(scorer, pa.chunked_array([[1.0]]))
     with pytest.raises(ConfigurationError, match="alarm_k is 1, alarm_n is None"):
         offbeat.score_table(scorer, pa.table(columns(9)), alarm_k=1)
+
+
+def test_an_empty_batch_between_others_is_no_rows(scorer: offbeat.Scorer) -> None:
+    table = pa.table(columns(20) | {"pump": ["a", "b"] * 10})
+    with_empty = pa.concat_tables([table[:7], table[:0], table[7:]])
+    assert with_empty.column("pump").num_chunks == 3
+    scores = offbeat.score_table(scorer, with_empty, series_column="pump")
+    assert scores == offbeat.score_table(scorer, table, series_column="pump")
