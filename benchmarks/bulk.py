@@ -29,6 +29,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from benchmarks.environment import environment
+from benchmarks.progress import tell
 from offbeat.bundle import Manifest, open_version
 from tests.runtime import folders
 
@@ -86,6 +87,7 @@ def main() -> None:
         manifest = open_version(options.model).manifest
         for kind in options.kinds.split(","):
             data, scores = Path(folder) / f"data.{kind}", Path(folder) / f"scores.{kind}"
+            tell(f"{kind}: writing {options.n_rows:,} rows")
             write(kind, data, manifest, options.n_rows)
             for n_rows in (options.n_rows // 10, options.n_rows):
                 if n_rows < options.n_rows:
@@ -94,6 +96,7 @@ def main() -> None:
                 command += ["--model", options.model, "--out", str(scores)]
                 if manifest.window is not None:
                     command += ["--stride", str(options.stride)]
+                tell(f"{kind}: scoring {n_rows:,} rows")
                 measured = run(command, options.limit_mib * 2**20)
                 size = (data if n_rows == options.n_rows else small).stat().st_size
                 measured |= {"kind": kind, "n_rows": n_rows, "data_mib": round(size / 2**20, 1)}

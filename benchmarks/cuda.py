@@ -29,6 +29,7 @@ import numpy as np
 import torch
 
 from benchmarks.cuda_parity import normal_windows, parity
+from benchmarks.progress import tell
 from offbeat.backends import Backend, create_backend
 from offbeat.bundle import ModelRepository, ModelVersion
 from offbeat.config import BackendConfig
@@ -216,7 +217,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     record: dict[str, Any] = {"environment": environment(arguments.device), "results": []}
-    for model in opened(arguments):
+    for number, model in enumerate(opened(arguments), 1):
+        tell(f"{model.manifest.name}, {number} of {len(arguments.models)}")
         try:
             record["results"].append(measure(model, arguments))
         except OffbeatError as error:

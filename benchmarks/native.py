@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.environment import environment
 from benchmarks.models import ARCHITECTURES, export_model, random_windows
+from benchmarks.progress import tell
 from offbeat.native import Session
 from offbeat.result import FloatArray
 
@@ -135,7 +135,7 @@ def main() -> None:
             exported = export_model(model, Path(folder))
             for batch in BATCHES:
                 results.append(measure(model, batch, exported.path, limits=arguments.limits, seconds=arguments.seconds))
-                print(_line(results[-1]), file=sys.stderr, flush=True)
+                tell(_line(results[-1]))
     about = environment() | {"needs": {model: asdict(need) for model, need in NEEDS.items()}}
     arguments.output.write_text(json.dumps({"environment": about, "results": results}, indent=1) + "\n")
 

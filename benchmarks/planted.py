@@ -20,6 +20,7 @@ from time import perf_counter
 
 import numpy as np
 
+from benchmarks.progress import tell
 from offbeat.backends import create_backend
 from offbeat.bench.turns import take_turns
 from offbeat.bundle import ModelRepository
@@ -61,7 +62,7 @@ def main() -> None:
                 runs[kind].append(
                     [[_in_process(folder, *each, slowdown) for _ in range(_N_PROCESSES)] for each in CONTENDERS]
                 )
-            print(f"run {number + 1} of {arguments.runs}", flush=True)
+            tell(f"run {number + 1} of {arguments.runs}")
     figures = np.round(np.array(runs) * 1e9).astype(np.uint32)
     np.savez_compressed(arguments.output, times=figures[..., 0, :], references=figures[..., 1, :])
 

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from benchmarks.detection.skab import N_CALIBRATION_ROWS, published_flags
 from benchmarks.detection.trial import labels_of
 from benchmarks.environment import environment
+from benchmarks.progress import tell
 from offbeat.data import row_means, sliding_windows, window_starts
 from offbeat_training import LSTMAutoencoder
 from offbeat_training.datasets import read_nab, read_skab, read_smd
@@ -257,7 +258,7 @@ def _trials(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
                     "seconds": round(time.perf_counter() - started, 1),
                     "figures": figures,
                 }
-                print(trial, flush=True)
+                tell(str(trial))
                 yield trial
 
 

@@ -16,9 +16,11 @@ import msgspec
 import numpy as np
 
 from benchmarks.endurance.load import Counted, Load
+from benchmarks.progress import tell
 from benchmarks.start.memory import resident
 
 _SAMPLE_S = 1.0
+_TOLD_EVERY = 30
 
 
 def run_phase(load: Load, n_clients: int, server: int) -> dict[str, Any]:
@@ -35,6 +37,8 @@ def run_phase(load: Load, n_clients: int, server: int) -> dict[str, Any]:
     def watch() -> None:
         while not ended.wait(_SAMPLE_S):
             memory.append(resident(server)["rss_mib"])
+            if len(memory) % _TOLD_EVERY == 0:
+                tell(f"{len(memory) * _SAMPLE_S:.0f} s: the server has {memory[-1]:.1f} MiB")
 
     watcher = threading.Thread(target=watch)
     watcher.start()

@@ -21,6 +21,7 @@ import torch
 
 from benchmarks.exports.shapes import Shape, odd_shapes, preset_shapes
 from benchmarks.models import random_checkpoint
+from benchmarks.progress import tell
 from offbeat.errors import OffbeatError
 from offbeat_export import export_checkpoint
 
@@ -75,7 +76,8 @@ def _export_all(shapes: list[Shape], repository: Path) -> Iterator[dict[str, Any
     print(
         "| shape | s | classic | dynamo | taken | worst onnx | torchscript | native |\n|---|---|---|---|---|---|---|---|"
     )
-    for shape in shapes:
+    for number, shape in enumerate(shapes, 1):
+        tell(f"{shape.name}, {number} of {len(shapes)}")
         name = re.sub(r"[^a-z0-9]+", "-", shape.name.lower())
         began_s = time.perf_counter()
         try:

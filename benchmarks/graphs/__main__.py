@@ -21,6 +21,7 @@ import onnxruntime as ort
 import torch
 
 from benchmarks.graphs.contenders import BASE, MODELS, contenders
+from benchmarks.progress import tell
 from offbeat.result import DEFAULT_OUTPUTS
 
 _MIN_TURNS = 15
@@ -37,7 +38,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     results: list[dict[str, Any]] = []
-    for model in arguments.models:
+    for number, model in enumerate(arguments.models, 1):
+        tell(f"{model}, {number} of {len(arguments.models)}")
         graphs = contenders(model)
         results.append({"model": model, "load_ms": _load_ms(graphs["all, classic"])})
         print(f"{model}: loads in {results[-1]['load_ms']}", flush=True)

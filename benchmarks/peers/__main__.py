@@ -27,6 +27,7 @@ from benchmarks.peers.ours import NATIVE, native_contenders, onnxruntime_contend
 from benchmarks.peers.race import largest_differences, race
 from benchmarks.peers.rtneural import MODELS as RTNEURAL_MODELS
 from benchmarks.peers.rtneural import compile_kinds, rtneural_contenders
+from benchmarks.progress import tell
 from offbeat.backends import create_backend
 from offbeat.bundle import ModelVersion
 from offbeat.config import BackendConfig
@@ -48,7 +49,7 @@ def main() -> None:
                 result = measure(model, batch, exported, rtneural=rtneural, seconds=arguments.seconds)
                 content["results"].append(result)
                 arguments.output.write_text(json.dumps(content, indent=1) + "\n")
-                print(_line(result), flush=True)
+                tell(_line(result))
 
 
 def _arguments() -> argparse.Namespace:

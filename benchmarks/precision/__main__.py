@@ -20,6 +20,7 @@ import torch
 from benchmarks.environment import environment
 from benchmarks.precision.models import Subject, subjects
 from benchmarks.precision.table import markdown
+from benchmarks.progress import tell
 from offbeat.bundle import ModelVersion
 from offbeat_export import export_checkpoint
 from offbeat_export.precision import PRECISIONS
@@ -36,7 +37,9 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="lightning")
     made, origin = subjects(arguments.data), environment()
     results: dict[str, list[dict[str, Any]]] = {}
-    for name in arguments.subjects or made:
+    names = arguments.subjects or list(made)
+    for number, name in enumerate(names, 1):
+        tell(f"{name}, {number} of {len(names)}")
         results[name] = _variants(made[name]())
         if arguments.json is not None:
             content = msgspec.json.encode({"environment": origin, "results": results})

@@ -83,11 +83,11 @@ def _run(arguments: argparse.Namespace, targets: dict[str, str], core: int | Non
     plan = list(cases(arguments.concurrency, arguments.windows))
     measured: dict[tuple[str, Case], list[Any]] = {}
     for number in range(arguments.rounds):
-        for case in plan:
+        for at, case in enumerate(plan):
+            _progress(f"round {number + 1} of {arguments.rounds}, closed loop {at + 1} of {len(plan)}")
             for name, target in targets.items():
                 load = case.load(arguments.model, target, arguments.seconds, core)
                 measured.setdefault((name, case), []).append(measure(load))
-        _progress(f"round {number + 1} of {arguments.rounds}: closed loops done")
     lines = [summarise(name, case, runs) for (name, case), runs in measured.items()]
     for share in arguments.shares:
         for case in plan:
