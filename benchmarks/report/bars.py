@@ -27,4 +27,6 @@ SHARE_OF_ECHO, TIMES_ECHO_P99, TIMES_ECHO_P50 = 0.80, 2.0, 1.15
 SHARE_OF_BACKEND = 0.85
 
 MAX_DRIFT = 0.02
+# Of capacity, when asked for three times as much; and how far memory may move in minutes of it.
+GOODPUT, MAX_ENDURANCE_DRIFT = 0.90, 0.05
 EDGE_BYTES, EDGE_START_MS, EDGE_MIB = 1_000_000, 5.0, 10.0

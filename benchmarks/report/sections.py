@@ -8,6 +8,7 @@ import msgspec
 
 from benchmarks.precision.table import markdown as precision_table
 from benchmarks.report.detection import alternatives_table, detection_table, newest_detection
+from benchmarks.report.endurance import endurance_table
 from benchmarks.report.native import native_table
 from benchmarks.report.others import bulk_table, peers_table, plain_tables, serving_peers_table
 from benchmarks.report.plots import PLOTS
@@ -133,6 +134,16 @@ SECTIONS = (
             "the load on another, in turns in another order each round; the best of the rounds."
         ),
         body=_newest("serving-peers", serving_peers_table),
+    ),
+    Section(
+        title="Near capacity and far above it",
+        kind="endurance",
+        command="python -m benchmarks.endurance --seconds 600 --overload-seconds 300 --json RESULT",
+        method=(
+            "The capacity is what closed loops get answered; then requests arrive as Poisson processes at 90 % and at 300 % of it, each with a deadline and an "
+            "id, each answer held against the right one to the byte."
+        ),
+        body=_newest("endurance", endurance_table),
     ),
     Section(
         title="Rows of series",

@@ -124,3 +124,30 @@ def test_rounding_hides_no_bar_that_is_missed() -> None:
     assert precise(0.9938, None, 3) == "0.994"
     assert against(0.79, 0.8, "79 %", "80 %") == "**79 %** (missed: 80 %)"
     assert against(0.02, 0.02, "2 %", "2 %", is_lower_better=True) == "2 % (2 %)"
+
+
+def test_a_run_of_overload_is_told_with_what_it_missed(copy: Path) -> None:
+    phase = {
+        **{"seconds": 300.0, "asked_per_s": 9_000.0, "sent_per_s": 9_000.0, "right_per_s": 2_400.0, "drift": 0.07},
+        **{"n_wrong": 0, "n_unanswered": 1, "n_unaccounted": 2, "by_status": {"RESOURCE_EXHAUSTED": 7}},
+        **{"latency_ms": {"p50": 1.0, "p99": 480.0, "p99.9": 490.0}, "server_of_a_core": 0.9},
+        "memory_mib": {"first": 90.0, "last": 96.0, "most": 97.0},
+    }
+    content = {"arguments": {"deadline_ms": 500.0}, "phases": {"overload": phase}, "goodput_of_capacity": 0.8}
+    _edit(copy / "benchmarks" / "results" / "2099-01-01-endurance.json", content | {"missed": ["overload: 2 lost"]})
+    report = Report(copy)
+    report.write(report.stale())
+    page, readme = ((copy / name).read_text() for name in ("docs/performance.md", "README.md"))
+    assert "| **+7.0 %** (missed: 5 % at most) |" in page
+    assert "- missed: overload: 2 lost" in page
+    assert "answers **80 %** (missed: 90 %) of its capacity" in readme
+
+
+def test_requests_of_many_windows_are_told_of_the_server_that_had_both_cores(copy: Path) -> None:
+    content = _newest(copy, "serving")
+    both = [line | {"server": "offbeat (all cores)"} for line in content["lines"] if line["server"] == "offbeat"]
+    _edit(copy / "benchmarks" / "results" / "2099-01-01-serving.json", content | {"lines": content["lines"] + both})
+    report = Report(copy)
+    report.write(path for path in report.stale() if path.suffix == ".md")
+    assert "with 32 windows in each and the server on both cores" in (copy / "README.md").read_text()
+    assert "| offbeat (all cores) |" in (copy / "docs" / "performance.md").read_text()
