@@ -128,9 +128,17 @@ def test_rounding_hides_no_bar_that_is_missed() -> None:
 
 def test_a_run_of_overload_is_told_with_what_it_missed(copy: Path) -> None:
     phase = {
-        **{"seconds": 300.0, "asked_per_s": 9_000.0, "sent_per_s": 9_000.0, "right_per_s": 2_400.0, "drift": 0.07},
-        **{"n_wrong": 0, "n_unanswered": 1, "n_unaccounted": 2, "by_status": {"RESOURCE_EXHAUSTED": 7}},
-        **{"latency_ms": {"p50": 1.0, "p99": 480.0, "p99.9": 490.0}, "server_of_a_core": 0.9},
+        "seconds": 300.0,
+        "asked_per_s": 9_000.0,
+        "sent_per_s": 9_000.0,
+        "right_per_s": 2_400.0,
+        "drift": 0.07,
+        "n_wrong": 0,
+        "n_unanswered": 1,
+        "n_unaccounted": 2,
+        "by_status": {"RESOURCE_EXHAUSTED": 7},
+        "latency_ms": {"p50": 1.0, "p99": 480.0, "p99.9": 490.0},
+        "server_of_a_core": 0.9,
         "memory_mib": {"first": 90.0, "last": 96.0, "most": 97.0},
     }
     content = {"arguments": {"deadline_ms": 500.0}, "phases": {"overload": phase}, "goodput_of_capacity": 0.8}
