@@ -135,10 +135,12 @@ def _file_name(shape: Shape) -> str:
 
 
 def _write(path: Path, blocks: Sequence[SeriesState]) -> None:
-    fields = ("tails", "n_seen", "timestamps", "ages_s", "flags")
-    whole = {field: np.concatenate([getattr(block, field) for block in blocks]) for field in fields}
     names = [name for block in blocks for name in block.names]
-    write_state(path, msgspec.structs.replace(blocks[0], names=names, **whole))
+    # Rows came between two blocks: a series that was forgotten and came back elsewhere is in both, and the later one has all.
+    kept = sorted({name: place for place, name in enumerate(names)}.values())
+    fields = ("tails", "n_seen", "timestamps", "ages_s", "flags")
+    whole = {field: np.concatenate([getattr(block, field) for block in blocks])[kept] for field in fields}
+    write_state(path, msgspec.structs.replace(blocks[0], names=[names[place] for place in kept], **whole))
 
 
 def check_state_dir(path: Path) -> None:

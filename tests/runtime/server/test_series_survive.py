@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
@@ -22,9 +23,12 @@ from offbeat.errors import ConfigurationError
 from offbeat.scorer import Scorer
 from offbeat.series_config import SeriesConfig
 from offbeat.server import Server
+from offbeat.server.series_memory import SeriesMemory
+from offbeat.server.state_directory import StateDirectory
+from offbeat.streams import Rows, read_state
 from offbeat.v1 import scoring_pb2 as v1
 from offbeat.v1.scoring_pb2_grpc import AnomalyScoringStub
-from tests.runtime.folders import LENGTH, expected_outputs, random_windows, write_version
+from tests.runtime.folders import LENGTH, expected_outputs, make_manifest, random_windows, write_version
 
 from .calls import arrays
 from .fakes import make_scorer
@@ -55,6 +59,38 @@ def score_of(answer: v1.PointScores) -> float:
 
 def expected_score(values: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> float:
     return float(expected_outputs(values[None, -LENGTH:])["reconstruction_error"][0])
+
+
+def test_a_series_that_moved_while_all_were_copied_is_written_once_and_the_file_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("offbeat.server.state_directory._BLOCK_BYTES", 1)
+    memory = SeriesMemory(SeriesConfig(), lambda: 0.0)
+    store = memory.store(make_manifest({}))
+
+    def take(name: str, value: float) -> None:
+        store.take(Rows(series=[name], values=np.full((1, 2), value, np.float32)), 0.0)
+
+    async def write() -> None:
+        directory = StateDirectory(tmp_path, memory, 2**20)
+        await directory.open()
+        writing = asyncio.create_task(directory.write())
+        # The first block, of a alone, is copied; then a comes back in the place of c, which is copied last.
+        await asyncio.sleep(0)
+        store.reset(["c"])
+        store.reset(["a"])
+        take("d", 4.0)
+        take("a", 5.0)
+        await writing
+        directory.close()
+
+    for name in "abc":
+        take(name, 1.0)
+    asyncio.run(write())
+    (file,) = tmp_path.glob("*.series")
+    state = read_state(file, 2**20)
+    assert state.names == ["b", "a"]
+    assert state.tails[:, -1, 0].tolist() == [1.0, 5.0]
 
 
 def test_series_go_on_where_they_were_after_a_drain(serve: Serve, tmp_path: Path) -> None:
