@@ -7,8 +7,8 @@ from offbeat.config import BatchingConfig
 
 _TYPES = {"float32": "TYPE_FP32", "bool": "TYPE_BOOL"}
 # One thread a call and one call an instance, as in offbeat's own server: more instances, not more threads, use more cores.
-# A request that has waited for as long as its client says is refused, not run; Triton takes a client's word only where it
-# is shorter than the default, so there must be one. Memory is not kept for each shape seen, since shapes
+# There is no default_queue_policy: whatever it says, a timeout or a size, Triton's batcher misses wake-ups with it and lets
+# requests wait for half a second (measured in 2.51; Triton's issue 8870). Memory is not kept for each shape seen, since shapes
 # come from outside. Before a model is ready, it has run the smallest and the largest batch.
 _TEMPLATE = """\
 # Written by `offbeat export`; yours to edit. All versions of this model share it.
@@ -16,20 +16,11 @@ name: "{name}"
 platform: "onnxruntime_onnx"
 max_batch_size: {max_batch_size}
 {tensors}
-dynamic_batching {{
-  max_queue_delay_microseconds: {max_queue_delay_us}
-  default_queue_policy {{
-    timeout_action: REJECT
-    default_timeout_microseconds: {max_wait_us}
-    allow_timeout_override: true
-    max_queue_size: {max_queue_size}
-  }}
-}}
+dynamic_batching {{ max_queue_delay_microseconds: {max_queue_delay_us} }}
 instance_group [ {{ kind: KIND_AUTO count: 1 }} ]
 {warmup}
 {parameters}
 """
-_MAX_WAIT_US = 60_000_000
 _PARAMETERS = {
     "intra_op_thread_count": "1",
     "inter_op_thread_count": "1",
@@ -56,8 +47,6 @@ def config_pbtxt(manifest: Manifest, batching: BatchingConfig | None = None) -> 
         ),
         max_batch_size=batching.max_batch_size,
         max_queue_delay_us=batching.max_queue_delay_us,
-        max_queue_size=batching.max_queue_size,
-        max_wait_us=_MAX_WAIT_US,
     )
 
 

@@ -26,10 +26,7 @@ backend: "pytorch"
 platform: "pytorch_libtorch"
 max_batch_size: {max_batch_size}
 {tensors}
-dynamic_batching {{
-  max_queue_delay_microseconds: {max_queue_delay_us}
-  default_queue_policy {{ max_queue_size: {max_queue_size} }}
-}}
+dynamic_batching {{ max_queue_delay_microseconds: {max_queue_delay_us} }}
 instance_group [ {{ kind: KIND_AUTO count: 1 }} ]
 parameters {{ key: "INTRA_OP_THREAD_COUNT" value {{ string_value: "1" }} }}
 parameters {{ key: "INTER_OP_THREAD_COUNT" value {{ string_value: "1" }} }}
@@ -91,7 +88,6 @@ def triton_pytorch_config(manifest: Manifest, batching: BatchingConfig | None = 
         tensors="\n".join(tensors),
         max_batch_size=batching.max_batch_size,
         max_queue_delay_us=batching.max_queue_delay_us,
-        max_queue_size=batching.max_queue_size,
     )
 
 

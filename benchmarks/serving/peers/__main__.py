@@ -1,9 +1,10 @@
-"""The server beside a FastAPI endpoint of the usual kind and MLServer, in turns in another order each round, each on one core, the load on another.
+"""The server beside a FastAPI endpoint of the usual kind, MLServer and Triton, in turns in another order each round, each on one core, the load on another.
 
-    python -m benchmarks.serving.peers --fastapi VENV/bin/python --mlserver VENV/bin/python --json result.json
+    python -m benchmarks.serving.peers --fastapi VENV/bin/python --mlserver VENV/bin/python --triton FOLDER --json result.json
 
-Each peer is a Python with its packages and onnxruntime; who is not given is left out. By gRPC everybody is sent the same bytes. Before it is
-timed each one has to give the error that ONNX Runtime gives here.
+Each peer is a Python with its packages and onnxruntime, Triton the folder that pip has put pytriton in; who is not given is left out. Triton is
+two processes, which the other peers are not: it is there once more on all cores. By gRPC everybody is sent the same bytes. Before it is timed each one
+has to give the error that ONNX Runtime gives here.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import numpy as np
 from benchmarks.environment import environment
 from benchmarks.models import ARCHITECTURES, export_model, random_windows
 from benchmarks.serving.load import Load, Measured
-from benchmarks.serving.peers.contenders import Contender, fastapi, mlserver, offbeat
+from benchmarks.serving.peers.contenders import Contender, fastapi, mlserver, offbeat, triton
 from benchmarks.serving.peers.http_load import Connection, request_bytes
 from benchmarks.serving.servers import measure
 from offbeat import load as load_scorer
@@ -51,6 +52,8 @@ def main() -> None:
         if arguments.mlserver is not None:
             python = arguments.mlserver.absolute()
             contenders += stack.enter_context(mlserver(python, graph, arguments.model, aside, server_core))
+        if arguments.triton is not None:
+            contenders += stack.enter_context(triton(arguments.triton.absolute(), repository, aside, server_core))
         _check(contenders, arguments.model, repository)
         lines = _run(arguments, contenders, load_core)
     print(_markdown(lines))
@@ -69,6 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", choices=series, default="M1")
     parser.add_argument("--fastapi", type=Path, metavar="PYTHON", help="with fastapi, uvicorn, uvloop, httptools")
     parser.add_argument("--mlserver", type=Path, metavar="PYTHON", help="with mlserver")
+    parser.add_argument("--triton", type=Path, metavar="FOLDER", help="docs/triton.md says how to fill it")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each load; default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="of which the best is told; default: %(default)s")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 64])

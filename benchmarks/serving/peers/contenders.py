@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.models import random_windows
 from benchmarks.serving.load import Load
 from benchmarks.serving.payloads import METHODS, payload
+from benchmarks.serving.tritonserver import tritonserver
 
 _HERE = Path(__file__).parent
 _START_S = 120.0
@@ -111,6 +112,21 @@ def mlserver(python: Path, graph: Path, model: str, folder: Path, core: int | No
         yield [
             Contender(name="MLServer, gRPC", target=f"127.0.0.1:{grpc}"),
             Contender(name="MLServer, JSON", target=f"127.0.0.1:{http}", path=f"/v2/models/{model}/infer"),
+        ]
+
+
+@contextmanager
+def triton(packages: Path, repository: Path, folder: Path, core: int | None) -> Iterator[list[Contender]]:
+    """offbeat's model in Triton's Python backend: the same engine, in a process of its own behind another server."""
+    (folder / "pinned").mkdir()
+    (folder / "free").mkdir()
+    with (
+        tritonserver(packages, repository, folder / "pinned", core) as pinned,
+        tritonserver(packages, repository, folder / "free") as free,
+    ):
+        yield [
+            Contender(name="Triton, gRPC", target=pinned),
+            Contender(name="Triton, gRPC, all cores", target=free),
         ]
 
 
