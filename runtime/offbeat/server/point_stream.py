@@ -96,15 +96,22 @@ class PointStream(MessageStream):
         """Sends the answer with those that wait behind it, or come while it waits for them."""
         if self._delay_s and self._is_reading:
             await asyncio.sleep(self._delay_s)
-        messages, n_bytes, freed = [self._encode(answer)], 0, [answer.request.n_bytes]
-        while n_bytes < _MAX_JOINED_BYTES and not self._answers.empty():
+        most = min(_MAX_JOINED_BYTES, self._boundary.max_message_bytes)
+        messages, freed = [self._encode(answer)], [answer.request.n_bytes]
+        n_bytes = len(messages[0])
+        while n_bytes < most and not self._answers.empty():
             following = self._answers.get_nowait()
             if following is None:
                 # It was the last one.
                 self._answers.put_nowait(None)
                 break
-            messages.append(self._encode(following))
-            n_bytes += len(messages[-1])
+            message = self._encode(following)
+            if n_bytes + len(message) > most:
+                # Together they might be more than a message may have, which would end the stream.
+                await self._context.write(joined(messages))
+                messages, n_bytes = [], 0
+            messages.append(message)
+            n_bytes += len(message)
             freed.append(following.request.n_bytes)
         await self._context.write(joined(messages))
         for n_freed in freed:

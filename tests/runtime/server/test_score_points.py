@@ -249,3 +249,17 @@ def test_answers_share_messages_where_they_may_wait_for_each_other(serve: Serve)
     assert len(messages) < 10
     [alone] = stub.ScorePoints(iter(requests[:1]), timeout=20)
     assert alone.scores[0].id == "0"
+
+
+def test_answers_that_share_a_message_stay_within_its_size_together(serve: Serve, feeds: list[Feed]) -> None:
+    # The answer of 60 windows of 48 bytes fits once, and not twice.
+    feed = feed_of(serve(make_scorer(), max_message_bytes=4096), feeds)
+    for number in range(6):
+        feed.send(
+            points_request(
+                f"pump-{number}", walk(60 + LENGTH), id=str(number), outputs=["reconstruction"], answer_delay_us=100_000
+            )
+        )
+    answers = [feed.take() for _ in range(6)]
+    assert [answer.id for answer in answers] == [str(number) for number in range(6)]
+    assert all(isinstance(answer, v1.PointScores) for answer in answers)
