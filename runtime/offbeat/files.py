@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
-# What a file is called while it is being written: hidden, beside its place, and of this process.
+# What a file is called while it is being written: hidden, beside its place, and of one writer. Machines that share a folder may
+# have the same process ids.
 PARTIAL_FILES = ".*.part"
 
 
@@ -20,7 +22,7 @@ def replacing(path: Path, mode: str) -> Iterator[IO[Any]]:
 
     Until then, and for ever if the power goes, what was there stays. Raises OSError where it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         with partial.open(mode) as file:
             yield file

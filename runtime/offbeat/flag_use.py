@@ -55,7 +55,7 @@ def refuse_unused(context: Context, uses: Iterable[FlagUse], **facts: Any) -> No
             source = context.get_parameter_source(name)
             if source is not None and source.name in _SOURCES and call[name] != defaults[name]:
                 raise ConfigurationError(
-                    f"--{name.replace('_', '-')} is given, and nothing here reads it; it goes with {use.goes_with}"
+                    f"--{name.rstrip('_').replace('_', '-')} is given, and nothing here reads it; it goes with {use.goes_with}"
                 )
 
 

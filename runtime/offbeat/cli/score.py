@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+import msgspec
 import typer
 from rich.console import Console
 
@@ -12,6 +13,7 @@ from offbeat.bulk import AlarmRule, BulkOptions
 from offbeat.bulk.series_lines import RowScore
 from offbeat.cli.options import BackendOption, DeviceOption, IsaOption, ThreadsOption
 from offbeat.cli.score_flags import FLAG_USES, SERIES_USES
+from offbeat.cli.score_folder import FOLDER_USES, EngineOption, score_folder
 from offbeat.cli.score_formats import FormatOption, SeriesColumnOption, ToOption, written_as
 from offbeat.cli.score_request import ScoreRequest, score_stream, score_whole
 from offbeat.cli.score_security import (
@@ -112,6 +114,7 @@ def score(
     device: DeviceOption = "auto",
     n_threads: ThreadsOption = 1,
     isa: IsaOption = "auto",
+    engine: EngineOption = "local",
 ) -> None:
     """Score a file and write a table: row, window or sample, timestamp, reconstruction_error, anomaly_score, is_anomaly.
 
@@ -120,19 +123,35 @@ def score(
     Rows are read, scored and written in a stream, so that a file may be larger than memory; `--outputs`, `--missing interpolate`,
     ready-made windows and npz files are read as a whole.
 
+    With `--engine ray` data and out are folders of Parquet files; what has been scored before is left as it is.
+
     Examples: `offbeat score metrics.csv --model models/server-metrics --out scores.csv`, and against a server
     `offbeat score metrics.csv --server 127.0.0.1:8001 --model server-metrics --out scores.csv`
     and as a filter `zcat big.csv.gz | offbeat score - --model models/server-metrics -o scores.parquet`
     """
-    read_as = format_ or ("csv" if data == Path("-") else format_of(data))
+    refuse_unused(context, FOLDER_USES)
+    read_as = format_ or ("parquet" if engine == "ray" else "csv" if data == Path("-") else format_of(data))
     refuse_unused(context, FLAG_USES, read_as=read_as)
-    rule, target = AlarmRule.of(alarm_k, alarm_n), None if out == Path("-") else out
+    console = Console(stderr=True)
+    config = BackendConfig(backend=backend, device=device, n_threads=n_threads, isa=isa)
+    options = BulkOptions(
+        per=per,
+        row_score=row_score,
+        stride=stride,
+        batch_size=batch_size,
+        columns=tuple(dict.fromkeys(name.strip() for name in columns.split(",") if name.strip())),
+        rule=AlarmRule.of(alarm_k, alarm_n),
+    )
+    if engine == "ray":
+        options = msgspec.structs.replace(options, missing=missing)
+        done = score_folder(context, data, out, model, timestamp_column, series_column, options, config, console)
+        console.print(done, highlight=False)
+        return
+    target = None if out == Path("-") else out
     check_targets({"out": target, "outputs": outputs}, [data] if server else [data, Path(model)])
     require(
         outputs is None or row_score == "mean", "outputs", str(outputs), "none with --row-score newest: they are means"
     )
-    console = Console(stderr=True)
-    config = BackendConfig(backend=backend, device=device, n_threads=n_threads, isa=isa)
     security = ClientSecurity(
         tls=tls,
         tls_ca=tls_ca,
@@ -154,14 +173,7 @@ def score(
                 layout=layout,
                 missing=missing,
             ),
-            options=BulkOptions(
-                per=per,
-                row_score=row_score,
-                stride=stride,
-                batch_size=batch_size,
-                columns=tuple(dict.fromkeys(name.strip() for name in columns.split(",") if name.strip())),
-                rule=rule,
-            ),
+            options=options,
             outputs=outputs,
             target=target,
             to=written_as(target, to),

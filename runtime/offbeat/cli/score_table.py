@@ -15,14 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offbeat.bulk import Scores
-from offbeat.bulk.arrow_scores import arrow_batch
+from offbeat.bulk.arrow_scores import ArrowWriter
 from offbeat.cli.target import write_target
 from offbeat.data.formats import TableFormat
 from offbeat.data.table import pyarrow_module
 from offbeat.errors import DataError
-
-# Lines of a row group, or of a record batch: fewer make such files large and slow to read.
-_LINES_AT_ONCE = 131_072
 
 
 def write_scores(parts: Iterable[Scores], path: Path | None, to: TableFormat, standard_output: BinaryIO) -> None:
@@ -92,35 +89,6 @@ class _JsonLinesWriter:
         self._file.write(self._encoder.encode_lines([dict(zip(names, line, strict=True)) for line in lines]))
 
 
-class _ArrowWriter:
-    """Gathers lines into batches, each of which `write_table` of what `opened` gives for their schema writes."""
-
-    def __init__(self, opened: Any) -> None:
-        self._opened = opened
-        self._batches: list[Any] = []
-        self._n_gathered = 0
-        self._sink: Any = None
-
-    def write(self, scores: Scores) -> None:
-        self._batches.append(arrow_batch(scores))
-        self._n_gathered += scores.n_lines
-        if self._n_gathered >= _LINES_AT_ONCE:
-            self._flush()
-
-    def close(self) -> None:
-        if self._batches:
-            self._flush()
-        if self._sink is not None:
-            self._sink.close()
-
-    def _flush(self) -> None:
-        table = pyarrow_module().Table.from_batches(self._batches).combine_chunks()
-        if self._sink is None:
-            self._sink = self._opened(table.schema)
-        self._sink.write_table(table)
-        self._batches, self._n_gathered = [], 0
-
-
 @contextmanager
 def _csv(file: IO[bytes]) -> Iterator[_Writer]:
     yield _CsvWriter(file)
@@ -133,7 +101,7 @@ def _json_lines(file: IO[bytes]) -> Iterator[_Writer]:
 
 @contextmanager
 def _parquet(file: IO[bytes]) -> Iterator[_Writer]:
-    writer = _ArrowWriter(lambda schema: pyarrow_module("parquet").ParquetWriter(file, schema))
+    writer = ArrowWriter(lambda schema: pyarrow_module("parquet").ParquetWriter(file, schema))
     yield writer
     writer.close()
 
@@ -142,7 +110,7 @@ def _parquet(file: IO[bytes]) -> Iterator[_Writer]:
 def _arrow(file: IO[bytes]) -> Iterator[_Writer]:
     """Arrow's stream into a pipe; its file, which may be read from any place, where there is an end to go to."""
     ipc = pyarrow_module("ipc")
-    writer = _ArrowWriter(lambda schema: (ipc.new_file if file.seekable() else ipc.new_stream)(file, schema))
+    writer = ArrowWriter(lambda schema: (ipc.new_file if file.seekable() else ipc.new_stream)(file, schema))
     yield writer
     writer.close()
 
