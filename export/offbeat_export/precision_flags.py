@@ -27,7 +27,8 @@ MaxQualityLossOption = Annotated[
     float, flag("max-quality-loss", "What a variant may lose of ROC-AUC.", min=0.0, max=1.0)
 ]
 LabelledOption = Annotated[
-    Path | None, flag("labelled", "csv, npz or Parquet file with labels that variants are judged on.")
+    Path | None,
+    flag("labelled", "csv, JSON Lines, Parquet, Arrow or npz file with labels that variants are judged on."),
 ]
 CalibrationOption = Annotated[
     Path | None, flag("calibration", "Normal data for static scales of int8's large linear layers.")

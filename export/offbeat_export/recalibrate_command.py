@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def recalibrate(
     model: Annotated[Path, typer.Argument(help="A version of a model in its repository, or the model: its newest.")],
     data: Annotated[
-        Path | None, typer.Argument(help="csv, npz or Parquet file of normal data; none with --threshold.")
+        Path | None,
+        typer.Argument(help="csv, JSON Lines, Parquet, Arrow or npz file of normal data; none with --threshold."),
     ] = None,
     threshold_method: Annotated[
         ThresholdMethod | None, flag("threshold-method", "As in training. Default: the model's present one.")

@@ -31,7 +31,8 @@ def evaluate(
     context: typer.Context,
     scores: Annotated[Path, typer.Argument(help="csv that offbeat score wrote.")],
     labels: Annotated[
-        Path, flag("labels", "csv, Parquet or npz file with a label per line, or NAB's json of windows.")
+        Path,
+        flag("labels", "csv, JSON Lines, Parquet, Arrow or npz file with a label per line, or NAB's json of windows."),
     ],
     label_column: Annotated[
         str | None, flag("label-column", "Column, or array of an npz file; not needed where it is the only one.")

@@ -36,7 +36,9 @@ _DEFAULT = SearchConfig()
 @with_flags_of(train)
 def search(
     context: typer.Context,
-    data: Annotated[Path, typer.Argument(help="csv, npz or Parquet file of raw values, mostly normal.")],
+    data: Annotated[
+        Path, typer.Argument(help="csv, JSON Lines, Parquet, Arrow or npz file of raw values, mostly normal.")
+    ],
     out: Annotated[Path, flag("out", "Checkpoint of the best trial to write.", envvar=CHECKPOINT_VARIABLE)] = Path(
         "model.ckpt"
     ),

@@ -40,7 +40,9 @@ _RUN = RunConfig()
 
 def train(
     context: typer.Context,
-    data: Annotated[Path, typer.Argument(help="csv, npz or Parquet file of raw values, mostly normal.")],
+    data: Annotated[
+        Path, typer.Argument(help="csv, JSON Lines, Parquet, Arrow or npz file of raw values, mostly normal.")
+    ],
     out: Annotated[Path, flag("out", "Checkpoint to write.", envvar=CHECKPOINT_VARIABLE)] = Path("model.ckpt"),
     config: ConfigOption = None,
     preset: Annotated[

@@ -32,7 +32,8 @@ def diff(
     a: ModelArgument,
     b: ModelArgument,
     data: Annotated[
-        Path | None, typer.Option(envvar="OFFBEAT_DATA", help="csv, npz or Parquet file to score by both.")
+        Path | None,
+        typer.Option(envvar="OFFBEAT_DATA", help="csv, JSON Lines, Parquet, Arrow or npz file to score by both."),
     ] = None,
     stride: Annotated[
         int, typer.Option(envvar="OFFBEAT_SCORE_STRIDE", min=1, help="Rows from the start of one window to the next.")

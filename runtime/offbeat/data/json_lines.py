@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from offbeat.data.table import Columns, Table, resolved
 from offbeat.errors import DataError
@@ -27,8 +28,7 @@ def stream_json_lines(name: str, stream: BinaryIO, columns: Columns) -> Iterator
     chosen: Columns | None = None
     rows: list[dict[str, Any]] = []
     lines: list[int] = []
-    for number, line in _lines(name, stream):
-        row = decode_line(f"{name}: line {number}", line)
+    for number, row in read_objects(name, stream):
         if chosen is None:
             chosen = resolved(name, columns, list(row), {key: str(value) for key, value in row.items()})
         rows.append(row)
@@ -38,6 +38,11 @@ def stream_json_lines(name: str, stream: BinaryIO, columns: Columns) -> Iterator
             rows, lines = [], []
     if rows and chosen is not None:
         yield _table(name, rows, lines, chosen)
+
+
+def read_objects(name: str, stream: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each line's number, from 1, and its object; blank lines are left out. Raises DataError."""
+    return ((number, decode_line(f"{name}: line {number}", line)) for number, line in _lines(name, stream))
 
 
 def decode_line(where: str, line: bytes) -> dict[str, Any]:
@@ -76,7 +81,10 @@ def _table(name: str, rows: list[dict[str, Any]], lines: list[int], columns: Col
         return Table(
             values=np.ascontiguousarray(values, dtype=np.float32),
             feature_names=columns.features,
-            **{field: _words(rows, column) for field, column in columns.word_fields.items()},
+            **{
+                field: None if column is None else words_of_objects(rows, column)
+                for field, column in columns.word_fields.items()
+            },
         )
 
 
@@ -90,8 +98,7 @@ def _numbers(name: str, rows: list[dict[str, Any]], lines: list[int], feature: s
     return numbers
 
 
-def _words(rows: list[dict[str, Any]], column: str | None) -> Any:
-    if column is None:
-        return None
+def words_of_objects(rows: list[dict[str, Any]], column: str) -> NDArray[np.str_]:
+    """One value of each row as a word; what is null or left out is empty."""
     cells = (row.get(column) for row in rows)
     return np.asarray(["" if cell is None else str(cell) for cell in cells], dtype=np.str_)

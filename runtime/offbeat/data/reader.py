@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offbeat.data.column_selection import ColumnSelection
+from offbeat.data.column_words import read_words
 from offbeat.data.dataset import Dataset
 from offbeat.data.formats import format_of, refuse_unread
 from offbeat.data.missing import fill_missing
 from offbeat.data.npz_archive import read_npz, read_npz_words
 from offbeat.data.place import place_of
 from offbeat.data.row_stream import read_stream
-from offbeat.data.table import Columns, Table, read_csv, read_parquet, read_words
+from offbeat.data.table import Columns, Table, read_csv, read_parquet
 from offbeat.errors import DataError
 from offbeat.result import BoolArray, FloatArray
 

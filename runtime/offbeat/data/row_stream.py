@@ -155,7 +155,7 @@ def _rows(
     if format_ == "jsonl":
         return RowStream(name=name, tables=stream_json_lines(name, file, columns), place=place)
     if format_ == "arrow":
-        return RowStream(name=name, tables=_arrow_tables(name, lambda: _ArrowBatches(name, file), columns))
+        return RowStream(name=name, tables=_arrow_tables(name, lambda: ArrowBatches(name, file), columns))
     if format_ == "parquet":
         return _parquet(name, file, columns)
     return RowStream(name=name, tables=_csv_tables(name, file, columns, delimiter, place), place=place)
@@ -195,7 +195,7 @@ def _parquet(name: str, file: BinaryIO, columns: Columns) -> RowStream:
     return RowStream(name=name, tables=tables(), n_rows=parquet.metadata.num_rows)
 
 
-class _ArrowBatches:
+class ArrowBatches:
     """A stream of Arrow batches; a file of them is such a stream between a word and an index.
 
     Iterating raises DataError for a file that ends without its index: between two batches it would pass for a whole one.

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offbeat.data.csv_head import CsvHead, is_number, read_head
-from offbeat.data.formats import format_of
 from offbeat.data.place import place_of
 from offbeat.errors import DataError, MissingExtraError
 from offbeat.result import FloatArray
@@ -61,7 +60,7 @@ def read_csv(file: Path, columns: Columns, delimiter: str | None) -> Table:
     """
     head = read_head(file, delimiter)
     columns, types = csv_columns(file, head, columns)
-    return gather(_typed_csv(file, head, types), columns)
+    return gather(typed_csv(file, head, types), columns)
 
 
 def csv_columns(file: Path | str, head: CsvHead, columns: Columns) -> tuple[Columns, dict[str, str]]:
@@ -80,7 +79,8 @@ def csv_options(head: CsvHead, types: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _typed_csv(file: Path, head: CsvHead, types: dict[str, str]) -> Any:
+def typed_csv(file: Path, head: CsvHead, types: dict[str, str]) -> Any:
+    """The columns `types` of a csv file as an Arrow table. Raises DataError."""
     try:
         return pyarrow_module("csv").read_csv(file, **csv_options(head, types))
     except pyarrow_module().ArrowException as error:
@@ -111,34 +111,6 @@ def read_parquet(file: Path, columns: Columns) -> Table:
         raise DataError(f"{file}: {error}; expected numbers, or other columns chosen by name") from error
 
 
-def read_words(file: Path, name: str | None, delimiter: str | None) -> NDArray[np.str_]:
-    """One column of a csv or Parquet file, whatever is in the others; where none is named, the only one beside time stamps.
-
-    Raises DataError.
-    """
-    if format_of(file) not in ("csv", "parquet"):
-        raise DataError(f"{file}: a {file.suffix} file; expected csv, npz or Parquet, for labels")
-    if format_of(file) == "csv":
-        head = read_head(file, delimiter)
-        chosen = _chosen(file, name, head.names, head.samples)
-        return _words(_typed_csv(file, head, {chosen: "string"}).column(chosen))
-    parquet = pyarrow_module("parquet")
-    try:
-        schema = parquet.read_schema(file)
-        chosen = _chosen(file, name, schema.names, timestamp_samples(schema))
-        return _words(parquet.read_table(file, columns=[chosen], use_threads=False).column(chosen))
-    except (pyarrow_module().ArrowException, OSError) as error:
-        raise DataError(f"{file}: {error}") from error
-
-
-def _chosen(file: Path, name: str | None, names: list[str], samples: dict[str, str]) -> str:
-    candidates = [each for each in names if not _is_timestamp(each, samples.get(each, ""))] if name is None else [name]
-    if len(candidates) != 1 or names.count(candidates[0]) != 1:
-        expected = "the name of one of them that holds the labels" if name is None else f"one column {name!r}"
-        raise DataError(f"{file}: columns {', '.join(names)}; expected {expected}")
-    return candidates[0]
-
-
 def pyarrow_module(module: str = "") -> Any:
     """pyarrow, or a part of it. Raises MissingExtraError."""
     import importlib
@@ -157,7 +129,7 @@ def resolved(file: Path | str, columns: Columns, names: list[str], samples: dict
     for name in (*columns.features, *columns.words):
         if name not in names:
             raise DataError(f"{file}: no column {name!r}; it has {', '.join(names)}")
-    timestamp = columns.timestamp or next((name for name in names if _is_timestamp(name, samples.get(name, ""))), None)
+    timestamp = columns.timestamp or next((name for name in names if is_timestamp(name, samples.get(name, ""))), None)
     if timestamp in columns.features:
         timestamp = None
     features = columns.features or tuple(name for name in names if name not in (timestamp, *columns.words))
@@ -170,7 +142,7 @@ def resolved(file: Path | str, columns: Columns, names: list[str], samples: dict
     return msgspec.structs.replace(columns, features=features, timestamp=timestamp)
 
 
-def _is_timestamp(name: str, sample: str) -> bool:
+def is_timestamp(name: str, sample: str) -> bool:
     """A column named like one; or one whose first value is an ISO 8601 time and not a number."""
     if name.lower() in _TIMESTAMP_NAMES:
         return True
@@ -193,7 +165,10 @@ def gather(table: Any, columns: Columns) -> Table:
     return Table(
         values=np.ascontiguousarray(np.stack(numbers, axis=1)),
         feature_names=columns.features,
-        **{field: None if name is None else _words(table.column(name)) for field, name in columns.word_fields.items()},
+        **{
+            field: None if name is None else words_of_column(table.column(name))
+            for field, name in columns.word_fields.items()
+        },
     )
 
 
@@ -204,5 +179,6 @@ def _numeric(column: Any) -> FloatArray:
     return numbers
 
 
-def _words(column: Any) -> NDArray[np.str_]:
+def words_of_column(column: Any) -> NDArray[np.str_]:
+    """An Arrow column as words; a missing one is empty. Raises pyarrow's errors."""
     return np.asarray(column.cast("string").fill_null("").to_pylist(), dtype=np.str_)

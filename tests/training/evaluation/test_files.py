@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow
 import pytest
-from pyarrow import parquet
+from pyarrow import feather, parquet
 
 from offbeat.errors import DataError
 from offbeat_training.evaluation import LabelSelection, read_labels, read_scores
@@ -86,7 +87,7 @@ def test_labels_come_from_the_only_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "normal"), [("False,True", "0"), ("ok,bad", "ok"), ("0.0,1", "0"), ("0,True", "False"), ("1,2", "1.0")]
 )
-@pytest.mark.parametrize("kind", ["csv", "csv beside words", "parquet", "npz"])
+@pytest.mark.parametrize("kind", ["csv", "csv beside words", "jsonl", "parquet", "arrow", "npz"])
 def test_labels_are_judged_by_the_words_that_train_judges_them_by(
     words: str, normal: str, kind: str, tmp_path: Path
 ) -> None:
@@ -94,8 +95,11 @@ def test_labels_are_judged_by_the_words_that_train_judges_them_by(
     file = tmp_path / f"labels.{kind.split()[0]}"
     if kind == "npz":
         np.savez(file, labels=np.array(labels))
-    elif kind == "parquet":
-        parquet.write_table(pyarrow.table({"time": ["a", "b", "c"], "label": labels}), file)
+    elif kind == "jsonl":
+        file.write_bytes(msgspec.json.Encoder().encode_lines([{"time": "a", "label": label} for label in labels]))
+    elif kind in ("parquet", "arrow"):
+        table = pyarrow.table({"time": ["a", "b", "c"], "label": labels})
+        (parquet.write_table if kind == "parquet" else feather.write_feather)(table, file)
     else:
         beside = ("host,", "web,") if "beside" in kind else ("", "")
         write(file, "\n".join([f"{beside[0]}label", *(beside[1] + label for label in labels)]) + "\n")
@@ -107,6 +111,9 @@ def test_a_line_without_a_label_is_an_error(tmp_path: Path) -> None:
     file = write(tmp_path / "test.csv", "cpu,label\n5,ok\n6,\n")
     with pytest.raises(DataError, match=r"line 3 \(row 1\) has no label"):
         read_labels(file, LabelSelection(label_column="label", normal_label="ok"), None)
+    objects = write(tmp_path / "test.jsonl", '{"cpu": 5, "label": "ok"}\n\n{"cpu": 6}\n')
+    with pytest.raises(DataError, match=r"line 3 \(row 1\) has no label"):
+        read_labels(objects, LabelSelection(label_column="label", normal_label="ok"), None)
 
 
 def test_a_column_must_be_named_where_there_are_several(tmp_path: Path) -> None:
