@@ -7,9 +7,13 @@ may follow one another in any order.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _LENGTH_DELIMITED = 2
 
 
+# Answers on a stream are of few lengths, which are remembered.
+@lru_cache(256)
 def field_prefix(number: int, n_bytes: int) -> bytes:
     """What stands before the value of a field of bytes, text or message: its tag and the value's length."""
     return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(n_bytes)
