@@ -10,6 +10,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import msgspec
@@ -135,7 +136,8 @@ class _Stream:
 
     def __init__(self, load: Load, channel: grpc.aio.Channel) -> None:
         self._load = load
-        self._call: Any = channel.stream_stream(_STREAM)(self._messages())  # type: ignore[arg-type]
+        stream: Any = channel.stream_stream(_STREAM)
+        self._call = stream(self._messages())
         self._n_sent = self._n_ended = self._n_held_back = self._n_wrong = self._n_refused = 0
         self._answers: Counter[str] = Counter()
 
