@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(shell find runtime/cpp -type f)
 
-.PHONY: demo test lint cpp pytest sanitize arm extras docs tutorials benchmark proto clean help
+.PHONY: demo test lint cpp pytest sanitize arm extras clients docs tutorials benchmark proto clean help
 
 help:
 	@grep -hE '^# make' Makefile | cut -c3-
@@ -16,6 +16,7 @@ help:
 	@echo 'make sanitize               the C++ tests under the address, undefined-behaviour and thread sanitizers'
 	@echo 'make arm                    offbeat-edge for 64-bit Arm, its golden windows under emulation (docs/edge.md)'
 	@echo 'make extras                 the sdist and the wheel, and every extra in a fresh environment of its own'
+	@echo 'make clients                Node, KServe, grpcurl and Triton'"'"'s load generator, installed anew, against the server'
 	@echo 'make docs                   the documentation site, to build/docs; any warning is an error'
 	@echo 'make tutorials              every block of docs/tutorials, run as it stands'
 	@echo 'make benchmark              the pytest-benchmark suite, to benchmarks/results/latest.json'
@@ -52,6 +53,9 @@ pytest: $(VENV)/.installed-dev
 
 extras: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/packaging -rP --numprocesses $(WORKERS)
+
+clients: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/clients
 
 docs: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build --strict

@@ -23,7 +23,9 @@ print(json.dumps(sizes))
 """
 
 
-def run(*command: object, cwd: Path | None = None, path: str = "/usr/bin:/bin") -> str:
+def run(
+    *command: object, cwd: Path | None = None, path: str = "/usr/bin:/bin", constraints: Path | None = CONSTRAINTS
+) -> str:
     """What the command printed on either stream; fails with it where the command does, and on a traceback."""
     environment = {
         "PATH": path,
@@ -32,7 +34,7 @@ def run(*command: object, cwd: Path | None = None, path: str = "/usr/bin:/bin") 
         "COLUMNS": "200",
         "OMP_NUM_THREADS": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "PIP_CONSTRAINT": str(CONSTRAINTS),
+        **({} if constraints is None else {"PIP_CONSTRAINT": str(constraints)}),
         **{name: value for name, value in os.environ.items() if name.startswith("PIP_") and name != "PIP_CONSTRAINT"},
     }
     done = subprocess.run(
@@ -46,16 +48,18 @@ def run(*command: object, cwd: Path | None = None, path: str = "/usr/bin:/bin") 
 class Environment:
     """A virtual environment with nothing in it but pip."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, constraints: Path | None = CONSTRAINTS) -> None:
         run(sys.executable, "-m", "venv", folder)
         self._bin = folder / "bin"
+        self._constraints = constraints
 
     def install(self, *requirements: str) -> None:
-        """By pip, with the project's constraints; every distribution must then find what it asks for.
+        """By pip, with the constraints, the project's unless told otherwise; every distribution must then find what it asks for.
 
         Without `--compile` Python compiles what is imported, when it is: of torch, that saves most of the time.
         """
-        run(self._bin / "python", "-m", "pip", "install", "--quiet", "--no-compile", *requirements)
+        install = ("-m", "pip", "install", "--quiet", "--no-compile", *requirements)
+        run(self._bin / "python", *install, constraints=self._constraints)
         run(self._bin / "python", "-m", "pip", "check")
 
     def resolve(self, requirement: str) -> None:

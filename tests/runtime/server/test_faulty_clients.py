@@ -1,0 +1,226 @@
+"""Clients that vanish, stall, lie about lengths and flood: whatever they do, others are answered, and nothing of them stays."""
+
+from __future__ import annotations
+
+import random
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offbeat.connection_config import ConnectionConfig
+from tests.runtime.folders import random_windows
+
+from .calls import INFER, SCORE, infer_request, score, score_later, score_request
+from .fakes import GatedBackend, make_scorer
+from .live import LiveServer, Serve, eventually
+from .raw_http2 import (
+    CONTINUATION,
+    DATA,
+    GOAWAY,
+    HEADERS,
+    RST_STREAM,
+    WINDOW_UPDATE,
+    RawClient,
+    call_headers,
+    frame,
+    message,
+)
+
+STREAM = "/offbeat.v1.AnomalyScoring/ScoreStream"
+REQUEST = score_request(random_windows(3)).SerializeToString()
+
+
+@contextmanager
+def raw(server: LiveServer, window: int = 65535) -> Iterator[RawClient]:
+    client = RawClient(server.server.port, window)
+    try:
+        yield client
+    finally:
+        client.socket.close()
+
+
+def assert_well(server: LiveServer) -> None:
+    """A client that does nothing wrong is answered, and in the end nobody else is counted."""
+    started = time.monotonic()
+    assert score(server.channel, score_request(random_windows(3)), timeout=10).outputs
+    assert time.monotonic() - started < 5
+    eventually(lambda: server.server._drain.n_calls == 0, "no call is under way")
+
+
+# What the body holds, and how grpc ends a single request then. Where the body ends before its message does it goes on waiting,
+# until the client's deadline; and it takes what is said to be compressed, but not how, as it is.
+LIES: dict[str, tuple[bytes, str]] = {
+    "longer than what comes": (message(REQUEST, claimed=len(REQUEST) + 1), "not"),
+    "shorter than what comes": (message(REQUEST, claimed=10), "refused"),
+    "a prefix cut off": (b"\0\0\0", "not"),
+    "compressed, without a word how": (message(REQUEST, flag=1), "answered"),
+    "a flag that there is not": (message(REQUEST, flag=77), "refused"),
+    "nothing": (b"", "not"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_client_that_lies_about_lengths_is_told_so_and_its_other_calls_are_answered(serve: Serve, lie: str) -> None:
+    server = serve(make_scorer())
+    body, how = LIES[lie]
+    for path in (SCORE, INFER, STREAM):
+        with raw(server) as client:
+            stream = client.call(path, body)
+            if how != "not" and path != STREAM:
+                end = client.end_of(stream)
+                assert b"grpc-status" in end
+                assert (b"grpc-status\x010" in end) == (how == "answered" and path == SCORE)
+            assert client.is_answered(client.call(SCORE, message(REQUEST)))
+    assert_well(server)
+
+
+def bytes_taken(client: RawClient, stream: int) -> int:
+    """How much of an endless body the server lets itself be sent before it gives no more room for half a second."""
+    client.socket.settimeout(0.5)
+    room, n_sent, frames = {0: 65535 - 5, stream: 65535 - 5}, 0, client.frames()
+    try:
+        while n_sent < 2**25:
+            n_bytes = min(*room.values(), 16384)
+            if n_bytes:
+                client.send(frame(DATA, 0, stream, bytes(n_bytes)))
+                n_sent += n_bytes
+                room = {number: left - n_bytes for number, left in room.items()}
+            elif (each := next(frames)).kind == WINDOW_UPDATE:
+                room[each.stream] += int.from_bytes(each.payload, "big")
+    except TimeoutError:
+        pass
+    return n_sent
+
+
+def test_of_a_message_that_claims_gigabytes_no_more_than_the_limit_is_taken(serve: Serve) -> None:
+    server = serve(make_scorer(), max_message_bytes=2**20)
+    with raw(server) as client:
+        stream = client.call(SCORE, message(b"", claimed=2**32 - 1), end=False)
+        assert 0 < bytes_taken(client, stream) < 2**21
+    assert_well(server)
+
+
+def test_a_tensor_that_claims_more_than_it_has_costs_no_memory(serve: Serve) -> None:
+    server = serve(make_scorer())
+    request = infer_request(random_windows(1))
+    request.inputs[0].shape[0] = 2**40
+    with raw(server) as client:
+        assert b"expected" in client.end_of(client.call(INFER, message(request.SerializeToString())))
+    assert_well(server)
+
+
+def test_clients_that_send_half_a_message_and_stall_leave_others_alone(serve: Serve) -> None:
+    server = serve(make_scorer())
+    with ExitStack() as stack:
+        stalled = [stack.enter_context(raw(server)) for _ in range(50)]
+        for number, client in enumerate(stalled):
+            for path in (SCORE, STREAM):
+                client.call(path, message(REQUEST)[: 1 + number], end=False)
+        assert score(server.channel, score_request(random_windows(3)), timeout=5).outputs
+        for client in stalled[::2]:
+            client.vanish()
+        assert score(server.channel, score_request(random_windows(3)), timeout=5).outputs
+    assert_well(server)
+
+
+def test_a_client_that_vanishes_without_a_word_takes_its_queued_requests_along(serve: Serve) -> None:
+    backend = GatedBackend()
+    server = serve(make_scorer(backend))
+    running = score_later(server.channel, score_request(random_windows(1)))
+    assert backend.entered.acquire(timeout=10)
+    client = RawClient(server.server.port)
+    for _ in range(20):
+        client.call(SCORE, message(REQUEST))
+    queue = server.server._models.find("level").queue
+    eventually(lambda: len(queue) == 20, "all are queued")
+    client.vanish()
+    eventually(lambda: len(queue) == 0, "none is queued")
+    backend.gate.set()
+    assert running.result(10)
+    assert_well(server)
+    assert backend.batches == [1, 3]
+
+
+def test_calls_that_are_taken_back_as_fast_as_they_come_leave_nothing(serve: Serve) -> None:
+    backend = GatedBackend()
+    server = serve(make_scorer(backend), max_batch_size=4096)
+    running = score_later(server.channel, score_request(random_windows(1)))
+    assert backend.entered.acquire(timeout=10)
+    with raw(server) as client:
+        for _ in range(1000):
+            client.reset(client.call(SCORE, message(REQUEST)))
+        queue = server.server._models.find("level").queue
+        backend.gate.set()
+        assert running.result(10)
+        eventually(lambda: len(queue) == 0, "the queue is empty")
+        assert_well(server)
+
+
+def test_streams_above_the_limit_are_refused_and_other_connections_answered(serve: Serve) -> None:
+    server = serve(make_scorer(), connections=ConnectionConfig(max_concurrent_streams=100))
+    with raw(server) as client:
+        for _ in range(1000):
+            client.call(SCORE, message(REQUEST)[:20], end=False)
+        first = next(each for each in client.frames() if each.kind in (RST_STREAM, GOAWAY))
+        assert first.kind == GOAWAY or first.stream > 200
+        assert score(server.channel, score_request(random_windows(3)), timeout=5).outputs
+    assert_well(server)
+
+
+def test_a_client_that_takes_no_answers_keeps_only_its_own(serve: Serve) -> None:
+    server = serve(make_scorer())
+    with raw(server, window=0) as client:
+        for _ in range(200):
+            client.call(SCORE, message(REQUEST))
+        client.call(STREAM, b"".join([message(REQUEST)] * 200), end=False)
+        for _ in range(3):
+            assert score(server.channel, score_request(random_windows(3)), timeout=5).outputs
+    assert_well(server)
+
+
+def test_headers_without_an_end_are_not_kept(serve: Serve) -> None:
+    server = serve(make_scorer())
+    fields = (b"\0\x04name" + b"\x7f\x81\x01" + b"v" * 256) * 60
+
+    def send(n_mib: int) -> float:
+        for _ in range(n_mib * 2**20 // len(fields)):
+            client.send(frame(CONTINUATION, 0, 1, fields))
+        assert_well(server)
+        return resident_mib()
+
+    with raw(server) as client:
+        client.send(frame(HEADERS, 0, 1, call_headers(SCORE)))
+        # What it reads into has grown by then.
+        before = send(64)
+        assert send(128) - before < 64
+
+
+def resident_mib() -> float:
+    """Of this process, in which the server is, too."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
+def noise(client: RawClient) -> None:
+    client.send(random.Random(0).randbytes(20_000))  # noqa: S311 - noise, no secrets
+
+
+def frames_of_any_kind(client: RawClient) -> None:
+    dice = random.Random(1)  # noqa: S311 - noise, no secrets
+    for _ in range(300):
+        content = dice.randbytes(dice.randrange(64))
+        client.send(frame(dice.randrange(12), dice.randrange(256), dice.randrange(9), content))
+
+
+@pytest.mark.parametrize("attack", [noise, frames_of_any_kind], ids=lambda attack: attack.__name__)
+def test_what_is_no_http2_ends_the_connection_and_no_other(serve: Serve, attack: Callable[[Any], None]) -> None:
+    server = serve(make_scorer())
+    with raw(server) as client:
+        attack(client)
+        # They end, so the server has closed it.
+        assert len(list(client.frames())) < 100
+    assert_well(server)
