@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine
 import grpc
 
 from offbeat.config import ServerConfig
+from offbeat.server.heap import share_one_heap
 from offbeat.server.server import Server
 
 _logger = logging.getLogger("offbeat.server")
@@ -27,8 +28,9 @@ def run_server(config: ServerConfig, on_ready: Callable[[int], None] | None = No
     """Serves until SIGTERM or SIGINT, then drains and returns; a second signal stops at once.
 
     `on_ready` is called with the port when every model takes requests. Must run in the main thread, of a process that is for
-    this: its threads take turns more often, and its garbage is collected less often. Raises what `Server.start` raises.
+    this: its threads share one heap and take turns more often, and its garbage is collected less often. Raises what `Server.start` raises.
     """
+    share_one_heap()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.set_threshold(*_GC_THRESHOLDS)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_lost_answer)
