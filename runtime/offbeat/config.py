@@ -146,6 +146,12 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     series: SeriesConfig = SeriesConfig()
 
     def __post_init__(self) -> None:
+        self._check_scoring_port()
+        self._check_models()
+        self._check_further_ports()
+        self._check_telling()
+
+    def _check_scoring_port(self) -> None:
         require(bool(self.host), "host", self.host, "a host name or an address")
         self.security.check_host(self.host)
         require(0 <= self.port <= 65535, "port", self.port, "0 to 65535")
@@ -164,6 +170,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             self.max_message_bytes,
             "1,024 to 2,147,483,647 bytes",
         )
+
+    def _check_models(self) -> None:
         require(
             self.model_control_mode in ("none", "poll", "explicit"),
             "model_control_mode",
@@ -182,6 +190,9 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             self.load_model,
             "none but with model_control_mode 'explicit'",
         )
+        VersionPolicy.parse(self.version_policy)
+
+    def _check_further_ports(self) -> None:
         require(
             self.metrics_port is None or 0 <= self.metrics_port <= 65535,
             "metrics_port",
@@ -199,6 +210,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         )
         require(bool(self.admin_host), "admin_host", self.admin_host, "a host name or an address")
         self.security.check_admin(self.admin_host)
+
+    def _check_telling(self) -> None:
         require(
             self.trace_endpoint is None or self.trace_endpoint.startswith(("http://", "https://")),
             "trace_endpoint",
@@ -207,4 +220,3 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         )
         require(0 <= self.trace_ratio <= 1, "trace_ratio", self.trace_ratio, "0 to 1")
         require(self.log_format in ("human", "json"), "log_format", self.log_format, "'human' or 'json'")
-        VersionPolicy.parse(self.version_policy)
