@@ -24,7 +24,9 @@ _PROGRAM = f"import sys; from {__name__} import main; sys.exit(main(*sys.argv[1:
 def why_no_graphs(version: ModelVersion, config: BackendConfig) -> str:
     """Empty where every bucket of the version was captured, replayed, and gave the golden outputs; else the reason."""
     rehearsed = msgspec.structs.replace(config, backend="cuda", n_streams=1)
-    return rehearse([sys.executable, "-c", _PROGRAM, str(version.path), msgspec.json.encode(rehearsed).decode()])
+    # -P, or a json.py where somebody happens to stand would be imported.
+    command = [sys.executable, "-P", "-c", _PROGRAM, str(version.path), msgspec.json.encode(rehearsed).decode()]
+    return rehearse(command)
 
 
 def rehearse(command: list[str], max_seconds: float = _MAX_SECONDS) -> str:

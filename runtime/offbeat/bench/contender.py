@@ -80,7 +80,8 @@ def _contender(folder: Path, manifest: Manifest, backend: str, n_threads: int, d
 
 def time_in_process(order: Order) -> Timed:
     """Runs the order in a new process. Raises BackendError where that ends without an answer."""
-    command = [sys.executable, "-m", "offbeat.bench.worker"]
+    # -P, or a json.py where somebody happens to stand would be imported.
+    command = [sys.executable, "-P", "-m", "offbeat.bench.worker"]
     done = subprocess.run(  # noqa: S603 - this very Python
         command, input=msgspec.json.encode(order), capture_output=True, check=False, env=_one_thread_each()
     )

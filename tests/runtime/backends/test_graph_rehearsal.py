@@ -37,3 +37,11 @@ def test_a_machine_without_cuda_rehearses_nothing_and_says_why(tmp_path: Path) -
     version = ModelVersion.open(folders.write_version(tmp_path))
     why = why_no_graphs(version, BackendConfig(max_bucket_size=2))
     assert why == "" or "backend 'cuda'" in why
+
+
+def test_files_that_lie_where_somebody_stands_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = ModelVersion.open(folders.write_version(tmp_path / "models"))
+    for name in ("json", "numpy", "msgspec"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('not this one')\n")
+    monkeypatch.chdir(tmp_path)
+    assert "not this one" not in why_no_graphs(version, BackendConfig(max_bucket_size=2))
