@@ -136,6 +136,16 @@ SECTIONS = (
         body=_newest("serving-peers", serving_peers_table),
     ),
     Section(
+        title="Triton",
+        kind="triton",
+        command="python -m benchmarks.serving.peers --triton FOLDER --concurrency 1 16 --json RESULT",
+        method=(
+            "The server beside a tritonserver with the same engine in its Python backend, as docs/triton.md starts it, pinned to the server's core and "
+            "free to use both; the best of the rounds, some of which stalled: that page tells of it."
+        ),
+        body=_newest("triton", serving_peers_table),
+    ),
+    Section(
         title="Near capacity and far above it",
         kind="endurance",
         command="python -m benchmarks.endurance --seconds 600 --overload-seconds 300 --json RESULT",
