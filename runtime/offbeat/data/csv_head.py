@@ -84,6 +84,10 @@ def _head_lines(file: str, content: bytes) -> list[str]:
     lines = text.splitlines()
     if not lines:
         raise DataError(f"{file}: empty; expected a line of column names or of numbers")
+    if len(lines) == 1 and len(content) >= HEAD_BYTES:
+        raise DataError(
+            f"{file}: the first line has more than {HEAD_BYTES:,} bytes; expected names or numbers in fewer"
+        )
     if not lines[0].strip():
         raise DataError(f"{file}: the first line is blank; expected column names or numbers")
     return lines

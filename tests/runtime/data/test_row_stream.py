@@ -135,3 +135,12 @@ def test_what_the_system_says_while_reading_is_said_of_the_file_that_is_read(tmp
         open_rows(Path("-"), "jsonl", SELECTION, Failing()) as rows,
     ):
         next(iter(rows.tables))
+
+
+def test_a_line_of_names_that_is_too_long_is_not_read_by_half(tmp_path: Path) -> None:
+    names = ",".join(f"sensor-{number:05}" for number in range(6000))
+    (tmp_path / "wide.csv").write_text(f"{names},pressure,flow\n")
+    with pytest.raises(
+        DataError, match="the first line has more than 65,536 bytes; expected names or numbers in fewer"
+    ):
+        opened(tmp_path / "wide.csv")
