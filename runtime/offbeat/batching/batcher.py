@@ -7,11 +7,16 @@ from typing import Generic
 
 from offbeat.batching.cost import BatchCost
 from offbeat.batching.deadlines import Deadlines
+from offbeat.batching.drain_rate import DrainRate
 from offbeat.batching.key_queue import KeyQueue
 from offbeat.batching.request import Batch, Completion, Key, PendingRequest
 from offbeat.batching.selection import select
 from offbeat.config import BatchingConfig
 from offbeat.errors import InvalidWindowError, OverloadedError
+
+# Who would wait for longer than this share of the time that it has left is refused at once. Near 1 every answer would come at the
+# edge of its deadline, and most of them too late: there is the way back to the caller, too.
+_MAX_WAIT_SHARE = 0.5
 
 
 class DynamicBatcher(Generic[Completion]):
@@ -29,6 +34,8 @@ class DynamicBatcher(Generic[Completion]):
         self._n_levels = max(1, config.priority_levels)
         self._delay_s = config.max_queue_delay_us * 1e-6
         self._n_waiting = 0
+        self._n_rows = [0] * self._n_levels
+        self._rate = DrainRate()
         # By level, in the order of arrival.
         self._levels: list[OrderedDict[PendingRequest[Completion], KeyQueue[Completion]]] = [
             OrderedDict() for _ in range(self._n_levels)
@@ -44,8 +51,8 @@ class DynamicBatcher(Generic[Completion]):
     def submit(self, request: PendingRequest[Completion]) -> None:
         """Queues a request; arrivals may not go backwards.
 
-        Raises OverloadedError when `max_queue_size` requests wait already, and InvalidWindowError for more rows than
-        `max_batch_size`.
+        Raises OverloadedError when `max_queue_size` requests wait already, or so many that this one could not be answered well
+        before its deadline, and InvalidWindowError for more rows than `max_batch_size`.
         """
         self._check_admission(request)
         key = request.key
@@ -57,6 +64,7 @@ class DynamicBatcher(Generic[Completion]):
             self._full[queue] = None
         self._levels[request.level][request] = queue
         self._n_waiting += 1
+        self._n_rows[request.level] += request.n_rows
         self._deadlines.add(request)
 
     def check_room(self, n_requests: int) -> None:
@@ -113,6 +121,16 @@ class DynamicBatcher(Generic[Completion]):
                 f"{request.n_rows} windows in one request; expected at most max_batch_size = {self._config.max_batch_size}"
             )
         self.check_room(1)
+        if request.deadline is not None and self._n_waiting:
+            self._check_wait(request, request.deadline - request.arrival)
+
+    def _check_wait(self, request: PendingRequest[Completion], left_s: float) -> None:
+        wait_s = self._rate.wait_s(sum(self._n_rows[: request.level + 1]), request.arrival)
+        if wait_s > _MAX_WAIT_SHARE * left_s:
+            raise OverloadedError(
+                f"{self._n_waiting} requests are waiting, for about {wait_s * 1e3:.0f} ms; expected less than half of the "
+                f"{left_s * 1e3:.0f} ms until the deadline; back off before trying again"
+            )
 
     def _due(self) -> float:
         """When the first request that stops waiting for company does so."""
@@ -133,9 +151,12 @@ class DynamicBatcher(Generic[Completion]):
             self._deadlines.discard(request)
             self._remove(request)
         self._expired.extend(selection.late)
+        n_rows = sum(request.n_rows for request in selection.taken)
+        if self._n_waiting:
+            self._rate.take(n_rows, now)
         if not selection.taken:
             return None
-        return Batch(requests=tuple(selection.taken), n_rows=sum(request.n_rows for request in selection.taken))
+        return Batch(requests=tuple(selection.taken), n_rows=n_rows)
 
     def _expire(self, now: float) -> None:
         for request in self._deadlines.pop_passed(now):
@@ -145,6 +166,9 @@ class DynamicBatcher(Generic[Completion]):
     def _remove(self, request: PendingRequest[Completion]) -> None:
         queue = self._levels[request.level].pop(request)
         self._n_waiting -= 1
+        self._n_rows[request.level] -= request.n_rows
+        if not self._n_waiting:
+            self._rate.pause()
         queue.remove(request)
         if queue.n_rows < self._config.max_batch_size:
             self._full.pop(queue, None)

@@ -1,0 +1,52 @@
+"""Who comes to a queue that is too long for his deadline is turned away at once, and not when it is too late."""
+
+from __future__ import annotations
+
+import pytest
+
+from offbeat.batching import DynamicBatcher
+from offbeat.errors import OverloadedError
+
+from .test_dynamic_batcher import batcher, request
+
+
+def busy(n_waiting: int = 40) -> DynamicBatcher[object]:
+    """Eight rows have left every 10 ms, the last at 0.02 s, and so many wait still."""
+    queue = batcher(*(request(arrival=0.0) for _ in range(24 + n_waiting)), max_queue_size=200)
+    for now in (0.0, 0.01, 0.02):
+        assert queue.next_batch(now) is not None
+    return queue
+
+
+def test_a_request_that_would_wait_for_more_than_half_of_its_time_is_refused() -> None:
+    queue = busy()
+    with pytest.raises(
+        OverloadedError, match="40 requests are waiting, for about 50 ms; expected less than half of the 99 ms"
+    ):
+        queue.submit(request(arrival=0.021, deadline=0.12))
+    queue.submit(request(arrival=0.021, deadline=0.13))
+    assert len(queue) == 41
+
+
+def test_a_request_without_a_deadline_waits_however_long() -> None:
+    queue = busy()
+    queue.submit(request(arrival=0.021))
+    assert len(queue) == 41
+
+
+def test_what_was_measured_long_ago_refuses_nobody() -> None:
+    queue = busy()
+    queue.submit(request(arrival=1.1, deadline=1.11))
+    assert len(queue) == 41
+
+
+def test_a_pause_is_not_taken_for_slowness() -> None:
+    queue = busy(n_waiting=8)
+    assert queue.next_batch(0.03) is not None
+    assert not queue
+    for _ in range(20):
+        queue.submit(request(arrival=9.0, deadline=9.1))
+    assert queue.next_batch(9.0) is not None
+    assert queue.next_batch(9.01) is not None
+    queue.submit(request(arrival=9.011, deadline=9.05))
+    assert len(queue) == 5
