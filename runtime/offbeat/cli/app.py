@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -44,6 +45,8 @@ _ORDER = (
 
 def main() -> None:
     """Runs the command line. Exits with 0 for success, 1 for an error that offbeat explains, 2 for wrong usage; `diff` as it says."""
+    # As Ctrl-C does, so that what was begun is cleared away: half a file, a process that still computes.
+    signal.signal(signal.SIGTERM, _end)
     try:
         _build()()
     except OffbeatError as error:
@@ -53,6 +56,10 @@ def main() -> None:
         # Whoever read our output has left. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _end(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _build() -> typer.Typer:

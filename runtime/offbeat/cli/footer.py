@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-_USUAL = "1 an error, told in one line on standard error; 2 wrong usage."
-_INTERRUPTED = "130 interrupted by Ctrl-C, and 143 by SIGTERM, with what is kept told."
+_FAILED = "1 an error, told in one line on standard error; 2 wrong usage."
+_STOPPED = "130 interrupted by Ctrl-C; 143 ended by SIGTERM."
+_USUAL = f"{_FAILED} {_STOPPED}"
+_INTERRUPTED = "What is kept is told then."
 # Of the commands whose statuses say more than that.
 _STATUSES = {
     "train": f"0 the checkpoint is written; {_USUAL} {_INTERRUPTED}",
@@ -12,8 +14,8 @@ _STATUSES = {
     "verify": "0 all versions are what they claim to be; 1 at least one is not, or an error; 2 wrong usage.",
     "diff": "0 equal; 1 different; 2 they cannot be compared, or wrong usage.",
     "bench": f"0 done; {_USUAL} Of compare: 0 nothing got slower; 1 something did; 2 they cannot be compared, or wrong usage.",
-    "listen": f"0 the input ended, or SIGTERM or Ctrl-C ended it, with a summary; {_USUAL}",
-    "serve": f"0 drained after SIGTERM or Ctrl-C, or with --check nothing is wrong; {_USUAL}",
+    "listen": f"0 the input ended, or SIGTERM or Ctrl-C ended it, with a summary; {_FAILED}",
+    "serve": f"0 drained after SIGTERM or Ctrl-C, or with --check nothing is wrong; {_FAILED}",
 }
 _ENVIRONMENT = "a variable named beside a flag sets it; a flag that is given wins. NO_COLOR prints without colours, COLUMNS sets the width."
 

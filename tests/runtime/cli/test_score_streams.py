@@ -16,6 +16,7 @@ import pyarrow.parquet
 
 from tests.runtime.cli.conftest import Run
 from tests.runtime.cli.test_score import read, write_series
+from tests.runtime.server.live import eventually
 
 OFFBEAT = str(Path(sys.executable).with_name("offbeat"))
 
@@ -104,3 +105,18 @@ def test_a_full_disk_behind_standard_output_is_said_in_one_line(model: Path, tmp
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "error: standard output: cannot be written: No space left on device"
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_that_is_ended_leaves_no_half_file(model: Path, tmp_path: Path) -> None:
+    write_series(tmp_path / "data.csv", 30)
+    out = tmp_path / "out"
+    out.mkdir()
+    command = [OFFBEAT, "score", "-", "--format", "csv", "--model", str(model), "-o", str(out / "scores.csv")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as scoring:
+        assert scoring.stdin is not None
+        scoring.stdin.write((tmp_path / "data.csv").read_bytes())
+        scoring.stdin.flush()
+        eventually(lambda: any(out.iterdir()), "a file that is begun", within_s=30)
+        scoring.terminate()
+        assert scoring.wait(30) == 143
+    assert list(out.iterdir()) == []
