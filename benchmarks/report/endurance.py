@@ -33,10 +33,11 @@ def endurance_table(result: Result) -> str:
 
 def endurance_summary(result: Result, to_root: str) -> str:
     """A sentence of the overload."""
-    overload, deadline_ms = result.content["phases"]["overload"], result.content["arguments"]["deadline_ms"]
-    p99 = overload["latency_ms"]["p99"]
+    overload, arguments = result.content["phases"]["overload"], result.content["arguments"]
+    p99, deadline_ms = overload["latency_ms"]["p99"], arguments["deadline_ms"]
+    what = f"requests of {arguments['windows']} windows of {arguments['model']}"
     return (
-        f"**Asked three times what it can**, the server answers {_goodput(result)} of its capacity for {overload['seconds']:.0f} s, "
+        f"**Asked three times what it can** ({what}), the server answers {_goodput(result)} of its capacity for {overload['seconds']:.0f} s, "
         f"99 % of the accepted within {p99:,.0f} ms (the deadline is {deadline_ms:,.0f}); answered wrongly, not answered, not accounted for: "
         f"{_lost(overload)} ({result.link(to_root)})."
     )
