@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +37,7 @@ class _Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def write_state(path: Path, state: SeriesState) -> None:
-    """Has the file take the place of the one before. Raises OSError."""
+    """Has the file take the place of the one before, for its owner's eyes alone: it holds rows. Raises OSError."""
     header = msgspec.json.encode(
         _Header(
             schema_version=1,
@@ -49,6 +50,7 @@ def write_state(path: Path, state: SeriesState) -> None:
     )
     digest = hashlib.sha256()
     with replacing(path, "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
         for part in (_MAGIC, len(header).to_bytes(8, "little"), header, *_arrays(state)):
             digest.update(part)
             file.write(part)

@@ -175,6 +175,7 @@ def test_a_state_written_and_read_goes_on_as_if_nothing_had_been(
         store.alarms(taken, rng.random(len(taken.rows)) < 0.8)
     path = tmp_path_factory.mktemp("state") / "x.series"
     write_state(path, store.state("m", store.occupied(), 50.0))
+    assert path.stat().st_mode & 0o777 == 0o600
     other = SeriesStore(length, ["a", "b"], config)
     assert other.restore(read_state(path, 2**20), 1050.0) == len(n_rows) == len(other)
     names = [f"é{number}" for number in range(len(n_rows))]
