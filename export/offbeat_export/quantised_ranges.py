@@ -58,5 +58,6 @@ def _session(proto: onnx.ModelProto, observed: list[str]) -> onnxruntime.Inferen
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    # ONNX Runtime's exceptions have no base of their own.
     except Exception as error:
         raise ExportError(f"ONNX Runtime refuses the graph to be calibrated: {error}") from error

@@ -152,7 +152,7 @@ def _serve(tasks: _Tasks, open_lane: Callable[[], Lane], opened: SimpleQueue[Bas
             window, outputs, reply = task
             try:
                 reply.put(lane.run(window, outputs))
-            except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for it
+            except BaseException as error:  # noqa: BLE001 - likewise; the lane goes on
                 reply.put(error)
             # Or an idle lane would keep the last batch in memory.
             del task, window, outputs, reply

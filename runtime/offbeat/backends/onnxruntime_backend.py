@@ -40,6 +40,7 @@ class OnnxRuntimeBackend:
             raise BackendError(f"{self.description}: closed")
         try:
             arrays = session.run(outputs, {"window": window}, self._run_options)
+        # ONNX Runtime's exceptions have no base of their own.
         except Exception as error:
             raise BackendError(f"{self.description}: {error}") from error
         return dict(zip(outputs, arrays, strict=True))

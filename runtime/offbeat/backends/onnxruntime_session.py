@@ -52,6 +52,7 @@ def create_session(
         content = keep_outputs(content, outputs)
     try:
         session = ort.InferenceSession(content, _session_options(ort, config), providers=list(providers), **settings)
+    # ONNX Runtime's exceptions have no base of their own.
     except Exception as error:
         raise BackendError(f"{version.path / MODEL_ONNX}: ONNX Runtime refuses it: {error}") from error
     _check_signature(session, version, version.manifest.output_names if outputs is None else outputs)

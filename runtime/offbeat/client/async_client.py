@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, aclosing
 from functools import cached_property, partial
 from types import TracebackType
 from typing import Any, Self
@@ -21,10 +21,10 @@ from offbeat.client.channel import (
     channel_credentials,
     channel_options,
 )
-from offbeat.client.feed import AsyncRequestFeed
+from offbeat.client.feed import AsyncRequestFeed, Item
 from offbeat.client.messages import ModelSummary, request_of, result_of, summaries_of, version_number
 from offbeat.client.points import PointReplies, PointResult, Points
-from offbeat.client.replies import ReplySequence
+from offbeat.client.replies import Answer, Replies, ReplySequence, Result
 from offbeat.client.status import translated
 from offbeat.errors import require
 from offbeat.result import DEFAULT_OUTPUTS, ScoreResult
@@ -104,18 +104,9 @@ class AsyncClient:
         build = partial(request_of, model=model, version=version, outputs=outputs)
         backend = (await self._get_model(model, version)).model.backend
         feed, replies = AsyncRequestFeed(windows, build, max_in_flight), ReplySequence(backend, self._target)
-        with self._translated():
-            call = self._stub.ScoreStream(feed.requests(), timeout=timeout_s, metadata=self._metadata)
-        try:
-            with self._translated():
-                async for message in call:
-                    for result in replies.accept(message):
-                        yield result
-                        feed.free_one()
-            feed.check()
-            replies.check_complete(feed.n_sent)
-        finally:
-            call.cancel()
+        async with aclosing(self._results(self._stub.ScoreStream, feed, replies, timeout_s)) as results:
+            async for result in results:
+                yield result
 
     async def score_points(
         self,
@@ -141,18 +132,9 @@ class AsyncClient:
             answer_delay_us=answer_delay_us,
         )
         feed = AsyncRequestFeed(points, build, max_in_flight)
-        with self._translated():
-            call = self._stub.ScorePoints(feed.requests(), timeout=timeout_s, metadata=self._metadata)
-        try:
-            with self._translated():
-                async for message in call:
-                    for result in replies.accept(message):
-                        yield result
-                        feed.free_one()
-            feed.check()
-            replies.check_complete(feed.n_sent)
-        finally:
-            call.cancel()
+        async with aclosing(self._results(self._stub.ScorePoints, feed, replies, timeout_s)) as results:
+            async for result in results:
+                yield result
 
     async def reset_series(self, series: Sequence[str] | None = None, *, model: str) -> int:
         """Forgets series; see `Client.reset_series`."""
@@ -210,6 +192,27 @@ class AsyncClient:
                 request, timeout=self._timeout_s, metadata=self._metadata
             )
         return response
+
+    async def _results(
+        self,
+        method: grpc.aio.StreamStreamMultiCallable[Any, Answer],
+        feed: AsyncRequestFeed[Item],
+        replies: Replies[Answer, Result],
+        timeout_s: float | None,
+    ) -> AsyncGenerator[Result]:
+        """Sends what the feed has, and yields the results in its order; a result that is taken lets the next request out."""
+        with self._translated():
+            call = method(feed.requests(), timeout=timeout_s, metadata=self._metadata)
+        try:
+            with self._translated():
+                async for message in call:
+                    for result in replies.accept(message):
+                        yield result
+                        feed.free_one()
+            feed.check()
+            replies.check_complete(feed.n_sent)
+        finally:
+            call.cancel()
 
     def _translated(self) -> AbstractContextManager[None]:
         return translated(self._target, lambda: self._is_closed)

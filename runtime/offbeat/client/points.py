@@ -9,8 +9,9 @@ from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
 
 from offbeat.client.messages import result_of, version_number
+from offbeat.client.replies import Replies
 from offbeat.client.status import error_of_number
-from offbeat.errors import BackendError, InvalidWindowError, require
+from offbeat.errors import InvalidWindowError, require
 from offbeat.result import BoolArray, ScoreResult
 from offbeat.scorer import as_float32, real_array
 from offbeat.series_config import MAX_STRIDE
@@ -53,14 +54,12 @@ class PointResult(Struct, frozen=True, kw_only=True, eq=False):
         return [names[row if len(names) > 1 else 0] for row in self.rows.tolist()]
 
 
-class PointReplies:
+class PointReplies(Replies[PointsResponse, PointResult]):
     """Pairs answers, which come in the order of the requests, with the points that were sent."""
 
     def __init__(self, backend: str, target: str) -> None:
-        self._backend = backend
-        self._target = target
+        super().__init__(backend, target)
         self._sent: dict[str, Points] = {}
-        self.n_told = 0
 
     def request(
         self,
@@ -97,17 +96,12 @@ class PointReplies:
         # Within one message scores stand before refusals, whatever their order was.
         answers: Iterable[PointScores | PointsRefusal] = [*message.scores, *message.refusals]
         for answer in sorted(answers, key=lambda each: int(each.id)):
-            self.n_told += 1
+            self._n_told += 1
             points = self._sent.pop(answer.id)
             if isinstance(answer, PointsRefusal):
                 kept = "; the rows are remembered, only their scores are missing" if answer.rows_kept else ""
                 raise error_of_number(answer.code, f"{answer.message}{kept}", self._target)
             yield _result(points, answer, self._backend)
-
-    def check_complete(self, n_sent: int) -> None:
-        """Raises BackendError unless as many requests were answered as were sent."""
-        if self.n_told != n_sent:
-            raise BackendError(f"{self._target}: the stream ended after {self.n_told} answers to {n_sent} requests")
 
 
 def _result(points: Points, answer: PointScores, backend: str) -> PointResult:

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -21,10 +21,10 @@ from offbeat.client.channel import (
     channel_credentials,
     channel_options,
 )
-from offbeat.client.feed import RequestFeed
+from offbeat.client.feed import Item, RequestFeed
 from offbeat.client.messages import ModelSummary, request_of, result_of, summaries_of, version_number
 from offbeat.client.points import PointReplies, PointResult, Points
-from offbeat.client.replies import ReplySequence
+from offbeat.client.replies import Answer, Replies, ReplySequence, Result
 from offbeat.client.status import translated
 from offbeat.errors import require
 from offbeat.result import DEFAULT_OUTPUTS, ScoreResult
@@ -89,7 +89,7 @@ class Client:
         request = request_of(windows, model=model, version=version, outputs=outputs)
         with self._translated():
             response, call = self._stub.Score.with_call(
-                request, timeout=self._timeout(timeout_s), metadata=self._metadata
+                request, timeout=self._timeout_s if timeout_s is None else timeout_s, metadata=self._metadata
             )
         return result_of(response, backend_of(call.trailing_metadata()))
 
@@ -112,19 +112,7 @@ class Client:
         build = partial(request_of, model=model, version=version, outputs=outputs)
         backend = self._get_model(model, version).model.backend
         feed, replies = RequestFeed(windows, build, max_in_flight), ReplySequence(backend, self._target)
-        with self._translated():
-            call = self._stub.ScoreStream(feed.requests(), timeout=timeout_s, metadata=self._metadata)
-        try:
-            with self._translated():
-                for message in call:
-                    for result in replies.accept(message):
-                        yield result
-                        feed.free_one()
-            feed.check()
-            replies.check_complete(feed.n_sent)
-        finally:
-            feed.close()
-            call.cancel()
+        yield from self._results(self._stub.ScoreStream, feed, replies, timeout_s)
 
     def score_points(
         self,
@@ -146,7 +134,7 @@ class Client:
         request that is refused ends it: its error is raised after the results before it, and says whether its rows are remembered. Nothing is
         sent twice: after an error, call again with what has no result yet. With timestamps the server tells rows that it knows already.
         """
-        backend = (self._get_model(model, version)).model.backend
+        backend = self._get_model(model, version).model.backend
         replies = PointReplies(backend, self._target)
         build = partial(
             replies.request,
@@ -157,19 +145,7 @@ class Client:
             answer_delay_us=answer_delay_us,
         )
         feed = RequestFeed(points, build, max_in_flight)
-        with self._translated():
-            call = self._stub.ScorePoints(feed.requests(), timeout=timeout_s, metadata=self._metadata)
-        try:
-            with self._translated():
-                for message in call:
-                    for result in replies.accept(message):
-                        yield result
-                        feed.free_one()
-            feed.check()
-            replies.check_complete(feed.n_sent)
-        finally:
-            feed.close()
-            call.cancel()
+        yield from self._results(self._stub.ScorePoints, feed, replies, timeout_s)
 
     def reset_series(self, series: Sequence[str] | None = None, *, model: str) -> int:
         """Has the server forget these series of a model, or all of them; returns how many it knew. Raises UnknownModelError."""
@@ -225,8 +201,27 @@ class Client:
             response: GetModelResponse = self._stub.GetModel(request, timeout=self._timeout_s, metadata=self._metadata)
         return response
 
-    def _timeout(self, timeout_s: float | None) -> float:
-        return self._timeout_s if timeout_s is None else timeout_s
+    def _results(
+        self,
+        method: grpc.StreamStreamMultiCallable[Any, Answer],
+        feed: RequestFeed[Item],
+        replies: Replies[Answer, Result],
+        timeout_s: float | None,
+    ) -> Generator[Result]:
+        """Sends what the feed has, and yields the results in its order; a result that is taken lets the next request out."""
+        with self._translated():
+            call = method(feed.requests(), timeout=timeout_s, metadata=self._metadata)
+        try:
+            with self._translated():
+                for message in call:
+                    for result in replies.accept(message):
+                        yield result
+                        feed.free_one()
+            feed.check()
+            replies.check_complete(feed.n_sent)
+        finally:
+            feed.close()
+            call.cancel()
 
     def _translated(self) -> AbstractContextManager[None]:
         return translated(self._target, lambda: self._is_closed)

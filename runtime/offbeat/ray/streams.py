@@ -24,6 +24,7 @@ async def stream_answers(
     serving = asyncio.create_task(context.serve(ScoreStream(boundary, context, form)))  # type: ignore[arg-type]
     try:
         while (answer := await context.answers.get()) is not None:
+            context.answers.task_done()
             yield answer
         await serving
     finally:
@@ -35,16 +36,15 @@ class _StreamContext:
 
     def __init__(self, requests: AsyncIterator[Message]) -> None:
         self._requests = requests
-        self.answers: asyncio.Queue[bytes | None] = asyncio.Queue(1)
+        # None after the last answer. Without a bound, or its end might have to wait for a reader who has gone.
+        self.answers: asyncio.Queue[bytes | None] = asyncio.Queue()
 
     async def serve(self, stream: ScoreStream) -> None:
         """Runs the stream to its end, and then says that there are no more answers."""
         try:
             await stream.run()
-        except Exception:
-            await self.answers.put(None)
-            raise
-        await self.answers.put(None)
+        finally:
+            self.answers.put_nowait(None)
 
     async def read(self) -> Any:
         """The next request's bytes, or grpc's end of a stream."""
@@ -55,7 +55,8 @@ class _StreamContext:
 
     async def write(self, answer: bytes) -> None:
         """Returns when the answer before this one was taken."""
-        await self.answers.put(answer)
+        await self.answers.join()
+        self.answers.put_nowait(answer)
 
     def time_remaining(self) -> None:
         """Ray does not tell the caller's deadline."""

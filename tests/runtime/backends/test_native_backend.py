@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 from contextlib import closing
@@ -202,23 +201,3 @@ def test_other_threads_run_while_a_large_batch_is_scored(version: ModelVersion) 
     is_over.set()
     thread.join()
     assert after > before
-
-
-def test_memory_does_not_grow_with_varying_shapes(folder: Path) -> None:
-    """In a process of its own: resident memory after 4,000 shapes is that after 1,000, within 2 MiB."""
-    code = f"""
-import numpy as np, offbeat
-def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * 4096
-scorer = offbeat.load({str(folder)!r}, backend="native")
-generator = np.random.default_rng(0)
-def score(n):
-    for _ in range(n):
-        scorer.score(np.zeros((generator.integers(1, 200), generator.integers(1, 100), 2), np.float32))
-score(1000)
-before = resident()
-score(3000)
-print(resident() - before)
-"""
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert int(output) < 2 * 2**20

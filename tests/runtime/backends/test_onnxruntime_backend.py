@@ -82,27 +82,6 @@ def test_an_engine_failure_is_a_backend_error(tmp_path: Path) -> None:
         backend.run(np.zeros((1, 6, 3), np.float32), ("reconstruction_error",))
 
 
-def test_memory_does_not_grow_with_varying_shapes(tmp_path: Path) -> None:
-    """In a process of its own: resident memory after 4,000 shapes is that after 1,000, within 2 MiB."""
-    folder = folders.write_version(tmp_path)
-    code = f"""
-import numpy as np, offbeat
-def resident():
-    return int(open("/proc/self/statm").read().split()[1]) * 4096
-scorer = offbeat.load({str(folder)!r})
-generator = np.random.default_rng(0)
-def score(n):
-    for _ in range(n):
-        scorer.score(np.zeros((generator.integers(1, 200), generator.integers(1, 100), 2), np.float32))
-score(1000)
-before = resident()
-score(3000)
-print(resident() - before)
-"""
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert int(output) < 2 * 2**20
-
-
 def test_a_machine_is_not_given_an_id_and_its_use_is_not_recorded(tmp_path: Path) -> None:
     folder, home = folders.write_version(tmp_path / "models"), tmp_path / "home"
     home.mkdir()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import Any, Protocol, TypeVar
 
 from offbeat.bundle import Manifest
 from offbeat.client import AsyncClient, Client, ModelSummary, PointResult
@@ -11,13 +11,17 @@ from offbeat.result import ScoreResult
 
 from ..server.live import Loop
 
+Result = TypeVar("Result")
+# What was yielded, and the error after it.
+Told = tuple[list[Result], BaseException | None]
+
 
 class AnyClient(Protocol):
-    """What the tests use of a client; a stream's results come as a list of what was yielded and the error after it."""
+    """What the tests use of a client; a stream's results come as `Told`."""
 
     def score(self, windows: Any, **arguments: Any) -> ScoreResult: ...
-    def stream(self, windows: Any, **arguments: Any) -> tuple[list[ScoreResult], BaseException | None]: ...
-    def points(self, points: Any, **arguments: Any) -> tuple[list[PointResult], BaseException | None]: ...
+    def stream(self, windows: Any, **arguments: Any) -> Told[ScoreResult]: ...
+    def points(self, points: Any, **arguments: Any) -> Told[PointResult]: ...
     def reset_series(self, series: Any = None, *, model: str) -> int: ...
     def snapshot_series(self) -> int: ...
     def list_models(self) -> list[ModelSummary]: ...
@@ -30,21 +34,11 @@ Connect = Callable[..., AnyClient]
 
 
 class Blocking(Client):
-    def stream(self, windows: Any, **arguments: Any) -> tuple[list[ScoreResult], BaseException | None]:
-        results: list[ScoreResult] = []
-        try:
-            results.extend(self.score_stream(windows, **arguments))
-        except Exception as error:  # noqa: BLE001 - for the test to look at
-            return results, error
-        return results, None
+    def stream(self, windows: Any, **arguments: Any) -> Told[ScoreResult]:
+        return _told(self.score_stream(windows, **arguments))
 
-    def points(self, points: Any, **arguments: Any) -> tuple[list[PointResult], BaseException | None]:
-        results: list[PointResult] = []
-        try:
-            results.extend(self.score_points(points, **arguments))
-        except Exception as error:  # noqa: BLE001 - for the test to look at
-            return results, error
-        return results, None
+    def points(self, points: Any, **arguments: Any) -> Told[PointResult]:
+        return _told(self.score_points(points, **arguments))
 
 
 class Awaited:
@@ -57,29 +51,11 @@ class Awaited:
     def score(self, windows: Any, **arguments: Any) -> ScoreResult:
         return self._loop.run(self._client.score(windows, **arguments))
 
-    def stream(self, windows: Any, **arguments: Any) -> tuple[list[ScoreResult], BaseException | None]:
-        async def collect() -> tuple[list[ScoreResult], BaseException | None]:
-            results: list[ScoreResult] = []
-            try:
-                async for result in self._client.score_stream(windows, **arguments):
-                    results.append(result)  # noqa: PERF401 - kept when the stream raises
-            except Exception as error:  # noqa: BLE001 - for the test to look at
-                return results, error
-            return results, None
+    def stream(self, windows: Any, **arguments: Any) -> Told[ScoreResult]:
+        return self._loop.run(_awaited(self._client.score_stream(windows, **arguments)))
 
-        return self._loop.run(collect())
-
-    def points(self, points: Any, **arguments: Any) -> tuple[list[PointResult], BaseException | None]:
-        async def collect() -> tuple[list[PointResult], BaseException | None]:
-            results: list[PointResult] = []
-            try:
-                async for result in self._client.score_points(points, **arguments):
-                    results.append(result)  # noqa: PERF401 - kept when the stream raises
-            except Exception as error:  # noqa: BLE001 - for the test to look at
-                return results, error
-            return results, None
-
-        return self._loop.run(collect())
+    def points(self, points: Any, **arguments: Any) -> Told[PointResult]:
+        return self._loop.run(_awaited(self._client.score_points(points, **arguments)))
 
     def reset_series(self, series: Any = None, *, model: str) -> int:
         return self._loop.run(self._client.reset_series(series, model=model))
@@ -98,3 +74,22 @@ class Awaited:
 
     def close(self) -> None:
         self._loop.run(self._client.close())
+
+
+def _told(stream: Iterable[Result]) -> Told[Result]:
+    results: list[Result] = []
+    try:
+        results.extend(stream)
+    except Exception as error:  # noqa: BLE001 - for the test to look at
+        return results, error
+    return results, None
+
+
+async def _awaited(stream: AsyncIterable[Result]) -> Told[Result]:
+    results: list[Result] = []
+    try:
+        async for result in stream:
+            results.append(result)  # noqa: PERF401 - kept when the stream raises
+    except Exception as error:  # noqa: BLE001 - for the test to look at
+        return results, error
+    return results, None

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from .live import Loop, Serve, serving
+from .live import LiveServer, Loop, Serve, serving
+from .rest_client import rest
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +19,10 @@ def loop() -> Iterator[Loop]:
 def serve(loop: Loop) -> Iterator[Serve]:
     with serving(loop) as start:
         yield start
+
+
+@pytest.fixture(scope="module")
+def rest_server(loop: Loop) -> Iterator[LiveServer]:
+    """One for all requests that change nothing; each must find it as the one before did."""
+    with serving(loop) as serve:
+        yield rest(serve)

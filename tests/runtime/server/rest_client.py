@@ -10,9 +10,15 @@ from typing import Any
 
 from offbeat.result import FloatArray
 
-from .live import LiveServer
+from .fakes import NumpyBackend, make_scorer
+from .live import LiveServer, Serve
 
 INFER = "/v2/models/level/infer"
+
+
+def rest(serve: Serve, backend: NumpyBackend | None = None, **settings: Any) -> LiveServer:
+    """A server with the REST form."""
+    return serve(make_scorer(backend), **{"metrics_port": 0, "rest": True, **settings})
 
 
 def infer_json(windows: FloatArray, outputs: list[str] | None = None, **fields: Any) -> dict[str, Any]:

@@ -1,0 +1,149 @@
+"""REST's connections: slow, silent, hostile or given up, and what the next one finds."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import statistics
+import threading
+import time
+
+import grpc
+import pytest
+
+from offbeat.server import http_server, rest_body
+from offbeat.server.rest_messages import MAX_JSON_BYTES
+from tests.runtime.folders import random_windows
+
+from .fakes import GatedBackend
+from .live import LiveServer, Serve, eventually
+from .metrics_port import samples
+from .rest_client import INFER, ask, infer_json, raw, received, rest
+
+WINDOWS = random_windows(3)
+
+
+def test_a_client_that_vanishes_takes_its_request_along(serve: Serve) -> None:
+    backend = GatedBackend()
+    server = rest(serve, backend, max_inline_us=0)
+    body = json.dumps(infer_json(WINDOWS)).encode()
+    head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    running, waiting = raw(server, head + body), raw(server, head + body)
+    assert backend.entered.acquire(timeout=10)
+    eventually(lambda: samples(server, "offbeat_queue_depth") == [1], "one waits")
+    waiting.close()
+    eventually(lambda: samples(server, "offbeat_queue_depth") == [0], "it has left")
+    running.close()
+    backend.gate.set()
+    assert samples(server, "offbeat_requests_total", method="RestInfer", status="CANCELLED")
+
+
+def test_bodies_that_are_too_large_half_or_slow_are_refused(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest_body, "_BODY_S", 0.2)
+    server = rest(serve, max_message_bytes=4096)
+    assert ask(server, INFER, b" " * 5000)[0] == 413
+    chunked = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n".encode()
+    with raw(server, chunked + (b"400\r\n" + b" " * 1024 + b"\r\n") * 8) as lying:
+        assert b" 413 " in received(lying).partition(b"\r\n")[0]
+    half = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nConnection: close\r\n\r\n".encode() + b"{"
+    with raw(server, half) as slow:
+        assert b" 408 " in received(slow).partition(b"\r\n")[0]
+    assert ask(server, INFER, b"x", **{"Content-Encoding": "gzip"})[0] == 415
+    for _ in range(20):
+        raw(server, half).close()
+    assert ask(server, INFER, infer_json(WINDOWS))[0] == 200
+    big = ask(rest(serve), INFER, b" " * (MAX_JSON_BYTES + 1))
+    assert big[0] == 400
+    assert "binary data" in big[1]["error"]
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"\0" * 1000,
+        b"GET /v2\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /v2 HTTP/1.1\r\n\r\n",
+        b"POST /v2/models/level/infer HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"POST /v2/models/level/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET /v2 HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 10**6 + b"\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET /%ff%00/../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /v2/models/%2e%2e%2f%2e%2e HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /v2 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+    ],
+)
+def test_noise_is_refused_and_the_next_request_is_answered(rest_server: LiveServer, noise: bytes) -> None:
+    with raw(rest_server) as connection:
+        connection.settimeout(0.5)
+        answer = b""
+        with contextlib.suppress(TimeoutError, BrokenPipeError, ConnectionResetError):
+            connection.sendall(noise)
+            answer = connection.recv(65536)
+        assert b" 500 " not in answer.partition(b"\r\n")[0]
+    assert ask(rest_server, INFER, infer_json(WINDOWS))[0] == 200
+
+
+def trickled(connection: socket.socket) -> bool:
+    """Whether one more header could be sent."""
+    time.sleep(0.05)
+    try:
+        connection.sendall(b"X: y\r\n")
+    except (BrokenPipeError, ConnectionResetError):
+        return False
+    return True
+
+
+def test_heads_that_trickle_in_and_answers_that_nobody_reads_are_given_up(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "_HEADERS_S", 0.3)
+    monkeypatch.setattr(http_server, "_STALL_S", 0.3)
+    server = rest(serve)
+    with raw(server, b"GET /v2 HTTP/1.1\r\n") as trickling:
+        eventually(lambda: not trickled(trickling), "it is cut off")
+    windows = random_windows(2000)
+    body = json.dumps(infer_json(windows, ["reconstruction"])).encode()
+    head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    # More than the system keeps for a reader.
+    with raw(server) as deaf, pytest.raises((BrokenPipeError, ConnectionResetError)):
+        deaf.sendall((head + body) * 100)
+    assert ask(server, INFER, infer_json(WINDOWS))[0] == 200
+
+
+def test_many_silent_connections_hold_up_nobody_for_long(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "_HEADERS_S", 0.3)
+    monkeypatch.setattr(http_server, "_MAX_CONNECTIONS", 20)
+    server = rest(serve)
+    silent = [raw(server) for _ in range(60)]
+    time.sleep(0.5)
+    assert [received(each) for each in silent] == [b""] * 60
+    assert ask(server, INFER, infer_json(WINDOWS))[0] == 200
+    for each in silent:
+        each.close()
+
+
+def test_an_engine_that_hangs_on_the_loop_makes_rest_unavailable(serve: Serve) -> None:
+    gate = threading.Event()
+    server = rest(serve)
+    hang = server._loop._loop
+    hang.call_soon_threadsafe(gate.wait, 10)
+    assert ask(server, "/v2/health/live")[0] == 503
+    gate.set()
+    assert ask(server, "/v2/health/live")[0] == 200
+    assert grpc.channel_ready_future(server.channel).result(10) is None
+
+
+def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head(rest_server: LiveServer) -> None:
+    body = json.dumps(infer_json(WINDOWS))
+    connection = http.client.HTTPConnection("127.0.0.1", rest_server.server.metrics_port, timeout=10)
+    seconds = []
+    with contextlib.closing(connection):
+        for _ in range(21):
+            started = time.monotonic()
+            connection.request("POST", INFER, body)
+            assert connection.getresponse().read()
+            seconds.append(time.monotonic() - started)
+    assert statistics.median(seconds) < 0.03, "the system's delay is 0.04 s"
