@@ -29,6 +29,17 @@ class ModelRepository:
             sorted(entry.name for entry in entries(self.path) if _is_name(entry.name) and self.versions(entry.name))
         )
 
+    def skipped(self) -> dict[str, str]:
+        """The folders that hold versions under a name no model can have, each with a sentence that says so.
+
+        Hidden ones, as exports in progress, are no mistake. Raises BundleError where the repository cannot be listed.
+        """
+        return {
+            entry.name: f"folder {entry.name!r} in {self.path} is left out: not a model's name; expected {NAME_PATTERN}"
+            for entry in sorted(entries(self.path))
+            if not _is_name(entry.name) and not entry.name.startswith(".") and _holds_versions(entry)
+        }
+
     def versions(self, name: str) -> tuple[int, ...]:
         """The versions of a model, ascending; none for a model that is not there."""
         folder = self.path / name
@@ -92,6 +103,14 @@ def find_versions(path: str | os.PathLike[str]) -> tuple[Path, ...]:
 def _version_folders(model: Path) -> tuple[Path, ...]:
     numbers = sorted(int(entry.name) for entry in entries(model) if is_version(entry.name) and is_folder(entry))
     return tuple(model / str(number) for number in numbers)
+
+
+def _holds_versions(folder: Path) -> bool:
+    try:
+        return is_folder(folder) and bool(_version_folders(folder))
+    except BundleError:
+        # Not ours to look into, as the lost+found of a disk: nobody's model either.
+        return False
 
 
 def _is_name(name: str) -> bool:

@@ -15,7 +15,7 @@ def check(config: ServerConfig) -> None:
     n_problems = 0
     for finding in preflight(config):
         n_problems += finding.problem is not None
-        verdict = "ok     " if finding.problem is None else "refused"
-        typer.echo(f"{verdict}  {finding.subject}" + ("" if finding.problem is None else f": {finding.problem}"))
+        verdict = "refused" if finding.problem is not None else "skipped" if finding.is_skipped else "ok"
+        typer.echo(f"{verdict:<7}  {finding.subject}" + ("" if finding.problem is None else f": {finding.problem}"))
     if n_problems:
         raise typer.Exit(1)

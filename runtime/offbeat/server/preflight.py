@@ -18,10 +18,11 @@ from offbeat.version_policy import VersionPolicy
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """What was looked at, and what is wrong with it; None where nothing is."""
+    """What was looked at, and what is wrong with it; None where nothing is. `is_skipped`: a start would leave it out."""
 
     subject: str
     problem: str | None = None
+    is_skipped: bool = False
 
 
 def preflight(config: ServerConfig) -> Iterator[Finding]:
@@ -49,6 +50,7 @@ def _check_models(config: ServerConfig) -> Iterator[Finding]:
     subject = f"repository {repository.path}"
     try:
         found = scan_repository(repository, VersionPolicy.parse(config.version_policy))
+        skipped = repository.skipped()
     except OffbeatError as error:
         yield Finding(subject=subject, problem=str(error))
         return
@@ -61,6 +63,8 @@ def _check_models(config: ServerConfig) -> Iterator[Finding]:
         yield Finding(subject=subject, problem="no models; expected <model>/<version>/manifest.json")
     else:
         yield Finding(subject=f"{subject}, {len(found)} models")
+    for reason in skipped.values():
+        yield Finding(subject=reason, is_skipped=True)
     for name, folder in found.items():
         yield from _check_versions(config, repository, name, folder)
 

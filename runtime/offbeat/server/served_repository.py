@@ -35,10 +35,12 @@ class ServedRepository:
         self._policies: dict[str, VersionPolicy] = {}
         self._seen: Mapping[str, ModelFolder | BundleError] = {}
         self._told: dict[str, str] = {}
+        self._skipped: set[str] = set()
 
     async def scan(self) -> Mapping[str, ModelFolder | BundleError]:
         """What the repository holds. Raises BundleError where it cannot be listed."""
         self._seen = await self._loader.call(partial(scan_repository, self.repository, self._default))
+        self._tell_skipped(await self._loader.call(self.repository.skipped))
         return self._seen
 
     async def find(self, name: str) -> ModelFolder:
@@ -109,6 +111,12 @@ class ServedRepository:
     def policy(self, name: str) -> VersionPolicy:
         """By which the versions of the model are chosen."""
         return self._policies.get(name, self._default)
+
+    def _tell_skipped(self, skipped: Mapping[str, str]) -> None:
+        """Logs each folder that is no model by its name, once while it is there."""
+        for name in skipped.keys() - self._skipped:
+            _logger.warning("%s", skipped[name])
+        self._skipped = set(skipped)
 
     def _due(
         self, name: str, folder: ModelFolder, before: ModelFolder | BundleError | None

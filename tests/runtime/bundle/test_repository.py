@@ -42,6 +42,18 @@ def test_an_unknown_or_hostile_name_is_not_found(repository: Path, name: str) ->
         ModelRepository(repository).open(name)
 
 
+def test_a_folder_of_versions_under_no_models_name_is_left_out_with_its_name_and_the_pattern(repository: Path) -> None:
+    for name in ("my model", ".offbeat-1", "notes (old)"):
+        shutil.copytree(repository / "level" / "1", repository / name / "1")
+    (repository / "not a model").mkdir()
+    found = ModelRepository(repository)
+    assert found.names() == ("level", "other")
+    assert list(found.skipped()) == ["my model", "notes (old)"]
+    assert found.skipped()["my model"].endswith(
+        "is left out: not a model's name; expected [A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+    )
+
+
 def test_an_unknown_version_names_those_there_are(repository: Path) -> None:
     with pytest.raises(UnknownModelError, match="version 3; it holds versions 1, 2, 10"):
         ModelRepository(repository).open("level", 3)

@@ -28,6 +28,18 @@ def test_a_check_tells_all_that_it_looked_at(offbeat: Run, model: Path, settings
     ]
 
 
+def test_a_check_names_a_folder_that_no_model_can_be_named_by_and_finds_no_fault(
+    offbeat: Run, model: Path, settings: Path
+) -> None:
+    folders.write_version(model, "other").parent.rename(model / "my level")
+    done = offbeat("serve", "--config", settings, "--check", "--insecure")
+    told = [line for line in done.stdout.splitlines() if line.startswith("skipped")]
+    assert done.returncode == 0
+    assert told == [
+        f"skipped  folder 'my level' in {model} is left out: not a model's name; expected [A-Za-z0-9][A-Za-z0-9._-]{{0,127}}"
+    ]
+
+
 def test_flags_win_over_variables_and_these_over_the_file(offbeat: Run, settings: Path) -> None:
     command = ("serve", "--config", settings, "--check")
     assert "host is '192.0.2.1'" in offbeat(*command).stderr

@@ -104,6 +104,17 @@ def test_a_bad_version_is_logged_once_and_the_old_one_keeps_serving(
     assert [("golden.npz" in line) for line in refusals(caplog)] == [True]
 
 
+def test_a_folder_that_no_model_can_be_named_by_is_logged_once(
+    server: LiveServer, repository: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(repository / "level", repository / "my level")
+    eventually(lambda: "'my level'" in caplog.text, "the folder is told")
+    some_polls()
+    assert caplog.text.count("'my level'") == 1
+    assert "expected [A-Za-z0-9][A-Za-z0-9._-]{0,127}" in caplog.text
+    assert ready(server) == [("level", "1")]
+
+
 def test_a_bad_version_that_is_mended_is_served(server: LiveServer, repository: Path) -> None:
     folder = write_version(repository, "level", 2)
     good = (folder / "model.onnx").read_bytes()
