@@ -14,6 +14,7 @@
     ├── InvalidWindowError        the windows or the requested outputs do not fit the model
     ├── UnauthenticatedError      the caller has no valid token
     ├── ForbiddenError            the caller's token does not allow this
+    ├── PreconditionError         the server is not set up for what was asked; trying again changes nothing
     ├── OverloadedError           the queue is full; trying again at once makes it worse
     ├── DeadlineExceededError     the caller's deadline passed; the work was not run
     ├── RequestCancelledError     the caller went away
@@ -25,6 +26,8 @@ Every message says what was seen, what was expected, and where. None of them kno
 """
 
 from __future__ import annotations
+
+from numbers import Integral
 
 
 class OffbeatError(Exception):
@@ -83,6 +86,10 @@ class ForbiddenError(OffbeatError):
     """The token that was shown does not allow this."""
 
 
+class PreconditionError(OffbeatError):
+    """The server is not set up for what was asked, and will not be by waiting."""
+
+
 class OverloadedError(OffbeatError):
     """The queue is full. Back off before trying again."""
 
@@ -107,3 +114,10 @@ def require(condition: bool, field: str, seen: object, expected: str) -> None:
     """Raises ConfigurationError, naming the field, what was seen and what is expected, unless the condition holds."""
     if not condition:
         raise ConfigurationError(f"{field} is {seen!r}; expected {expected}")
+
+
+def require_count(field: str, seen: object, least: int, most: int, expected: str) -> None:
+    """Raises ConfigurationError unless `seen` is a whole number, of Python or numpy, from `least` to `most`: 2.0 and True are none."""
+    is_whole = isinstance(seen, Integral) and not isinstance(seen, bool)
+    require(is_whole, field, seen, f"a whole number, {expected}")
+    require(least <= seen <= most, field, seen, expected)  # type: ignore[operator]

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from offbeat.client.messages import result_of, version_number
 from offbeat.client.replies import Replies
 from offbeat.client.status import error_of_number
-from offbeat.errors import InvalidWindowError, require
+from offbeat.errors import InvalidWindowError, require, require_count
 from offbeat.result import BoolArray, ScoreResult
 from offbeat.scorer import as_float32, real_array
 from offbeat.series_config import MAX_STRIDE
@@ -73,7 +73,7 @@ class PointReplies(Replies[PointsResponse, PointResult]):
         request_id: str,
     ) -> PointsRequest:
         """The request that is to be sent now. Raises InvalidWindowError for what no model takes, UnknownModelError, ConfigurationError."""
-        require(1 <= stride <= MAX_STRIDE, "stride", stride, f"1 to {MAX_STRIDE:,} rows")
+        require_count("stride", stride, 1, MAX_STRIDE, f"1 to {MAX_STRIDE:,} rows")
         require(0 <= answer_delay_us <= 1_000_000, "answer_delay_us", answer_delay_us, "0 to 1,000,000 µs")
         values = real_array(points.values)
         if values.ndim != 2:

@@ -155,7 +155,10 @@ class Client:
         return int(response.n_series)
 
     def snapshot_series(self) -> int:
-        """Has the server write all series to its state directory, and returns how many once they are there. Raises UnavailableError."""
+        """Has the server write all series to its state directory, and returns how many once they are there.
+
+        Raises PreconditionError where it has none, UnavailableError where it cannot write there.
+        """
         with self._translated():
             response = self._stub.SnapshotSeries(
                 SnapshotSeriesRequest(), timeout=self._timeout_s, metadata=self._metadata

@@ -7,7 +7,7 @@ import contextlib
 from functools import partial
 from time import monotonic
 
-from offbeat.errors import InvalidWindowError, UnavailableError
+from offbeat.errors import InvalidWindowError, PreconditionError, UnavailableError
 from offbeat.series_config import SeriesConfig
 from offbeat.server.boundary import Boundary, Context, Handler
 from offbeat.server.message_stream import serving
@@ -91,5 +91,7 @@ class PointsService:
 
     async def _snapshot(self, _: SnapshotSeriesRequest, __: Context) -> SnapshotSeriesResponse:
         if self.directory is None:
-            raise UnavailableError("series are kept in memory alone; expected a server with a state_dir")
+            raise PreconditionError(
+                "series are kept in memory alone; expected a server that was started with --state-dir"
+            )
         return SnapshotSeriesResponse(n_series=await self.directory.write())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from offbeat.client import Points
-from offbeat.errors import BackendError, ConfigurationError, InvalidWindowError, UnavailableError, UnknownModelError
+from offbeat.errors import BackendError, ConfigurationError, InvalidWindowError, PreconditionError, UnknownModelError
 from offbeat.series_config import SeriesConfig
 from tests.runtime.folders import LENGTH, expected_outputs, random_windows
 
@@ -93,5 +93,5 @@ def test_series_are_reset_and_written_on_request(serve: Serve, connect: Connect,
     assert client.snapshot_series() == 0
     with pytest.raises(UnknownModelError):
         client.reset_series(model="absent")
-    with pytest.raises(UnavailableError):
+    with pytest.raises(PreconditionError, match="in memory alone; expected a server that was started with --state-dir"):
         connect(serve(make_scorer()).target).snapshot_series()
