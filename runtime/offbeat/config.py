@@ -11,8 +11,9 @@ from typing import Literal
 
 import msgspec
 
+from offbeat import native
 from offbeat.connection_config import ConnectionConfig
-from offbeat.errors import require
+from offbeat.errors import ConfigurationError, require, require_count
 from offbeat.security_config import SecurityConfig
 from offbeat.series_config import SeriesConfig
 from offbeat.version_policy import VersionPolicy
@@ -21,6 +22,18 @@ Device = Literal["auto", "cpu", "cuda"]
 LogFormat = Literal["human", "json"]
 ModelControlMode = Literal["none", "poll", "explicit"]
 _ISAS = ("auto", "baseline", "avx2", "avx512", "neon")
+
+
+def _isas_here() -> tuple[str, ...]:
+    """The names that this CPU can be asked for, as the native core chooses among them; all of them where there is no core."""
+    if native.why_missing() is not None:
+        return _ISAS
+    features = native.cpu_features()
+    if features["neon"]:
+        return ("auto", "neon")
+    has_avx2 = all(features[name] for name in ("avx2", "fma", "f16c"))
+    has_avx512 = has_avx2 and all(features[f"avx512{part}"] for part in ("f", "bw", "dq", "vl"))
+    return ("auto", "baseline", *(("avx2",) if has_avx2 else ()), *(("avx512",) if has_avx512 else ()))
 
 
 class BackendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,10 +60,11 @@ class BackendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     def __post_init__(self) -> None:
         require(bool(self.backend), "backend", self.backend, "a name")
         require(self.device in ("auto", "cpu", "cuda"), "device", self.device, "'auto', 'cpu' or 'cuda'")
-        require(1 <= self.n_threads <= 1024, "n_threads", self.n_threads, "1 to 1024")
-        require(self.isa in _ISAS, "isa", self.isa, ", ".join(_ISAS))
-        require(1 <= self.n_streams <= 256, "n_streams", self.n_streams, "1 to 256")
-        require(1 <= self.max_bucket_size <= 65_536, "max_bucket_size", self.max_bucket_size, "1 to 65,536 rows")
+        require_count("n_threads", self.n_threads, 1, 1024, "1 to 1024")
+        if self.isa not in _ISAS:
+            raise ConfigurationError(f"isa is {self.isa!r}; expected {', '.join(_isas_here())}")
+        require_count("n_streams", self.n_streams, 1, 256, "1 to 256")
+        require_count("max_bucket_size", self.max_bucket_size, 1, 65_536, "1 to 65,536 rows")
 
 
 class BatchingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,15 +83,10 @@ class BatchingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     default_priority_level: int = 0
 
     def __post_init__(self) -> None:
-        require(1 <= self.max_batch_size <= 1_000_000, "max_batch_size", self.max_batch_size, "1 to 1,000,000 rows")
-        require(
-            0 <= self.max_queue_delay_us <= 60_000_000,
-            "max_queue_delay_us",
-            self.max_queue_delay_us,
-            "0 to 60,000,000 µs",
-        )
-        require(1 <= self.max_queue_size <= 1_000_000, "max_queue_size", self.max_queue_size, "1 to 1,000,000 requests")
-        require(0 <= self.priority_levels <= 1000, "priority_levels", self.priority_levels, "0 to 1,000")
+        require_count("max_batch_size", self.max_batch_size, 1, 1_000_000, "1 to 1,000,000 rows")
+        require_count("max_queue_delay_us", self.max_queue_delay_us, 0, 60_000_000, "0 to 60,000,000 µs")
+        require_count("max_queue_size", self.max_queue_size, 1, 1_000_000, "1 to 1,000,000 requests")
+        require_count("priority_levels", self.priority_levels, 0, 1000, "0 to 1,000")
         require(
             min(1, self.priority_levels) <= self.default_priority_level <= self.priority_levels,
             "default_priority_level",

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from offbeat.errors import require
+from offbeat.errors import require, require_count
 
 OutOfOrder = Literal["refuse", "drop"]
 # What a message of ScorePoints can say.
@@ -35,17 +35,12 @@ class SeriesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     series_snapshot_s: float = 30.0
 
     def __post_init__(self) -> None:
-        require(1 <= self.max_series <= 10_000_000, "max_series", self.max_series, "1 to 10,000,000 series")
-        require(
-            1024 <= self.max_series_bytes <= 2**40,
-            "max_series_bytes",
-            self.max_series_bytes,
-            "1 KiB to 1 TiB, in bytes",
-        )
+        require_count("max_series", self.max_series, 1, 10_000_000, "1 to 10,000,000 series")
+        require_count("max_series_bytes", self.max_series_bytes, 1024, 2**40, "1 KiB to 1 TiB, in bytes")
         require(0.001 <= self.series_ttl_s <= _YEAR_S, "series_ttl_s", self.series_ttl_s, "0.001 to 31,536,000 seconds")
         require(self.out_of_order in ("refuse", "drop"), "out_of_order", self.out_of_order, "'refuse' or 'drop'")
-        require(1 <= self.alarm_n <= 1000, "alarm_n", self.alarm_n, "1 to 1,000 windows")
-        require(1 <= self.alarm_k <= self.alarm_n, "alarm_k", self.alarm_k, f"1 to alarm_n, {self.alarm_n}")
+        require_count("alarm_n", self.alarm_n, 1, 1000, "1 to 1,000 windows")
+        require_count("alarm_k", self.alarm_k, 1, self.alarm_n, f"1 to alarm_n, {self.alarm_n}")
         require(
             0.05 <= self.series_snapshot_s <= 86_400,
             "series_snapshot_s",

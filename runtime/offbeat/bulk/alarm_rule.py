@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from offbeat.errors import ConfigurationError, require
+from offbeat.errors import ConfigurationError, require_count
 from offbeat.result import BoolArray
 
 
@@ -16,8 +16,8 @@ class AlarmRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     alarm_n: int
 
     def __post_init__(self) -> None:
-        require(1 <= self.alarm_n <= 1_000_000, "alarm_n", self.alarm_n, "1 to 1,000,000 rows")
-        require(1 <= self.alarm_k <= self.alarm_n, "alarm_k", self.alarm_k, f"1 to alarm_n, {self.alarm_n}")
+        require_count("alarm_n", self.alarm_n, 1, 1_000_000, "1 to 1,000,000 rows")
+        require_count("alarm_k", self.alarm_k, 1, self.alarm_n, f"1 to alarm_n, {self.alarm_n}")
 
     @classmethod
     def of(cls, alarm_k: int | None, alarm_n: int | None) -> AlarmRule | None:

@@ -9,7 +9,8 @@ from offbeat.bulk.further_columns import check_columns
 from offbeat.bulk.series_lines import Per, RowScore
 from offbeat.bundle import Manifest
 from offbeat.data import MissingPolicy
-from offbeat.errors import require
+from offbeat.errors import require, require_count
+from offbeat.series_config import MAX_STRIDE
 
 # A batch has its memory before its first window.
 MAX_BATCH = 2**20
@@ -30,8 +31,8 @@ class BulkOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     missing: MissingPolicy = "reject"
 
     def __post_init__(self) -> None:
-        require(self.stride >= 1, "stride", self.stride, "at least 1")
-        require(1 <= self.batch_size <= MAX_BATCH, "batch_size", self.batch_size, f"1 to {MAX_BATCH:,} windows")
+        require_count("stride", self.stride, 1, MAX_STRIDE, f"1 to {MAX_STRIDE:,} rows")
+        require_count("batch_size", self.batch_size, 1, MAX_BATCH, f"1 to {MAX_BATCH:,} windows")
         for field, words in (("per", ("row", "window")), ("row_score", ("mean", "newest"))):
             require(getattr(self, field) in words, field, getattr(self, field), f"one of {', '.join(words)}")
         is_streamed = self.missing in ("reject", "forward-fill")

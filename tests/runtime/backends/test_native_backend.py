@@ -169,8 +169,13 @@ def test_devices_and_instruction_sets_that_are_not_there_are_refused(version: Mo
         BackendConfig(isa="sse9")
     foreign = "avx2" if native.cpu_features()["neon"] else "neon"
     for backend in ("native", "auto"):
-        with pytest.raises(BackendError, match=f'no instruction set "{foreign}"; it has '):
+        with pytest.raises(BackendError, match=f'no instruction set "{foreign}"; it has ') as caught:
             create_backend(version, BackendConfig(backend=backend, isa=foreign))
+        with pytest.raises(ConfigurationError) as made_up:
+            BackendConfig(isa="sse9")
+        assert (
+            str(made_up.value).removeprefix("isa is 'sse9'; expected auto, ") == str(caught.value).split("it has ")[1]
+        )
     assert create_backend(version, BackendConfig(backend="native", isa="baseline")).description == "native (baseline)"
 
 

@@ -85,6 +85,23 @@ def test_what_is_no_frame_or_lacks_a_feature_is_named(scorer: offbeat.Scorer) ->
         offbeat.score_table(scorer, pa.table(columns(9)), alarm_k=1)
 
 
+@pytest.mark.parametrize("seen", [0, -3, 1.5, 2.0, True, "2", float("nan")])
+@pytest.mark.parametrize("field", ["stride", "batch_size", "alarm_n"])
+def test_a_count_that_is_none_is_refused_by_its_field(scorer: offbeat.Scorer, field: str, seen: object) -> None:
+    settings = {"alarm_k": 1, field: seen} if field == "alarm_n" else {field: seen}
+    expected = "1 to " if type(seen) is int else "a whole number, 1 to "
+    with pytest.raises(ConfigurationError, match=re.escape(f"{field} is {seen!r}; expected {expected}")):
+        offbeat.score_table(scorer, pa.table(columns(9)), **settings)
+
+
+def test_counts_may_be_numpys(scorer: offbeat.Scorer) -> None:
+    table = pa.table(columns(20))
+    scores = offbeat.score_table(
+        scorer, table, stride=np.int64(2), batch_size=np.int32(3), alarm_k=1, alarm_n=np.int8(4)
+    )
+    assert scores == offbeat.score_table(scorer, table, stride=2, batch_size=3, alarm_k=1, alarm_n=4)
+
+
 def test_an_empty_batch_between_others_is_no_rows(scorer: offbeat.Scorer) -> None:
     table = pa.table(columns(20) | {"pump": ["a", "b"] * 10})
     with_empty = pa.concat_tables([table[:7], table[:0], table[7:]])
