@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     context: typer.Context,
-    scores: Annotated[Path, typer.Argument(help="csv that offbeat score wrote.")],
+    scores: Annotated[Path, typer.Argument(help="csv, JSON Lines, Parquet or Arrow file that offbeat score wrote.")],
     labels: Annotated[
         Path,
         flag("labels", "csv, JSON Lines, Parquet, Arrow or npz file with a label per line, or NAB's json of windows."),
@@ -74,7 +74,7 @@ def evaluate(
     ] = 50,
     calibration: Annotated[
         Path | None,
-        flag("calibration", "csv that offbeat score wrote of other normal data: judges conformal p-values."),
+        flag("calibration", "What offbeat score wrote of other normal data: judges conformal p-values."),
     ] = None,
     report: Annotated[
         Path | None, flag("report", "HTML page to write: series, errors, curves, tables; docs/report.md.")

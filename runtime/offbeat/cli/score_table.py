@@ -1,4 +1,4 @@
-"""The files that `offbeat score` writes; `offbeat evaluate` reads the csv."""
+"""The files that `offbeat score` writes, and `offbeat evaluate` reads."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class _JsonLinesWriter:
     def write(self, scores: Scores) -> None:
         names = tuple(scores.columns)
         lines = zip(*(column.tolist() for column in scores.columns.values()), strict=True)
-        # NaN is written as null.
+        # NaN is written as null, and so is an infinite error: its anomaly_score is 1, that of a line without an error null.
         self._file.write(self._encoder.encode_lines([dict(zip(names, line, strict=True)) for line in lines]))
 
 

@@ -1,4 +1,4 @@
-"""One column of a file as words, whatever is in the others: labels."""
+"""The columns of a file by their names, and one of them as words, whatever is in the others: labels."""
 
 from __future__ import annotations
 
@@ -28,6 +28,22 @@ def read_words(file: Path, name: str | None, delimiter: str | None) -> NDArray[n
         return words_of_column(typed_csv(file, head, {chosen: "string"}).column(chosen))
     with file.open("rb") as stream:
         return _json_words(file, stream, name) if format_ == "jsonl" else _arrow_words(file, stream, name, format_)
+
+
+def column_names(file: Path) -> list[str]:
+    """The columns of a csv, JSON Lines, Parquet or Arrow file, in order; of JSON Lines, those of the first. Raises DataError."""
+    format_ = format_of(file)
+    if format_ == "csv":
+        return read_head(file, None).names
+    with file.open("rb") as stream:
+        if format_ == "jsonl":
+            return list(next(read_objects(str(file), stream), (1, {}))[1])
+        try:
+            if format_ == "parquet":
+                return list(pyarrow_module("parquet").ParquetFile(stream).schema_arrow.names)
+            return list(ArrowBatches(str(file), stream).schema.names)
+        except (pyarrow_module().ArrowException, OSError) as error:
+            raise DataError(f"{file}: {error}") from error
 
 
 def _json_words(file: Path, stream: BinaryIO, name: str | None) -> NDArray[np.str_]:

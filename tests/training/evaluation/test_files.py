@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import msgspec
@@ -8,8 +9,12 @@ import pyarrow
 import pytest
 from pyarrow import feather, parquet
 
+from offbeat.bulk import Scores
+from offbeat.cli.score_table import write_scores
 from offbeat.errors import DataError
+from offbeat.result import Threshold
 from offbeat_training.evaluation import LabelSelection, read_labels, read_scores
+from offbeat_training.evaluation.score_file import LARGEST_ERROR
 
 SCORES = (
     "row,timestamp,reconstruction_error,anomaly_score,is_anomaly\n"
@@ -49,6 +54,55 @@ def test_scores_of_samples_are_read_back(tmp_path: Path) -> None:
 def test_an_infinite_error_is_the_largest_of_all(word: str, tmp_path: Path) -> None:
     scores = read_scores(write(tmp_path / "scores.csv", SCORES.replace("1.5", word)))
     assert scores.errors.tolist() == [0.25, float(np.finfo(np.float32).max), 9.0]
+
+
+FORMATS = {"csv": "csv", "jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet", "arrow": "arrow"}
+
+
+def scored(errors: list[float], *, has_time: bool = True) -> Scores:
+    manifest = FakeManifest(threshold=Threshold(value=1.0, method="fixed"))
+    timestamps = np.array([f"2014-07-01 00:{minute:02}:00" for minute in range(len(errors))]) if has_time else None
+    scores = Scores.of("row", manifest, np.array(errors), timestamps)  # type: ignore[arg-type]
+    return msgspec.structs.replace(scores, alarm=~scores.is_anomaly)
+
+
+class FakeManifest(msgspec.Struct, frozen=True):
+    threshold: Threshold
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("has_time", [True, False], ids=["with time", "without time"])
+def test_scores_in_every_format_are_read_alike_infinite_ones_too(ending: str, has_time: bool, tmp_path: Path) -> None:
+    errors = [0.25, float(np.float32(1.1)), float("inf"), 0.0]
+    file = tmp_path / f"scores.{ending}"
+    write_scores([scored(errors, has_time=has_time)], file, FORMATS[ending], sys.stdout.buffer)  # type: ignore[arg-type]
+    read, alarms = read_scores(file), read_scores(file, "alarm")
+    assert (read.name, read.unit) == (file.name, "row")
+    assert read.errors.tolist() == [*errors[:2], LARGEST_ERROR, 0.0]
+    assert read.anomaly_scores is not None
+    assert read.anomaly_scores.tolist() == [0.125, float(np.float32(0.55)), 1.0, 0.0]
+    assert read.is_flagged.tolist() == [False, True, True, False] == (~alarms.is_flagged).tolist()
+    assert (None if read.timestamps is None else read.timestamps[3]) == ("2014-07-01 00:03:00" if has_time else None)
+
+
+@pytest.mark.parametrize(
+    ("ending", "where"), [("jsonl", r"line 2 \(row 1\)"), ("parquet", "row 1"), ("arrow", "row 1")]
+)
+def test_a_line_without_a_score_is_refused_in_every_format(ending: str, where: str, tmp_path: Path) -> None:
+    file = tmp_path / f"scores.{ending}"
+    write_scores([scored([0.25, float("nan")])], file, FORMATS[ending], sys.stdout.buffer)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=rf"{where}: reconstruction_error is missing; expected a number from 0 up"):
+        read_scores(file)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet", "arrow", "npz"])
+def test_a_file_in_another_format_that_score_did_not_write_is_named(ending: str, tmp_path: Path) -> None:
+    for content in (b"", b"row,anomaly_score\n", b'{"row": 0}\n', b'{"a": 0}\n', b"PAR1"):
+        (tmp_path / f"scores.{ending}").write_bytes(content)
+        with pytest.raises(DataError, match=rf"scores\.{ending}: "):
+            read_scores(tmp_path / f"scores.{ending}")
+    with pytest.raises(DataError, match=rf"absent\.{ending}: "):
+        read_scores(tmp_path / f"absent.{ending}")
 
 
 @pytest.mark.parametrize("word", ["nan", "-inf", "-1", "x", ""])

@@ -1,17 +1,22 @@
-"""Reads the csv that `offbeat score` writes."""
+"""Reads the tables that `offbeat score` writes."""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from offbeat.data.column_words import column_names
+from offbeat.data.formats import format_of
+from offbeat.data.place import place_of
+from offbeat.data.row_stream import read_stream
+from offbeat.data.table import Columns
 from offbeat.errors import DataError
 from offbeat.result import BoolArray, FloatArray
 
@@ -20,6 +25,9 @@ Unit = Literal["row", "window", "sample"]
 
 # What stands for an infinite error, which absurd values have: no finite error is larger, and it can be drawn.
 LARGEST_ERROR = float(np.finfo(np.float32).max)
+_ERROR, _SCORE = "reconstruction_error", "anomaly_score"
+# What stands in each column [line]: words, or numbers.
+_Cells = Mapping[str, Sequence[str] | NDArray[Any]]
 
 
 class ScoreFile(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -37,31 +45,37 @@ class ScoreFile(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def read_scores(path: Path, flag_column: str = "is_anomaly") -> ScoreFile:
-    """Reads and checks the file; `flag_column` may be `alarm` where that was written.
+    """Reads and checks a csv, JSON Lines, Parquet or Arrow file; `flag_column` may be `alarm` where that was written.
 
     An infinite error is taken for the largest float32. Raises DataError, naming the file and the line, for NaN and for
     anything else that `offbeat score` does not write.
     """
-    columns = _columns(path)
-    unit = next(iter(columns), "")
-    if unit not in get_args(Unit):
-        words = ", ".join(map(repr, get_args(Unit)))
-        raise DataError(f"{path}: the first column is {unit!r}; expected one of {words}, as offbeat score writes it")
-    for name in ("reconstruction_error", "anomaly_score", flag_column):
-        if name not in columns:
-            raise DataError(f"{path}: no column {name!r}; it has {', '.join(columns)}")
+    wanted = (_ERROR, _SCORE, flag_column)
+    columns = _csv_columns(path) if format_of(path) == "csv" else _table_columns(path, wanted)
     timestamps = np.asarray(columns.get("timestamp", ()), dtype=np.str_)
     return ScoreFile(
         name=path.name,
-        unit=unit,  # type: ignore[arg-type]
-        errors=_numbers(path, "reconstruction_error", columns),
+        unit=_unit(path, list(columns), wanted),
+        errors=_numbers(path, _ERROR, columns),
         is_flagged=_numbers(path, flag_column, columns) != 0,
         timestamps=timestamps if timestamps.size and bool((timestamps != "").all()) else None,
-        anomaly_scores=_numbers(path, "anomaly_score", columns),
+        anomaly_scores=_numbers(path, _SCORE, columns),
     )
 
 
-def _columns(path: Path) -> dict[str, tuple[str, ...]]:
+def _unit(path: Path, names: Sequence[str], wanted: Sequence[str]) -> Unit:
+    """What a line is. Raises DataError where the columns are not those that are wanted."""
+    unit = next(iter(names), "")
+    if unit not in get_args(Unit):
+        words = ", ".join(map(repr, get_args(Unit)))
+        raise DataError(f"{path}: the first column is {unit!r}; expected one of {words}, as offbeat score writes it")
+    for name in wanted:
+        if name not in names:
+            raise DataError(f"{path}: no column {name!r}; it has {', '.join(names)}")
+    return unit  # type: ignore[return-value]
+
+
+def _csv_columns(path: Path) -> _Cells:
     """The words of each column."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -85,17 +99,44 @@ def _cells(path: Path, cells: list[str], n_columns: int, line: int) -> list[str]
     return cells
 
 
-def _numbers(path: Path, name: str, columns: dict[str, tuple[str, ...]]) -> FloatArray:
-    numbers = np.fromiter(_floats(path, name, columns[name]), np.float64, len(columns[name]))
-    return np.minimum(numbers, LARGEST_ERROR).astype(np.float32)
+def _table_columns(path: Path, wanted: Sequence[str]) -> _Cells:
+    """Of a file that is no csv, the columns that are wanted as numbers, NaN where there is none, and time stamps; of others the names."""
+    format_ = format_of(path)
+    if format_ == "npz":
+        raise DataError(
+            f"{path}: an npz file; expected csv, JSON Lines, Parquet or Arrow, as offbeat score writes them"
+        )
+    try:
+        names = column_names(path)
+        _unit(path, names, wanted)
+        features = tuple(dict.fromkeys(wanted))
+        table = read_stream(path, format_, Columns(features=features, timestamp=None, label=None))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+    numbers = dict(zip(features, table.values.T, strict=True))
+    if format_ == "jsonl":
+        # JSON has no infinity. A line without a score has no anomaly_score either.
+        numbers[_ERROR][np.isnan(numbers[_ERROR]) & (numbers[_SCORE] == 1)] = np.inf
+    timestamps = table.timestamps if "timestamp" in names and table.timestamps is not None else ()
+    return dict.fromkeys(names, ()) | {"timestamp": timestamps} | numbers
 
 
-def _floats(path: Path, name: str, words: Iterable[str]) -> Iterable[float]:
-    for line, word in enumerate(words, 2):
-        try:
-            number = float(word)
-        except ValueError:
-            number = math.nan
-        if not number >= 0:
-            raise DataError(f"{path}: line {line}: {name} is {word!r}; expected a number from 0 up, or inf")
-        yield number
+def _numbers(path: Path, name: str, columns: _Cells) -> FloatArray:
+    cells = columns[name]
+    numbers = cells if isinstance(cells, np.ndarray) else np.fromiter(map(_number, cells), np.float64, len(cells))
+    wrong = np.flatnonzero(~(numbers >= 0))
+    if wrong.size:
+        line = int(wrong[0])
+        cell = cells[line]
+        where = place_of(path, line) if isinstance(cells, np.ndarray) else f"line {line + 2}"
+        seen = repr(cell) if isinstance(cell, str) else "missing" if np.isnan(cell) else f"{cell:g}"
+        raise DataError(f"{path}: {where}: {name} is {seen}; expected a number from 0 up, or inf")
+    clipped: FloatArray = np.minimum(numbers, LARGEST_ERROR).astype(np.float32)
+    return clipped
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        return math.nan
