@@ -18,7 +18,7 @@ from offbeat.backends import names
 from offbeat.bundle import find_versions
 from offbeat.cli.options import DeviceOption, IsaOption, JsonOption
 from offbeat.cli.verification import BackendCheck, VersionCheck, verify_version
-from offbeat.config import BackendConfig, Device
+from offbeat.config import BackendConfig
 from offbeat.errors import require
 
 _STYLES = {"ok": "green", "refused": "red", "absent": "dim"}
@@ -29,9 +29,13 @@ def verify(
         Path, typer.Argument(help="A version, a model (all its versions), or a repository (all its models).")
     ],
     backend: Annotated[
-        list[str] | None,
-        typer.Option("--backend", help="Of several, one at a time; every one that is installed by default."),
-    ] = None,
+        list[str],
+        typer.Option(
+            "--backend",
+            envvar="OFFBEAT_BACKEND",
+            help="One to replay them on; repeatable. auto: every one that is installed.",
+        ),
+    ] = ["auto"],  # noqa: B006 - typer's way to say what is taken where none is given
     device: DeviceOption = "cpu",
     isa: IsaOption = "auto",
     as_json: JsonOption = False,
@@ -45,13 +49,16 @@ def verify(
     - `offbeat verify models`
     - `offbeat verify models/server-metrics --backend onnxruntime --json`
     """
-    backends = _backends(backend, device)
+    asked = tuple(dict.fromkeys(name for name in backend if name != "auto"))
+    for name in asked:
+        require(name in names(), "backend", name, ", ".join(("auto", *names())))
+    backends = tuple(dict.fromkeys((*asked, *(names(device) if "auto" in backend else ()))))
     config = BackendConfig(device=device, isa=isa)
     console = Console(stderr=True)
     folders = find_versions(target)
     is_placed = folders != (target,)
     checks = [
-        verify_version(folder, backends, backend or (), config, is_placed=is_placed)
+        verify_version(folder, backends, asked, config, is_placed=is_placed)
         for folder in track(folders, "verifying", console=console, transient=True, disable=not console.is_terminal)
     ]
     if as_json:
@@ -61,12 +68,6 @@ def verify(
         _print(checks)
     if not all(check.is_good for check in checks):
         raise typer.Exit(1)
-
-
-def _backends(asked: Sequence[str] | None, device: Device) -> tuple[str, ...]:
-    for name in asked or ():
-        require(name in names(), "backend", name, ", ".join(names()))
-    return tuple(dict.fromkeys(asked or names(device)))
 
 
 def _print(checks: Sequence[VersionCheck]) -> None:

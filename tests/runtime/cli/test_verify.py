@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from offbeat import native
+from offbeat.backends import names
 from offbeat.cli import verify as module
 from offbeat.cli.verify import verify
 from offbeat.errors import BundleError, ConfigurationError
@@ -122,6 +123,20 @@ def test_the_native_core_replays_on_the_instruction_set_that_is_named(monkeypatc
     code, checks = facts(GOLDEN, "--backend", "native")
     assert code == 1
     assert f'has no instruction set "{foreign}"; it has {plainest}' in checks[0]["backends"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("native", {"native"}), ("native onnxruntime", {"native", "onnxruntime"}), ("auto", set(names("cpu")))],
+)
+def test_backends_come_from_the_environment_too_and_a_flag_wins(
+    monkeypatch: pytest.MonkeyPatch, words: str, expected: set[str]
+) -> None:
+    monkeypatch.setenv("OFFBEAT_BACKEND", words)
+    _, checks = facts(GOLDEN)
+    assert {each["backend"] for each in checks[0]["backends"]} == expected
+    _, checks = facts(GOLDEN, "--backend", "onnxruntime")
+    assert [each["backend"] for each in checks[0]["backends"]] == ["onnxruntime"]
 
 
 def test_an_unknown_backend_and_an_empty_folder_are_said_so(repository: Path, tmp_path: Path) -> None:
