@@ -6,12 +6,13 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
 from offbeat.cli.listen_address import tcp_address
+from offbeat.cli.listen_gaps import GapFilling
 from offbeat.cli.listen_loop import ListenLoop, listening_socket
 from offbeat.cli.listen_rows import RowFormat
 from offbeat.cli.listen_watch import Watch
@@ -47,6 +48,13 @@ def listen(
     delimiter: Annotated[
         str | None, typer.Option(envvar="OFFBEAT_DELIMITER", help="Of csv lines; recognised where it is not given.")
     ] = None,
+    missing: Annotated[
+        Literal["reject", "forward-fill"],
+        typer.Option(
+            envvar="OFFBEAT_MISSING",
+            help="A row with NaN or an empty cell: no row, or filled with the last values of its series.",
+        ),
+    ] = "reject",
     alarm_k: Annotated[
         int, typer.Option(envvar="OFFBEAT_ALARM_K", help="An alarm: at least so many anomalous ...")
     ] = _DEFAULTS.alarm_k,
@@ -97,9 +105,13 @@ def listen(
             series_column=series_column,
             timestamp_column=timestamp_column,
             delimiter=delimiter,
+            has_gaps=missing == "forward-fill",
         )
+        gaps = GapFilling(row_format.feature_names, config) if row_format.has_gaps else None
         watch = Watch(scorer, config, stride=stride, tells_scores=scores)
-        loop = ListenLoop(watch, row_format, _STANDARD_OUTPUT, console.print, is_strict=strict, max_clients=max_clients)
+        loop = ListenLoop(
+            watch, row_format, _STANDARD_OUTPUT, console.print, gaps=gaps, is_strict=strict, max_clients=max_clients
+        )
         if address is None:
             loop.add_standard_input(_STANDARD_INPUT)
         else:

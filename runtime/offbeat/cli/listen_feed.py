@@ -6,6 +6,9 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 
+import msgspec
+
+from offbeat.cli.listen_gaps import GapFilling
 from offbeat.cli.listen_lines import LineCutter
 from offbeat.cli.listen_rows import RowFormat, RowReader
 from offbeat.cli.listen_watch import FeedRow
@@ -18,9 +21,16 @@ _MAX_TOLD = 100
 
 
 class Feed:
-    """Reads what is there of a file descriptor or socket, and tells lines that are no rows, with their numbers."""
+    """Reads what is there of a file descriptor or socket, and tells lines that are no rows, with their numbers. `gaps` fills those of rows."""
 
-    def __init__(self, name: str, origin: int | socket.socket, format_: RowFormat, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        origin: int | socket.socket,
+        format_: RowFormat,
+        tell: Callable[[str], None],
+        gaps: GapFilling | None = None,
+    ) -> None:
         self.name = name
         self.origin = origin
         self.n_bad = 0
@@ -28,6 +38,7 @@ class Feed:
         self._cutter = LineCutter()
         self._reader = RowReader(format_)
         self._tell = tell
+        self._gaps = gaps
 
     def rows(self) -> Iterator[FeedRow]:
         """The rows that are there now. At the end of the feed, or where it is torn off, `is_open` is false afterwards."""
@@ -69,7 +80,14 @@ class Feed:
             if line is None:
                 raise DataError(f"longer than {MAX_LINE_BYTES:,} bytes")
             row = self._reader.read(line)
+            return None if row is None else self._whole(FeedRow(feed=self.name, line=number, row=row))
         except (DataError, InvalidWindowError) as error:
             self.refuse(number, str(error))
             return None
-        return None if row is None else FeedRow(feed=self.name, line=number, row=row)
+
+    def _whole(self, row: FeedRow) -> FeedRow:
+        """Without gaps, where those are filled."""
+        if self._gaps is None:
+            return row
+        values = self._gaps.filled(row.series, row.row.values)
+        return msgspec.structs.replace(row, row=msgspec.structs.replace(row.row, values=values))

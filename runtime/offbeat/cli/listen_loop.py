@@ -9,6 +9,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from offbeat.cli.listen_feed import Feed
+from offbeat.cli.listen_gaps import GapFilling
 from offbeat.cli.listen_output import LineOutput
 from offbeat.cli.listen_rows import RowFormat
 from offbeat.cli.listen_watch import FeedRow, Watch
@@ -22,8 +23,8 @@ _GRACE_S = 2.0
 class ListenLoop:
     """Feeds a `watch` from standard input or from clients of a listening socket, and writes its lines to a file descriptor.
 
-    One thread does all, so that a slow reader holds back whoever sends, by the means that pipes and TCP have for that. With
-    `is_strict` a bad line is the end of its feed, and of standard input an error. `stop` may be called from anywhere.
+    One thread does all, so that a slow reader holds back whoever sends, by the means that pipes and TCP have for that. `gaps`
+    fills missing values. With `is_strict` a bad line is the end of its feed, and of standard input an error. `stop` may be called from anywhere.
     """
 
     def __init__(
@@ -33,10 +34,12 @@ class ListenLoop:
         output: int,
         tell: Callable[[str], None],
         *,
+        gaps: GapFilling | None = None,
         is_strict: bool = False,
         max_clients: int = 1000,
     ) -> None:
         self.n_bad = 0
+        self._gaps = gaps
         self._watch = watch
         self._format = format_
         self._tell = tell
@@ -60,7 +63,7 @@ class ListenLoop:
 
     def add_standard_input(self, descriptor: int) -> None:
         """Reads that file until it ends."""
-        self._add(Feed("standard input", descriptor, self._format, self._tell))
+        self._add(Feed("standard input", descriptor, self._format, self._tell, self._gaps))
 
     def add_server(self, server: socket.socket) -> None:
         """Takes clients of a socket that listens, until `stop`."""
@@ -89,6 +92,8 @@ class ListenLoop:
         """What was done, in words."""
         watch = self._watch
         words = f"{watch.n_rows:,} rows of {watch.n_series:,} series, {watch.n_windows:,} windows, {watch.n_alarms:,} alarms"
+        n_filled = 0 if self._gaps is None else self._gaps.n_filled
+        words += f", {n_filled:,} missing values filled" if n_filled else ""
         words += f", {self.n_bad:,} bad lines" if self.n_bad else ""
         return words + (f", {self.output.n_lost:,} lines that nobody read" if self.output.n_lost else "")
 
@@ -125,6 +130,8 @@ class ListenLoop:
         feed.close()
         self.n_bad += feed.n_bad
         self._watch.forget(feed.name)
+        if self._gaps is not None:
+            self._gaps.forget(feed.name)
         del self._feeds[feed.name]
 
     def _accept(self) -> None:
@@ -140,7 +147,7 @@ class ListenLoop:
             return
         client.setblocking(False)
         host = f"[{address[0]}]" if ":" in address[0] else address[0]
-        self._add(Feed(f"{host}:{address[1]}", client, self._format, self._tell))
+        self._add(Feed(f"{host}:{address[1]}", client, self._format, self._tell, self._gaps))
         if len(self._feeds) >= self._max_clients:
             self._selector.unregister(self._server)
 

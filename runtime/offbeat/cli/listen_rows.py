@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from offbeat.data.csv_head import DELIMITERS, checked_delimiter, is_number
+from offbeat.data.csv_head import DELIMITERS, NULLS, checked_delimiter, is_number
 from offbeat.data.json_lines import decode_line, number_of
 from offbeat.errors import DataError
 from offbeat.streams.slots import check_name
@@ -19,12 +19,16 @@ _LARGEST = 3.4028234663852886e38
 
 
 class RowFormat(msgspec.Struct, frozen=True, kw_only=True):
-    """The names of a model's features, of the columns that name a row's series and time, and the delimiter, where it is given."""
+    """The names of a model's features, of the columns that name a row's series and time, and the delimiter, where it is given.
+
+    Where `has_gaps` a value may be missing, which is no row otherwise.
+    """
 
     feature_names: tuple[str, ...]
     series_column: str | None = None
     timestamp_column: str | None = None
     delimiter: str | None = None
+    has_gaps: bool = False
 
     def __post_init__(self) -> None:
         if self.delimiter is not None:
@@ -32,7 +36,7 @@ class RowFormat(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """A row's values in the model's order; `series` and `timestamp` as the line has them."""
+    """A row's values in the model's order, NaN where one is missing; `series` and `timestamp` as the line has them."""
 
     values: list[float]
     series: str | None
@@ -119,10 +123,23 @@ class RowReader:
 
     def _row(self, cells: Mapping[str, object], *, is_text: bool = False) -> Row:
         return Row(
-            values=[_number(cells, name, is_text=is_text) for name in self._format.feature_names],
+            values=[self._number(cells, name, is_text=is_text) for name in self._format.feature_names],
             series=self._series(cells),
             timestamp=self._word(cells, self._format.timestamp_column),
         )
+
+    def _number(self, cells: Mapping[str, object], name: str, *, is_text: bool) -> float:
+        try:
+            number = _number(cells.get(name), is_text=is_text)
+        except (ValueError, OverflowError) as error:
+            raise DataError(f"column {name!r}: {error}; expected a number") from error
+        if math.isnan(number):
+            if self._format.has_gaps:
+                return number
+            raise DataError(f"column {name!r} is missing; expected a number, or --missing forward-fill")
+        if abs(number) > _LARGEST:
+            raise DataError(f"column {name!r} is infinite, or beyond float32; expected a finite number")
+        return number
 
     def _series(self, cells: Mapping[str, object]) -> str | None:
         name = self._word(cells, self._format.series_column)
@@ -141,13 +158,13 @@ def _split(text: str, delimiter: str) -> list[str]:
     return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter), [])]
 
 
-def _number(cells: Mapping[str, object], name: str, *, is_text: bool) -> float:
-    cell = cells.get(name)
+def _number(cell: object, *, is_text: bool) -> float:
+    """NaN where it is missing. Raises ValueError."""
+    if not is_text:
+        return number_of(cell)
     try:
-        number = (float(str(cell)) if cell else math.nan) if is_text else number_of(cell)
-    except (ValueError, OverflowError) as error:
-        raise DataError(f"column {name!r}: {error}; expected a number") from error
-    if not math.isfinite(number) or abs(number) > _LARGEST:
-        what = "missing" if math.isnan(number) else "infinite, or beyond float32"
-        raise DataError(f"column {name!r} is {what}; expected a finite number")
-    return number
+        return float(str(cell))
+    except ValueError:
+        if str(cell).lower() in NULLS:
+            return math.nan
+        raise

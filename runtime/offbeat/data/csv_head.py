@@ -13,7 +13,7 @@ from offbeat.errors import ConfigurationError, DataError
 # In the order of preference; a blank comes last, since names often hold one.
 DELIMITERS = ",;\t| "
 _SPELT = {"\\t": "\t", "tab": "\t"}
-_NULLS = ("", "na", "n/a", "#n/a", "null")
+NULLS = ("", "na", "n/a", "#n/a", "null")
 HEAD_BYTES = 64 * 1024
 _N_JUDGED_LINES = 20
 
@@ -48,7 +48,7 @@ def head_of(name: str, content: bytes, delimiter: str | None) -> CsvHead:
     chosen = _recognised(lines) if delimiter is None else checked_delimiter(delimiter)
     header, below = _split(lines[0], chosen), _split(lines[1] if len(lines) > 1 else "", chosen)
     has_names = not all(map(is_number, header))
-    has_header = has_names or any(cell.lower() not in _NULLS and not is_number(cell) for cell in below)
+    has_header = has_names or any(cell.lower() not in NULLS and not is_number(cell) for cell in below)
     return CsvHead(
         delimiter=chosen,
         names=header if has_names else [str(index) for index in range(len(header))],

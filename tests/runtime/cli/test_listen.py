@@ -17,10 +17,12 @@ import pytest
 
 import offbeat
 from offbeat.cli.listen_address import tcp_address
+from offbeat.cli.listen_gaps import GapFilling
 from offbeat.cli.listen_lines import LineCutter
 from offbeat.cli.listen_loop import ListenLoop, listening_socket
 from offbeat.cli.listen_rows import RowFormat, RowReader
 from offbeat.cli.listen_watch import Watch
+from offbeat.data import fill_missing
 from offbeat.errors import ConfigurationError, DataError
 from offbeat.series_config import SeriesConfig
 from tests.runtime import folders
@@ -50,7 +52,10 @@ class Listening:
         self.told: list[str] = []
         self.reader, self.writer = os.pipe()
         watch = Watch(scorer, SeriesConfig(), stride=1, tells_scores=True)
-        format_ = RowFormat(feature_names=FEATURES, series_column=settings.pop("series_column", None))  # type: ignore[arg-type]
+        has_gaps = "gaps" in settings
+        format_ = RowFormat(
+            feature_names=FEATURES, series_column=settings.pop("series_column", None), has_gaps=has_gaps
+        )  # type: ignore[arg-type]
         self.loop = ListenLoop(watch, format_, self.writer, self.told.append, **settings)  # type: ignore[arg-type]
         server = listening_socket("127.0.0.1", 0)
         self.address = server.getsockname()
@@ -150,7 +155,9 @@ def test_rows_that_look_like_the_numbers_of_their_columns_are_rows() -> None:
         ([b"flow,pressure,flow", b"1,2,3"], "no line of column names before it"),
         ([b"1,2", b"1,2,3"], "3 cells; expected 2: pressure, flow"),
         ([b"1,2", b"1,x"], "column 'flow': could not convert string to float: 'x'"),
-        ([b"1,2", b"1,"], "column 'flow' is missing"),
+        ([b"1,2", b"1,"], "column 'flow' is missing; expected a number, or --missing forward-fill"),
+        ([b"1,2", b"1,nan"], "column 'flow' is missing"),
+        ([b"1,2", b"1,NULL"], "column 'flow' is missing"),
         ([b"1,1e300"], "column 'flow' is infinite, or beyond float32"),
         ([b'{"pressure": 1}'], "column 'flow' is missing"),
         ([b'{"pressure": 1, "flow": "2"}'], "'2' is no number"),
@@ -199,6 +206,48 @@ def test_series_are_told_apart_by_their_names_over_all_clients(listening: Callab
     listener.client(json_lines(values[4:], pump="left"))
     assert [line["series"] for line in listener.lines(3)] == ["left"] * 3
     first.close()
+
+
+def test_gaps_are_filled_within_a_series_as_score_fills_them(listening: Callable[..., Listening]) -> None:
+    gaps = GapFilling(FEATURES, SeriesConfig())
+    listener, whole = listening(series_column="pump", gaps=gaps), listening(series_column="pump")
+    values = folders.random_windows(1, 20)[0].astype(np.float64)
+    values[3, 0] = values[7:10, 1] = values[12] = np.nan
+    mixed = [
+        json_lines(values[row : row + 1], pump="left").replace(b"NaN", b"null")
+        + json_lines(values[:1] + row, pump="right")
+        for row in range(20)
+    ]
+    listener.client(b"".join(mixed))
+    whole.client(json_lines(fill_missing(values, "forward-fill")[0], pump="left"))
+    errors = [line["reconstruction_error"] for line in listener.lines(30) if line["series"] == "left"]
+    assert errors == [line["reconstruction_error"] for line in whole.lines(15)]
+    assert gaps.n_filled == 6
+    assert "6 missing values filled" in listener.loop.summary()
+    assert listener.loop.n_bad == 0
+
+
+def test_a_gap_with_nothing_before_it_in_its_series_is_a_bad_line(listening: Callable[..., Listening]) -> None:
+    listener = listening(series_column="pump", gaps=GapFilling(FEATURES, SeriesConfig()))
+    listener.client(b"pump,pressure,flow\na,1,2\nb,1,\nb,1,2\nb,,na\n")
+    listener.until(lambda: listener.loop._watch.n_rows == 3)
+    assert [told.split(": ", 1)[1] for told in listener.told] == [
+        "line 3: column 'flow' is missing; expected a value, or one before it in its series to repeat"
+    ]
+
+
+def test_no_more_series_are_remembered_for_gaps_than_allowed_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("offbeat.cli.listen_gaps.monotonic", lambda: now)
+    gaps = GapFilling(FEATURES, SeriesConfig(max_series=2, series_ttl_s=10.0))
+    for name in ("a", "b", "a", "c"):
+        gaps.filled(name, [1.0, 2.0])
+    with pytest.raises(DataError, match="column 'flow' is missing"):
+        gaps.filled("b", [1.0, np.nan])
+    assert gaps.filled("a", [np.nan, 3.0]) == [1.0, 3.0]
+    now = 10.0
+    with pytest.raises(DataError, match="column 'pressure' is missing"):
+        gaps.filled("a", [np.nan, np.nan])
 
 
 def test_junk_and_torn_off_clients_disturb_nobody(listening: Callable[..., Listening]) -> None:
@@ -321,6 +370,7 @@ def test_a_strict_standard_input_ends_with_an_error(offbeat: Run, model: Path, t
         (["--max-clients", "3"], "--max-clients is given, and nothing here reads it; it goes with --tcp"),
         (["--insecure"], "--insecure is given, and nothing here reads it; it goes with --tcp"),
         (["--stride", str(10**20)], "--stride"),
+        (["--missing", "interpolate"], "'interpolate' is not one of 'reject', 'forward-fill'"),
     ],
 )
 def test_flags_that_nobody_could_follow_are_refused(offbeat: Run, model: Path, flags: list[str], words: str) -> None:
