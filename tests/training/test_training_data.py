@@ -98,12 +98,6 @@ def test_a_large_offset_is_warned_of_by_the_columns_name(config: TrainingConfig)
     assert len(str(told[0].message).splitlines()) == 1
 
 
-def test_normalisation_inverts() -> None:
-    values = torch.tensor(waves().values)
-    normalisation = Normalisation.fit(values.numpy())
-    torch.testing.assert_close(normalisation.invert(normalisation.apply(values)), values)
-
-
 def test_validation_windows_are_raw_and_spread_over_the_held_out_part() -> None:
     data = prepare(waves(600), TrainingConfig(seq_len=20))
     windows = data.raw_validation_windows(64)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from offbeat.result import FloatArray
-    from offbeat_training.evaluation import ScoreFile
+    from offbeat.result import BoolArray, FloatArray
+    from offbeat_training.evaluation import Comparison, LabelSelection, ScoreFile
     from offbeat_training.report import ReportTargets
 
 
@@ -102,17 +102,13 @@ def evaluate(
     """
     refuse_unused(context, EVALUATE_USES)
     with training_extra("offbeat evaluate"):
-        from offbeat_training.evaluation import LabelSelection, compare, quality_tables, read_labels, read_scores
+        from offbeat_training.evaluation import LabelSelection, compare, read_scores
     read = (scores, labels, data, train, calibration, outputs, history, model)
     targets = _report_targets(report, png, read)
     scored = read_scores(scores, flag_column)
     refuse_unused(context, SCORED_USES, unit=scored.unit)
     selection = LabelSelection(label_column=label_column, normal_label=normal_label, delimiter=delimiter, series=series)
-    truth = read_labels(labels, selection, scored.timestamps)
-    if truth.size != scored.errors.size:
-        raise DataError(
-            f"{labels}: {truth.size} labels; {scores} has {scored.errors.size} {scored.unit}s: expected a label for each"
-        )
+    truth = _truth(labels, selection, scored, scores)
     of_data = ColumnSelection(
         features=tuple(name.strip() for name in features.split(",") if name.strip()),
         timestamp_column=timestamp_column,
@@ -147,10 +143,28 @@ def evaluate(
         written = targets.write(prepare(files.inputs(comparison, datetime.now(UTC))))
     if json:
         sys.stdout.write(msgspec.json.encode(comparison.facts()).decode() + "\n")
-        return
+    else:
+        _print(comparison, written, has_training_data=sources is not None)
+
+
+def _truth(labels: Path, selection: LabelSelection, scored: ScoreFile, scores: Path) -> BoolArray:
+    """A label for each line of the scores."""
+    from offbeat_training.evaluation import read_labels
+
+    truth = read_labels(labels, selection, scored.timestamps)
+    if truth.size != scored.errors.size:
+        raise DataError(
+            f"{labels}: {truth.size} labels; {scores} has {scored.errors.size} {scored.unit}s: expected a label for each"
+        )
+    return truth
+
+
+def _print(comparison: Comparison, written: str, *, has_training_data: bool) -> None:
+    from offbeat_training.evaluation import quality_tables
+
     console = Console()
     console.print(*quality_tables(comparison), sep="\n")
-    if sources is None:
+    if not has_training_data:
         console.print("Beside the model stand random scores only: PCA and an isolation forest need --train.")
     if written:
         console.print(written, markup=False, highlight=False, soft_wrap=True)

@@ -55,10 +55,6 @@ class Normalisation:
         """Raw units [..., feature] to normalised ones."""
         return (values - self.mean) / self.scale
 
-    def invert(self, normalised: Tensor) -> Tensor:
-        """Normalised units [..., feature] back to raw ones."""
-        return normalised * self.scale + self.mean
-
 
 def unresolved(values: FloatArray) -> BoolArray:
     """True for each feature of `values` [..., feature] that varies by little more than the steps of float32 at its size.
