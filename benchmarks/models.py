@@ -1,6 +1,7 @@
 """The models of the design, with random weights: what is timed does not depend on what was learned.
 
 python -m benchmarks.models FOLDER          # M1 to M5 as a model repository, for offbeat bench run
+python -m benchmarks.models FOLDER M1 M5    # these alone
 """
 
 from __future__ import annotations
@@ -120,11 +121,12 @@ def _provenance() -> dict[str, object]:
 
 
 def main() -> None:
-    """Exports the models of the design."""
-    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+    """Exports the models of the design, or those named."""
+    folder, *models = sys.argv[1:] or ["-"]
+    if folder.startswith("-") or not set(models) <= set(MODELS):
         sys.exit(__doc__)
-    for model in ARCHITECTURES:
-        print(export_model(model, Path(sys.argv[1])).path, flush=True)
+    for model in models or ARCHITECTURES:
+        print(export_model(model, Path(folder)).path, flush=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,12 @@ def this_machine() -> Machine:
 
 
 def _cpu() -> str:
+    """The processor's name, and where the kernel tells them its family and model: virtual machines often say `AMD EPYC` and no more."""
     file = Path("/proc/cpuinfo")
-    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
+    told: dict[str, str] = {}
+    for line in file.read_text(errors="replace").splitlines() if file.is_file() else []:
+        key, _, value = line.partition(":")
+        told.setdefault(key.strip(), value.strip())
+    name = told.get("model name") or platform.processor() or platform.machine()
+    numbers = [f"{key.removeprefix('cpu ')} {told[key]}" for key in ("cpu family", "model") if key in told]
+    return f"{name}, {' '.join(numbers)}" if numbers else name

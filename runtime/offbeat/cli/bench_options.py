@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from offbeat.bench.machine import this_machine
 from offbeat.bench.survey import Progress as Report
+from offbeat.errors import require
 
 ResultsOption = Annotated[
     Path, typer.Option("--results", envvar="OFFBEAT_BENCH_RESULTS", help="Folder in which results have names.")
@@ -24,7 +26,12 @@ BatchesOption = Annotated[
 ]
 BenchThreadsOption = Annotated[
     list[int],
-    typer.Option("--threads", envvar="OFFBEAT_BENCH_THREADS", min=1, help="Threads of one call; repeatable."),
+    typer.Option(
+        "--threads",
+        envvar="OFFBEAT_BENCH_THREADS",
+        min=1,
+        help="Threads of one call, the usable cores at most; repeatable.",
+    ),
 ]
 BenchSecondsOption = Annotated[
     float,
@@ -43,6 +50,14 @@ ProcessesOption = Annotated[
 def result_path(name: str, results: Path) -> Path:
     """A path as it is, a plain name as a file of the folder of results."""
     return Path(name) if name.endswith(".json") else results / f"{name}.json"
+
+
+def usable_threads(given: Sequence[int]) -> list[int]:
+    """Those given. Raises ConfigurationError for more than there are cores: that would measure how threads get in each other's way."""
+    n_cores = this_machine().n_cores
+    for n_threads in given:
+        require(n_threads <= n_cores, "threads", n_threads, f"1 to {n_cores}, the cores that this process may use")
+    return sorted(set(given))
 
 
 @contextmanager

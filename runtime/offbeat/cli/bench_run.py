@@ -22,6 +22,7 @@ from offbeat.cli.bench_options import (
     ResultsOption,
     progress_on,
     result_path,
+    usable_threads,
 )
 from offbeat.cli.options import DeviceOption
 from offbeat.cli.target import check_targets, write_target
@@ -49,7 +50,7 @@ def run(
     Example: `offbeat bench run models --save before`, later `offbeat bench run models --save after`, and
     `offbeat bench compare before after`
     """
-    path = result_path(save, results)
+    path, threads = result_path(save, results), usable_threads(threads)
     # Before the measuring, not after.
     if path.parent == results:
         _make_folder(results)

@@ -26,6 +26,7 @@ from offbeat.cli.bench_options import (
     BenchThreadsOption,
     ProcessesOption,
     progress_on,
+    usable_threads,
 )
 from offbeat.cli.bench_run import newest
 from offbeat.cli.options import DeviceOption, JsonOption
@@ -33,6 +34,8 @@ from offbeat.cli.target import check_targets, write_target
 
 # It is what parity is measured against, line by line: nobody serves with it.
 _NOT_SERVED = "eager"
+# More help few models, and the transport needs cores too.
+_THREADS = (1, 2)
 
 
 def tune(
@@ -49,7 +52,7 @@ def tune(
         ),
     ] = [],  # noqa: B006 - typer copies it
     batch: BatchesOption = [1, 8, 32, 128, 512],  # noqa: B006
-    threads: BenchThreadsOption = [1, 2],  # noqa: B006
+    threads: BenchThreadsOption = [],  # noqa: B006
     device: DeviceOption = "auto",
     seconds: BenchSecondsOption = 20.0,
     processes: ProcessesOption = 2,
@@ -65,7 +68,7 @@ def tune(
     found = newest(folder)
     check_targets({"output": output}, [folder])
     variants = _variants(found[0]) if len(found) == 1 else []
-    here = sorted({min(n, this_machine().n_cores) for n in threads})
+    here = usable_threads(threads or [n for n in _THREADS if n <= this_machine().n_cores])
     engines = backend or [name for name in names() if name != _NOT_SERVED]
     console = Console(stderr=True)
     everything = contenders([*found, *variants], engines, here, device)
