@@ -31,6 +31,7 @@ from offbeat.cli.bench_options import (
 from offbeat.cli.bench_run import newest
 from offbeat.cli.options import DeviceOption, JsonOption
 from offbeat.cli.target import check_targets, write_target
+from offbeat.errors import BundleError
 
 # It is what parity is measured against, line by line: nobody serves with it.
 _NOT_SERVED = "eager"
@@ -58,7 +59,7 @@ def tune(
     processes: ProcessesOption = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """Time a model on every engine here, and write down what to serve it with on this machine.
+    """Time a model on every engine here, with one thread and with two, and write down what to serve it with on this machine.
 
     Variants of lower precision beside it are timed and shown too. Of several models the engine is chosen that is best for all
     together. The file is for `offbeat serve --tuned`.
@@ -67,10 +68,10 @@ def tune(
     """
     found = newest(folder)
     check_targets({"output": output}, [folder])
-    variants = _variants(found[0]) if len(found) == 1 else []
     here = usable_threads(threads or [n for n in _THREADS if n <= this_machine().n_cores])
     engines = backend or [name for name in names() if name != _NOT_SERVED]
     console = Console(stderr=True)
+    variants = _variants(found[0], console) if len(found) == 1 else []
     everything = contenders([*found, *variants], engines, here, device)
     with progress_on(console) as progress:
         survey = take_survey(
@@ -87,16 +88,20 @@ def tune(
         _print(survey, made, output)
 
 
-def _variants(folder: Path) -> list[Path]:
-    """The newest versions of models beside this one that say that they are made of it."""
+def _variants(folder: Path, console: Console) -> list[Path]:
+    """The newest versions of models beside this one that say that they are made of it; those that cannot be read are told."""
     name = ModelVersion.open(folder).manifest.name
     beside = folder.absolute().parent.parent
     found = []
     for path in sorted(beside.glob(f"{name}-*/")):
-        for version in newest(path):
+        try:
+            version = newest(path)[0]
             precision = ModelVersion.open(version).manifest.precision
-            if precision is not None and precision.source.name == name:
-                found.append(version)
+        except BundleError as error:
+            console.print(f"left out: {error}", markup=False, highlight=False, soft_wrap=True)
+            continue
+        if precision is not None and precision.source.name == name:
+            found.append(version)
     return found
 
 

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.runtime import folders
 from tests.runtime.cli.conftest import Run
+from tests.runtime.precision_example import RECORD
 
 QUICK = (
     "--seconds",
@@ -144,3 +146,85 @@ def test_a_recommendation_of_another_machine_refuses_the_start(offbeat: Run, mod
     result = offbeat("serve", model, "--tuned", tuned, "--check")
     assert result.returncode == 1
     assert "expected Z80 (z80) with 1 cores" in result.stderr
+
+
+def test_variants_of_lower_precision_are_timed_beside_their_model_and_never_recommended(
+    offbeat: Run, model: Path, tmp_path: Path
+) -> None:
+    variant = folders.write_version(model, "level-int8")
+    manifest = json.loads((variant / "manifest.json").read_text())
+    source = RECORD["source"] | {"name": "level", "version": 1}
+    (variant / "manifest.json").write_text(json.dumps(manifest | {"precision": RECORD | {"source": source}}))
+    folders.write_version(model, "level-other")
+    broken = folders.write_version(model, "level-broken")
+    (broken / "manifest.json").write_text("{")
+    told = offbeat("bench", model / "level", "--output", tmp_path / "t.json", "--json", *QUICK, 1)
+    assert told.returncode == 0, told.stderr
+    facts = json.loads(told.stdout)
+    assert {(each["model"], each["precision"]) for each in facts["measured"]} == {
+        ("level", "fp32"),
+        ("level-int8", "int8"),
+    }
+    assert [each["name"] for each in facts["recommendation"]["models"]] == ["level"]
+    assert "left out: " in told.stderr
+    assert "level-broken" in told.stderr
+
+
+@pytest.mark.parametrize("command", ["tune", "run"])
+def test_more_threads_than_cores_are_refused_before_anything_is_timed(
+    offbeat: Run, model: Path, tmp_path: Path, command: str
+) -> None:
+    target = ("--save", tmp_path / "r.json") if command == "run" else ("--output", tmp_path / "r.json")
+    result = offbeat("bench", command, model, *target, "--threads", 5000)
+    assert result.returncode == 1
+    assert "error: threads is 5000; expected 1 to " in result.stderr
+    assert "cores that this process may use" in result.stderr
+    assert not (tmp_path / "r.json").exists()
+
+
+def test_folders_that_hold_nothing_to_time_say_so_in_one_line(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (model / "level" / "1" / "model.onnx").write_bytes(b"not a graph")
+    for folder, message in (
+        (tmp_path / "empty", "expected a model version folder, a model, or a repository"),
+        (tmp_path / "absent", "absent"),
+        (model, "model.onnx"),
+    ):
+        result = offbeat("bench", folder, "--output", tmp_path / "t.json", *QUICK, 1)
+        assert result.returncode == 1
+        assert message in result.stderr
+        assert "Traceback" not in result.stderr
+        assert not (tmp_path / "t.json").exists()
+
+
+def is_running(process: int) -> bool:
+    """Not so once it is gone, or only waits to be asked how it ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_run_that_is_killed_leaves_what_was_written_before_and_no_process(
+    offbeat: Run, model: Path, tmp_path: Path
+) -> None:
+    tuned = tmp_path / "tuned.json"
+    tuned.write_text("of yesterday")
+    command = [str(Path(sys.executable).with_name("offbeat")), "bench", str(model), "--output", str(tuned)]
+    with subprocess.Popen([*command, "--backend", "onnxruntime", "--seconds", "60"], stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert b"1/" in process.stderr.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not (timing := [int(each) for each in children.read_text().split()]):
+            time.sleep(0.01)
+        # It knows of its parent before it loads an engine.
+        while "onnxruntime" not in Path(f"/proc/{timing[0]}/maps").read_text():
+            time.sleep(0.01)
+        process.kill()
+        assert process.wait() == -9
+    end = time.monotonic() + 10
+    while any(is_running(each) for each in timing):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    assert tuned.read_text() == "of yesterday"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("tuned")] == ["tuned.json"]
