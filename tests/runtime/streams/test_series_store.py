@@ -6,11 +6,13 @@ import hashlib
 from collections import defaultdict
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import offbeat.streams
 from offbeat.errors import DataError, InvalidWindowError
@@ -81,8 +83,10 @@ def test_arrays_remember_what_plain_lists_would(
     config = SeriesConfig(out_of_order="drop", alarm_k=2, alarm_n=3, max_series=max_series, series_ttl_s=10.5)
     store, plain = SeriesStore(length, ["value"], config), Plain(length, config)
     now, count = 0.0, 0
-    for request, gap in requests:
+    for number, (asked, gap) in enumerate(requests):
         now += gap
+        # Most rows are later than those of the request before, so that series grow long and move to the front.
+        request = [(name, time + 40 * number) for name, time in asked]
         values = [float(count + number) for number in range(len(request))]
         count += len(request)
         names, times = zip(*request, strict=True)
@@ -128,6 +132,15 @@ def test_the_least_recently_used_go_and_never_one_that_is_named_now() -> None:
     assert store.n_forgotten == {"ttl": 0, "lru": 2, "reset": 0}
 
 
+@settings(max_examples=100, deadline=None)
+@given(used=st.lists(st.sampled_from("abcdefghi"), max_size=80), capacity=st.integers(1, 6))
+def test_who_has_to_go_is_always_the_one_whose_last_row_is_oldest(used: list[str], capacity: int) -> None:
+    store, kept = SeriesStore(1, ["a", "b"], SeriesConfig(max_series=capacity)), list[str]()
+    for now, name in enumerate(used):
+        assert store.take(rows([name], now), now).n_started == (name not in kept)
+        kept = [*(each for each in kept if each != name), name][-capacity:]
+
+
 def test_many_that_come_and_go_keep_to_the_bound() -> None:
     store = SeriesStore(3, ["a", "b"], SeriesConfig(max_series=100))
     for now in range(300):
@@ -158,6 +171,55 @@ def test_an_alarm_of_a_series_that_was_forgotten_meanwhile_is_not_anothers() -> 
     assert store.alarms(second, np.array([True])).tolist() == [False]
     third = store.take(rows(["new"], 3), 3)
     assert store.alarms(third, np.array([True])).tolist() == [True]
+
+
+def test_an_alarm_of_a_series_that_was_reset_meanwhile_counts_no_window_before() -> None:
+    store = SeriesStore(1, ["a", "b"], SeriesConfig(alarm_k=2, alarm_n=2))
+    store.alarms(store.take(rows(["x"], 0), 0), np.array([True]))
+    taken = store.take(rows(["x"], 1), 1)
+    assert store.reset(["x"]) == 1
+    assert store.alarms(taken, np.array([True])).tolist() == [False]
+
+
+@pytest.mark.parametrize("length", [1, 2, 9, 20])
+def test_windows_are_whole_wherever_a_series_moves_to_the_front(length: int) -> None:
+    """Requests of one, two and three rows reach the end of a slot's room in every way there is."""
+    store, told, values = SeriesStore(length, ["a"], SeriesConfig()), dict[str, list[float]](), iter(range(10_000))
+    for n_each in [1, 2, 3, 1, 3, 2, 2] * 20:
+        names = [name for name in "xyz" for _ in range(n_each)]
+        given = np.fromiter(values, np.float32, len(names))
+        for name, value in zip(names, given.tolist(), strict=True):
+            told.setdefault(name, []).append(value)
+        taken = store.take(Rows(series=names, values=given[:, None]), 0.0)
+        for window, row in zip(taken.windows[:, :, 0].tolist(), taken.rows.tolist(), strict=True):
+            series = told[names[row]]
+            end = len(series) - n_each + row % n_each + 1
+            assert window == series[end - length : end]
+    assert store.n_rows["taken"] == sum(map(len, told.values()))
+
+
+def test_a_first_row_is_never_late_whatever_its_timestamp() -> None:
+    store = SeriesStore(3, ["a", "b"], SeriesConfig())
+    assert store.take(rows(["x"], int(NEVER)), 0.0).n_started == 1
+    with pytest.raises(InvalidWindowError, match="not later than one before it"):
+        store.take(rows(["y", "y"], int(NEVER)), 0.0)
+
+
+def test_refused_rows_are_counted() -> None:
+    store = SeriesStore(3, ["a", "b"], SeriesConfig())
+    with pytest.raises(InvalidWindowError, match="nothing was changed"):
+        store.take(rows(["x", "y"], value=np.nan), 0.0)
+    assert (store.n_rows["refused"], store.n_changes, len(store)) == (2, 0, 0)
+
+
+def test_a_state_holds_nothing_of_who_had_the_slot_before() -> None:
+    store = SeriesStore(4, ["a", "b"], SeriesConfig(max_series=1))
+    for now in range(20):
+        store.take(rows(["old"], now, value=7.0), now)
+    store.take(rows(["new"], 20, value=1.0), 20)
+    state = store.state("m", store.occupied(), 20.0)
+    assert state.names == ["new"]
+    assert state.tails[0].tolist() == [[0, 0], [0, 0], [1, 1]]
 
 
 @settings(max_examples=60, deadline=None)
@@ -216,6 +278,39 @@ def test_no_bytes_are_taken_for_a_state_that_were_not_written_as_one(
     with contextlib.suppress(DataError):
         state = read_state(path, 2**20)
         assert SeriesStore(state.length, state.feature_names, SeriesConfig(max_series=10)).restore(state, 2.0) <= 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"names": ["x", "x"]},
+        {"names": ["x", ""]},
+        {"ages_s": np.array([0.0, np.nan])},
+        {"ages_s": np.array([0.0, -1.0])},
+        {"n_seen": np.array([1, -1])},
+        {"tails": np.full((2, 2, 2), np.inf, np.float32)},
+        {"flags": np.zeros((2, 1000), np.uint8)},
+    ],
+)
+def test_a_state_that_no_store_can_have_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    store = SeriesStore(3, ["a", "b"], SeriesConfig())
+    store.take(rows(["x", "y"]), 0.0)
+    write_state(tmp_path / "x", replace(store.state("m", store.occupied(), 1.0), **change))
+    with pytest.raises(DataError, match="expected what was written"):
+        read_state(tmp_path / "x", 2**20)
+
+
+def test_of_a_state_only_the_young_are_taken_over_and_the_youngest_first() -> None:
+    store = SeriesStore(3, ["a", "b"], SeriesConfig())
+    for now, name in enumerate("abcd"):
+        store.take(rows([name], now), 10.0 * now)
+    state = store.state("m", store.occupied(), 30.0)
+    young = SeriesStore(3, ["a", "b"], SeriesConfig(series_ttl_s=20.0))
+    assert young.restore(state, 0.0) == 2
+    assert young.state("m", young.occupied(), 0.0).names == ["d", "c"]
+    small = SeriesStore(3, ["a", "b"], SeriesConfig(max_series=3))
+    assert small.restore(state, 0.0) == 3
+    assert small.take(rows(["b", "c", "d"], 9), 0.0).n_started == 0
 
 
 def test_the_room_exports_the_store_and_its_states() -> None:
