@@ -16,8 +16,7 @@ from offbeat.cli.listen_gaps import GapFilling
 from offbeat.cli.listen_loop import ListenLoop, listening_socket
 from offbeat.cli.listen_rows import RowFormat
 from offbeat.cli.listen_watch import Watch
-from offbeat.cli.options import BackendOption, DeviceOption, ModelArgument, ThreadsOption
-from offbeat.cli.serve_security import InsecureOption
+from offbeat.cli.options import BackendOption, DeviceOption, InsecureOption, ModelArgument, ThreadsOption
 from offbeat.flag_use import FlagUse, refuse_unused
 from offbeat.scorer import load
 from offbeat.series_config import MAX_STRIDE, SeriesConfig

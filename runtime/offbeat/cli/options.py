@@ -35,6 +35,10 @@ CudaGraphsOption = Annotated[
         envvar="OFFBEAT_CUDA_GRAPHS", help="On a GPU, replay batches as CUDA graphs where the model allows it."
     ),
 ]
+InsecureOption = Annotated[
+    bool,
+    typer.Option("--insecure", envvar="OFFBEAT_INSECURE", help="Listen beyond this machine although without TLS."),
+]
 ModelArgument = Annotated[
     Path, typer.Argument(help="A model version folder, a model (its newest version), or a repository of one model.")
 ]
