@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -70,7 +71,7 @@ class BackendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class BatchingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How queued requests become batches, in Triton's words.
 
-    `max_batch_size` bounds the rows of one batch, and of one request. `max_queue_delay_us` is how long an idle
+    `max_batch_size` bounds the rows of one batch; a request of more is split. `max_queue_delay_us` is how long an idle
     worker may wait for more rows (0: never). `max_queue_size` bounds the requests waiting for one model. With
     `priority_levels`, requests of priority 1 go before those of 2, and so on; `default_priority_level` is that of a request
     that names none, or one that is not there.
@@ -219,13 +220,25 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         )
         require(bool(self.admin_host), "admin_host", self.admin_host, "a host name or an address")
         self.security.check_admin(self.admin_host)
+        taken = [(self.host, self.port), (self.metrics_host, self.metrics_port)]
+        require(not self.metrics_port or taken[0] != taken[1], "metrics_port", self.metrics_port, "a port of its own")
+        is_free = (self.admin_host, self.admin_port) not in taken
+        require(not self.admin_port or is_free, "admin_port", self.admin_port, "a port of its own")
 
     def _check_telling(self) -> None:
         require(
-            self.trace_endpoint is None or self.trace_endpoint.startswith(("http://", "https://")),
+            self.trace_endpoint is None or _is_url(self.trace_endpoint),
             "trace_endpoint",
             self.trace_endpoint,
             "a URL like http://127.0.0.1:4317, or none",
         )
         require(0 <= self.trace_ratio <= 1, "trace_ratio", self.trace_ratio, "0 to 1")
         require(self.log_format in ("human", "json"), "log_format", self.log_format, "'human' or 'json'")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

@@ -92,6 +92,17 @@ def test_a_threshold_written_before_there_were_other_methods_is_read() -> None:
     assert msgspec.convert(old, Threshold).false_alarm_rate is None
 
 
+@pytest.mark.parametrize("ports", [{"metrics_port": 8001}, {"admin_port": 8001}, {"metrics_port": 9, "admin_port": 9}])
+def test_one_port_is_not_given_twice_on_one_host(ports: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"_port is .*; expected a port of its own"):
+        ServerConfig(model_repository=Path("models"), **ports)
+
+
+def test_free_ports_and_one_port_on_two_hosts_are_no_conflict() -> None:
+    ServerConfig(model_repository=Path("models"), port=0, metrics_port=0, admin_port=0)
+    ServerConfig(model_repository=Path("models"), host="127.0.0.2", metrics_port=8001)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost"])
 def test_loopback_needs_no_leave(host: str) -> None:
     assert ServerConfig(model_repository=Path("models"), host=host).host == host

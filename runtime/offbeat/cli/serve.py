@@ -94,7 +94,8 @@ def _settings(model_repository: Path, given: Mapping[str, Any]) -> ServerConfig:
 
 
 def _announce(host: str, port: int) -> None:
-    sys.stdout.write(f"offbeat is ready on {host}:{port}\n")
+    named = f"[{host}]" if ":" in host else host
+    sys.stdout.write(f"offbeat is ready on {named}:{port}\n")
     sys.stdout.flush()
 
 

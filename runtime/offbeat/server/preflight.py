@@ -12,6 +12,7 @@ from offbeat.config import ServerConfig
 from offbeat.errors import OffbeatError
 from offbeat.server.loading import open_model
 from offbeat.server.repository_scan import ModelFolder, scan_repository
+from offbeat.server.server import open_tracing
 from offbeat.server.state_directory import check_state_dir
 from offbeat.server.tokens import read_tokens
 from offbeat.version_policy import VersionPolicy
@@ -42,6 +43,9 @@ def preflight(config: ServerConfig) -> Iterator[Finding]:
     state_dir = config.series.state_dir
     if state_dir is not None:
         yield _finding(f"state_dir {state_dir}", lambda: check_state_dir(state_dir))
+    endpoint = config.trace_endpoint
+    if endpoint is not None:
+        yield _finding(f"traces to {endpoint}", lambda: open_tracing(endpoint, config.trace_ratio).close(0.0))
     yield from _check_models(config)
 
 

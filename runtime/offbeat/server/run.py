@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Coroutine
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from offbeat.config import ServerConfig
 from offbeat.server.heap import share_one_heap
@@ -33,15 +34,19 @@ def run_server(config: ServerConfig, on_ready: Callable[[int], None] | None = No
     share_one_heap()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.set_threshold(*_GC_THRESHOLDS)
-    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_lost_answer)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_callers_doing)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(Server(config), on_ready))
 
 
-def _is_no_lost_answer(record: logging.LogRecord) -> bool:
-    """Leaves out the trace that grpc logs for each answer whose client went just before: under overload thousands a second."""
+def _is_no_callers_doing(record: logging.LogRecord) -> bool:
+    """Leaves out the traces that grpc logs, thousands a second where callers want that.
+
+    One is of an answer whose client went just before, the other of bytes that are no message of health, reflection or channelz, which
+    grpc parses itself.
+    """
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, grpc.aio.InternalError)
+    return not isinstance(error, (grpc.aio.InternalError, DecodeError))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

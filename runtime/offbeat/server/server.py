@@ -137,7 +137,7 @@ class Server:
             self._certificates = CertificateWatch(certificates)
             self._certificates.start()
         if config.trace_endpoint is not None:
-            self._tracing = _tracing(config.trace_endpoint, config.trace_ratio)
+            self._tracing = open_tracing(config.trace_endpoint, config.trace_ratio)
         tokens = watched_tokens(config.security.token_file)
         gate = Gate(services, tokens, admits_admins=config.admin_port is None)
         self._port = self._add_transport(config.host, config.port, services, gate, certificates)
@@ -230,7 +230,7 @@ class Server:
         await self.stop()
 
 
-def _tracing(endpoint: str, ratio: float) -> Tracing:
+def open_tracing(endpoint: str, ratio: float) -> Tracing:
     """Traces that go there. Raises MissingExtraError."""
     try:
         from offbeat.server.tracing import Tracing, otlp_exporter

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -53,7 +54,7 @@ class Watching:
         return future.result(_PATIENCE_S)
 
     def _metrics(self, request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        encode, content_type = _encoder(request.headers.get("accept", ""))
         return Response(encode(self._registry), headers={"content-type": content_type})
 
     def _life(self, _: Request) -> Response:
@@ -71,6 +72,14 @@ class Watching:
 def plain_failure(status: int, reason: str) -> Response:
     """The answer to what no route takes."""
     return _text(status, "expected /metrics, /healthz or /readyz" if status == 404 else reason)
+
+
+def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    """The form that the header asks for, and its name; the plain one where it asks for a version that is no number."""
+    try:
+        return choose_encoder(accept)
+    except TypeError:
+        return choose_encoder("")
 
 
 def _patient(answer: Callable[[Request], Response]) -> Callable[[Request], Response]:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from offbeat.cli.serve import _announce
+
 PROGRAM = """
 import atexit, sys, threading, time
 from offbeat.cli.serve import _end_process
@@ -14,6 +16,14 @@ threading.Thread(target=time.sleep, args=(float(sys.argv[2]),), name=sys.argv[1]
 print("before")
 _end_process()
 """
+
+
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", "127.0.0.1:7"), ("::1", "[::1]:7")])
+def test_the_address_that_it_says_to_be_ready_on_is_one_for_a_client(
+    host: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _announce(host, 7)
+    assert capsys.readouterr().out == f"offbeat is ready on {told}\n"
 
 
 @pytest.mark.parametrize(

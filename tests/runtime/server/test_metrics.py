@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import urllib.request
 from pathlib import Path
 from queue import Queue
 from threading import Event, Thread
@@ -171,6 +172,25 @@ def test_a_scrape_that_fails_is_an_incident_and_the_next_one_is_answered(
     assert "incident" in text
     assert "ZeroDivisionError" in caplog.text
     assert samples(server, "offbeat_ready") == [1]
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text"),
+        ("application/openmetrics-text; version=x", "text/plain"),
+        ("text/plain; version=1.x", "text/plain"),
+        ("*/*, ;;,=", "text/plain"),
+    ],
+)
+def test_a_scraper_that_asks_for_a_form_that_there_is_not_is_told_the_plain_one(
+    serve: Serve, caplog: pytest.LogCaptureFixture, accept: str, kind: str
+) -> None:
+    url = f"http://127.0.0.1:{serve(make_scorer(), metrics_port=0).server.metrics_port}/metrics"
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"accept": accept}), timeout=10) as answer:
+        assert answer.headers["content-type"].startswith(kind)
+        assert b"offbeat_ready 1.0" in answer.read()
+    assert "incident" not in caplog.text
 
 
 def test_a_client_that_says_nothing_is_cut_off_and_holds_up_nobody(

@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from google.protobuf.message import DecodeError
 
 from offbeat.errors import OverloadedError
 from offbeat.server import run
@@ -79,12 +80,13 @@ def test_a_refusal_that_nobody_is_left_to_hear_ends_the_call_as_cancelled(serve:
         asyncio.run(boundary.abort(GoneContext(), OverloadedError("full")))  # type: ignore[arg-type]
 
 
-def test_the_log_leaves_out_answers_whose_client_has_gone_and_nothing_else() -> None:
+def test_the_log_leaves_out_what_callers_bring_about_in_grpc_and_nothing_else() -> None:
     def kept(error: BaseException | None) -> bool:
         exc_info = None if error is None else (type(error), error, None)
         record = logging.LogRecord("grpc._cython.cygrpc", logging.ERROR, "", 0, "", (), exc_info)
-        return run._is_no_lost_answer(record)
+        return run._is_no_callers_doing(record)
 
     assert not kept(grpc.aio.InternalError("execute_batch failed"))
+    assert not kept(DecodeError("no HealthCheckRequest"))
     assert kept(ValueError())
     assert kept(None)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from queue import Queue
 from typing import Any
 
@@ -21,6 +22,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from offbeat.errors import ConfigurationError, MissingExtraError
 from offbeat.server import tracing
+from offbeat.server.preflight import Finding, preflight
 from tests.runtime.folders import random_windows
 
 from .calls import INFER, SCORE, infer_request, score_request
@@ -214,7 +216,14 @@ def test_spans_reach_a_collector_at_the_latest_when_the_server_ends(serve: Serve
 
 
 @pytest.mark.parametrize(
-    "settings", [{"trace_endpoint": "collector:4317"}, {"trace_ratio": 1.1}, {"trace_ratio": -0.1}]
+    "settings",
+    [
+        {"trace_endpoint": "collector:4317"},
+        {"trace_endpoint": "http://"},
+        {"trace_endpoint": "http://[::1:1"},
+        {"trace_ratio": 1.1},
+        {"trace_ratio": -0.1},
+    ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=f"{next(iter(settings))} is"):
@@ -234,3 +243,13 @@ def test_where_opentelemetry_is_absent_the_extra_is_named(serve: Serve, monkeypa
     monkeypatch.setitem(sys.modules, "offbeat.server.tracing", None)
     with pytest.raises(MissingExtraError, match=r"trace_endpoint needs .*pip install 'offbeat\[tracing\]'"):
         serve(make_scorer(), trace_endpoint=COLLECTOR)
+
+
+def test_a_check_refuses_what_a_start_would_where_nothing_can_be_traced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = config(tmp_path, trace_endpoint=COLLECTOR)
+    subject = f"traces to {COLLECTOR}"
+    assert next(preflight(settings)) == Finding(subject=subject)
+    monkeypatch.setitem(sys.modules, "offbeat.server.tracing", None)
+    assert "pip install 'offbeat[tracing]'" in (next(preflight(settings)).problem or "")
