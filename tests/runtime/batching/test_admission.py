@@ -10,9 +10,10 @@ from offbeat.errors import OverloadedError
 from .test_dynamic_batcher import batcher, request
 
 
-def busy(n_waiting: int = 40) -> DynamicBatcher[object]:
+def busy(n_waiting: int = 40, level: int = 0) -> DynamicBatcher[object]:
     """Eight rows have left every 10 ms, the last at 0.02 s, and so many wait still."""
-    queue = batcher(*(request(arrival=0.0) for _ in range(24 + n_waiting)), max_queue_size=200)
+    waiting = (request(arrival=0.0, level=level) for _ in range(24 + n_waiting))
+    queue = batcher(*waiting, max_queue_size=200, priority_levels=2, default_priority_level=1)
     for now in (0.0, 0.01, 0.02):
         assert queue.next_batch(now) is not None
     return queue
@@ -25,6 +26,14 @@ def test_a_request_that_would_wait_for_more_than_half_of_its_time_is_refused() -
     ):
         queue.submit(request(arrival=0.021, deadline=0.12))
     queue.submit(request(arrival=0.021, deadline=0.13))
+    assert len(queue) == 41
+
+
+def test_who_goes_before_those_who_wait_does_not_wait_for_them() -> None:
+    queue = busy(level=1)
+    queue.submit(request(arrival=0.021, deadline=0.05))
+    with pytest.raises(OverloadedError):
+        queue.submit(request(arrival=0.021, deadline=0.05, level=1))
     assert len(queue) == 41
 
 

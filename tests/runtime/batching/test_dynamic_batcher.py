@@ -2,6 +2,7 @@
 
 import tracemalloc
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,17 +24,16 @@ def request(
     outputs: tuple[str, ...] = SCORE,
     arrival: float = 0.0,
     deadline: float | None = None,
+    level: int = 0,
 ) -> PendingRequest[object]:
     windows = np.zeros((n_rows, steps, 1), np.float32)
-    return PendingRequest(windows=windows, outputs=outputs, arrival=arrival, deadline=deadline, completion=label)
-
-
-def batcher(
-    *requests: PendingRequest[object], max_batch_size: int = 8, max_queue_delay_us: int = 0, max_queue_size: int = 100
-) -> DynamicBatcher[object]:
-    config = BatchingConfig(
-        max_batch_size=max_batch_size, max_queue_delay_us=max_queue_delay_us, max_queue_size=max_queue_size
+    return PendingRequest(
+        windows=windows, outputs=outputs, arrival=arrival, deadline=deadline, level=level, completion=label
     )
+
+
+def batcher(*requests: PendingRequest[object], **settings: Any) -> DynamicBatcher[object]:
+    config = BatchingConfig(**{"max_batch_size": 8, "max_queue_delay_us": 0, "max_queue_size": 100, **settings})
     made: DynamicBatcher[object] = DynamicBatcher(config)
     for each in requests:
         made.submit(each)
