@@ -47,7 +47,7 @@ class BackendConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     On a GPU `n_streams` batches of one model are computed at the same time; a batch is padded to a power of two of rows, or
     to `max_bucket_size`, and larger ones are computed in parts. `cuda_graphs` lets each of those sizes be captured as a CUDA
-    graph where the model allows it.
+    graph where the model allows it. Raises ConfigurationError for values out of range.
     """
 
     backend: str = "auto"
@@ -74,7 +74,7 @@ class BatchingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     `max_batch_size` bounds the rows of one batch; a request of more is split. `max_queue_delay_us` is how long an idle
     worker may wait for more rows (0: never). `max_queue_size` bounds the requests waiting for one model. With
     `priority_levels`, requests of priority 1 go before those of 2, and so on; `default_priority_level` is that of a request
-    that names none, or one that is not there.
+    that names none, or one that is not there. Raises ConfigurationError for values out of range.
     """
 
     max_batch_size: int = 512
@@ -124,6 +124,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     requests whose caller has not decided about it.
 
     `log_format` is that of the lines `offbeat serve` writes. `channelz` tells clients what grpc knows of its connections.
+
+    Raises ConfigurationError for values out of range, or that do not go together.
     """
 
     model_repository: Path

@@ -18,7 +18,7 @@ class SecurityConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     are read again when they change. Without TLS the server listens beyond this machine only with `insecure`.
 
     With `token_file`, which is followed in the same way, callers need one of its tokens for everything but health and
-    reflection.
+    reflection. Raises ConfigurationError for half a pair of files, and for authorities without them.
     """
 
     tls_cert: Path | None = None
@@ -75,7 +75,8 @@ class ClientSecurity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     With `tls`, and wherever a file is given, it speaks TLS: the server's certificate must come from an authority in
     `tls_ca`, by default from one that grpc brings along, and must be for the target's name, or for
     `tls_server_name`. `tls_client_cert` and `tls_client_key` are for servers that ask clients who they are, and `token`
-    for those that ask for one; without TLS anyone on the way can read it.
+    for those that ask for one; without TLS anyone on the way can read it. Raises ConfigurationError for half a pair of files,
+    a name without TLS, and a token that no header can hold.
     """
 
     tls: bool = False

@@ -22,7 +22,7 @@ class SeriesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     makes room. A series without a row for `series_ttl_s` is forgotten. `out_of_order` says what becomes of a row that is not later than the one
     before it, by their timestamps: `refuse` the request, or `drop` the row. There is an alarm where at least `alarm_k` of the
     last `alarm_n` windows of a series are anomalous. With a `state_dir` what is remembered is written there every
-    `series_snapshot_s` seconds and at the end, and read at the start.
+    `series_snapshot_s` seconds and at the end, and read at the start. Raises ConfigurationError for values out of range.
     """
 
     max_series: int = 100_000

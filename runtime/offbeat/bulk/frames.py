@@ -36,7 +36,12 @@ def score_table(
 
     `frame` is one of pandas or polars, a pyarrow table, or anything else with `__arrow_c_stream__`, for which a pyarrow table
     comes back; its columns hold the model's features by name. Lines are in the order of the rows, whatever their series.
-    Raises DataError, ConfigurationError, and MissingExtraError without pyarrow.
+
+    A line is a row of a series or, `per` "window", a window of it, one every `stride` rows; a row's error is the mean of the
+    windows that cover it, or, `row_score` "newest", that of the window it ends. `columns` names outputs to add. With `alarm_k` and
+    `alarm_n` there is an alarm where k of the last n lines are anomalous. Gaps are refused, or `missing` "forward-fill".
+    Raises DataError, InvalidWindowError for a p-value that the model cannot give, ConfigurationError for other options out of range, and
+    MissingExtraError without pyarrow.
 
         scores = offbeat.score_table(offbeat.load("models/server-metrics"), frame)
         frame[scores["is_anomaly"]]

@@ -42,10 +42,10 @@ from offbeat.v1.scoring_pb2_grpc import AnomalyScoringStub
 class Client:
     """Scores windows on a server at `target`, `host:port`. Connects when first used; safe to use from several threads.
 
-    `timeout_s` bounds each call that sets no timeout of its own; `security` is for servers with TLS, and ConfigurationError
-    raised for files of it that cannot be used. Every method but `is_ready` raises UnavailableError
-    where nobody answers, DeadlineExceededError, RequestCancelledError once the client is closed, and what the server refuses with, all
-    subclasses of OffbeatError.
+    `timeout_s` bounds each call that sets no timeout of its own; `security` is for servers with TLS or tokens. Raises, when made,
+    ConfigurationError for a timeout that is not positive, and for files of `security` that cannot be used. Every method but `is_ready`
+    raises UnavailableError where nobody answers, DeadlineExceededError, RequestCancelledError once the client is closed, and what the
+    server refuses with, all subclasses of OffbeatError.
 
         with Client("127.0.0.1:8001") as client:
             client.score(windows, model="server-metrics").is_anomaly
@@ -103,11 +103,12 @@ class Client:
         timeout_s: float | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
     ) -> Generator[ScoreResult]:
-        """Scores one batch of windows after the other over one stream, and yields the results in their order.
+        """Scores one batch of windows after the other, each as `score` takes it, over one stream; yields the results in their order.
 
         Up to `max_in_flight` batches are on their way or waiting to be taken; another thread takes them from `windows`.
         `timeout_s` bounds the whole stream; None does not. The first batch that cannot be scored ends the stream: its
-        error is raised after the results before it. So is an exception of `windows`.
+        error is raised after the results before it. So is an exception of `windows`. Raises what `score` raises, and
+        ConfigurationError for a `max_in_flight` below 1.
         """
         build = partial(request_of, model=model, version=version, outputs=outputs)
         backend = self._get_model(model, version).model.backend
@@ -133,6 +134,8 @@ class Client:
         waiting to be taken; another thread takes them from `points`. `timeout_s` bounds the whole stream; None does not. The first
         request that is refused ends it: its error is raised after the results before it, and says whether its rows are remembered. Nothing is
         sent twice: after an error, call again with what has no result yet. With timestamps the server tells rows that it knows already.
+        Raises InvalidWindowError, UnknownModelError, OverloadedError, BackendError, and ConfigurationError for a `stride`, a delay or a
+        `max_in_flight` out of its range.
         """
         backend = self._get_model(model, version).model.backend
         replies = PointReplies(backend, self._target)

@@ -68,7 +68,7 @@ class RowMemory:
         return np.asarray(tails)
 
     def restore(self, slots: Integers, tails: FloatArray, n_seen: Integers) -> None:
-        """Has the slots hold what `tails` and `n_seen` told."""
+        """Has the slots hold what `tails` [slot, step, feature] and `n_seen` [slot] told."""
         begins = self._begin(slots)
         self._rows[slots[:, None], begins[:, None] + np.arange(self.length - 1)] = tails
         self._ends[slots] = begins + self.length - 1

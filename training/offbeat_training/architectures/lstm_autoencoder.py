@@ -102,7 +102,8 @@ class LSTMAutoencoder(Architecture):
     def losses(self, normalised: Tensor, class_labels: Tensor | None = None) -> Tensor:
         """The error of each window [batch]; plus the cross-entropy of its class, or the squared error of the forecast.
 
-        The forecast at step t is compared with the window at t + 1, and summed over steps and features.
+        The forecast at step t is compared with the window at t + 1, and summed over steps and features. Raises TrainingError
+        where a model with a classifier is given no `class_labels`.
         """
         if self.classifier is not None:
             if class_labels is None:
