@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from offbeat.errors import BackendError, InvalidWindowError
 from offbeat.result import DEFAULT_OUTPUTS
@@ -28,6 +29,15 @@ def test_scores_are_those_of_the_formula_at_any_batch_and_length(scorer: Scorer,
         np.testing.assert_allclose(result.arrays()[name], expected, rtol=1e-5, atol=1e-6)
     assert (result.model, result.version) == ("level", 1)
     assert result.backend == "onnxruntime (CPUExecutionProvider)"
+
+
+def test_windows_shorter_than_the_model_takes_are_refused(scorer: Scorer) -> None:
+    window = scorer.manifest.window
+    assert window is not None
+    picky = Scorer(replace(scorer.manifest, window=replace(window, min_length=3)), scorer.backend)
+    assert len(picky.score(folders.random_windows(2, 3)).arrays()) == len(DEFAULT_OUTPUTS)
+    with pytest.raises(InvalidWindowError, match="2 steps; expected at least 3"):
+        picky.score(folders.random_windows(2, 2))
 
 
 def test_only_the_outputs_asked_for_come_back(scorer: Scorer) -> None:
