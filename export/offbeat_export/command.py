@@ -77,7 +77,7 @@ def export(
     layout: LayoutOption = "rows",
     delimiter: DelimiterOption = None,
 ) -> None:
-    """Exports a trained checkpoint as a new version of a model, which every backend loads and Triton reads as it is.
+    """Export a trained checkpoint as a new version of a model, which every backend loads and Triton reads as it is.
 
     The scores of every exported format are compared with the trained model's first; where they differ, nothing is written.
     Other precisions than fp32 are models of their own, `<name>-int8`, measured beside fp32 and refused where they bring nothing.

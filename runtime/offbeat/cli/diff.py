@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -18,9 +18,18 @@ from offbeat.cli.diff_scores import ScoreDifference, diff_scores
 from offbeat.cli.diff_versions import FieldDifference, VersionDifference, diff_versions
 from offbeat.cli.diff_weights import WeightDifference
 from offbeat.cli.explanation import explain
-from offbeat.cli.options import BackendOption, DeviceOption, JsonOption, ModelArgument
+from offbeat.cli.options import (
+    BackendOption,
+    DeviceOption,
+    JsonOption,
+    KeyOption,
+    LayoutOption,
+    MissingOption,
+    ModelArgument,
+    StrideOption,
+)
 from offbeat.config import BackendConfig
-from offbeat.data import ColumnSelection, MissingPolicy
+from offbeat.data import ColumnSelection
 from offbeat.errors import OffbeatError
 
 _MAX_VALUE = 60
@@ -35,17 +44,10 @@ def diff(
         Path | None,
         typer.Option(envvar="OFFBEAT_DATA", help="csv, JSON Lines, Parquet, Arrow or npz file to score by both."),
     ] = None,
-    stride: Annotated[
-        int, typer.Option(envvar="OFFBEAT_SCORE_STRIDE", min=1, help="Rows from the start of one window to the next.")
-    ] = 1,
-    key: Annotated[str | None, typer.Option(envvar="OFFBEAT_KEY", help="Array of an npz file.")] = None,
-    layout: Annotated[
-        Literal["rows", "windows"],
-        typer.Option(envvar="OFFBEAT_LAYOUT", help="What a line of the data is: a step, or a window of one feature."),
-    ] = "rows",
-    missing: Annotated[
-        MissingPolicy, typer.Option(envvar="OFFBEAT_MISSING", help="What becomes of NaN and empty cells.")
-    ] = "reject",
+    stride: StrideOption = 1,
+    key: KeyOption = None,
+    layout: LayoutOption = "rows",
+    missing: MissingOption = "reject",
     backend: BackendOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,

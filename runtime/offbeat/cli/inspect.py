@@ -24,7 +24,7 @@ def inspect(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a model is: tensors, architecture, products, threshold, provenance, metrics, parity, files.
+    """Show what a model is: tensors, architecture, multiply-adds, threshold, provenance, metrics, parity, files.
 
     Of a folder, every file's digest is checked and the golden windows are read; nothing is executed. An ONNX file and a
     checkpoint need the extra `export`.
@@ -32,6 +32,7 @@ def inspect(
     Examples:
 
     - `offbeat inspect models/server-metrics`
+    - a table of all models: `offbeat inspect models`
     - `offbeat inspect model.ckpt --json`
     """
     facts = _facts(target)

@@ -34,15 +34,17 @@ def listen(
     tcp: Annotated[
         str | None,
         typer.Option(
-            envvar="OFFBEAT_TCP", help="host:port to take clients at, instead of standard input; 0: any port."
+            envvar="OFFBEAT_TCP",
+            help="host:port to take clients at, instead of standard input; port 0 takes a free one.",
         ),
     ] = None,
     insecure: InsecureOption = False,
     series_column: Annotated[
-        str | None, typer.Option(envvar="OFFBEAT_SERIES_COLUMN", help="Names each row's series; else a feed is one.")
+        str | None,
+        typer.Option(envvar="OFFBEAT_SERIES_COLUMN", help="Column that names each row's series; else a feed is one."),
     ] = None,
     timestamp_column: Annotated[
-        str | None, typer.Option(envvar="OFFBEAT_TIMESTAMP_COLUMN", help="Repeated in the alarms.")
+        str | None, typer.Option(envvar="OFFBEAT_TIMESTAMP_COLUMN", help="Column that is repeated in the alarms.")
     ] = None,
     delimiter: Annotated[
         str | None, typer.Option(envvar="OFFBEAT_DELIMITER", help="Of csv lines; recognised where it is not given.")
@@ -70,13 +72,18 @@ def listen(
         bool, typer.Option("--scores", envvar="OFFBEAT_SCORES", help="A line for every window, not for alarms alone.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", envvar="OFFBEAT_STRICT", help="A line that is no row ends its feed.")
+        bool,
+        typer.Option(
+            "--strict",
+            envvar="OFFBEAT_STRICT",
+            help="A line that is no row ends its feed; otherwise it is told, counted and left out.",
+        ),
     ] = False,
     max_series: Annotated[
         int, typer.Option(envvar="OFFBEAT_MAX_SERIES", help="Series remembered; then the least recently used one goes.")
     ] = _DEFAULTS.max_series,
     series_ttl_s: Annotated[
-        float, typer.Option(envvar="OFFBEAT_SERIES_TTL_S", help="Forget a series without rows for so long.")
+        float, typer.Option(envvar="OFFBEAT_SERIES_TTL_S", help="Forget a series without a row for so long.")
     ] = _DEFAULTS.series_ttl_s,
     max_clients: Annotated[
         int, typer.Option(envvar="OFFBEAT_MAX_CLIENTS", min=1, help="With --tcp: connections open at once.")
@@ -91,8 +98,10 @@ def listen(
     they hold the model's features, in its order. Lines that are no rows are told on standard error, and counted. It ends, with a
     summary, where the input does, or with SIGTERM or SIGINT.
 
-    Examples: `tail -F metrics.csv | offbeat listen models/server-metrics --alarm-k 3 --alarm-n 5`, and
-    `offbeat listen models/server-metrics --tcp 127.0.0.1:7007 --series-column host`
+    Examples:
+
+    - `tail -F metrics.csv | offbeat listen models/server-metrics --alarm-k 3 --alarm-n 5`
+    - rows of many hosts, some with gaps: `offbeat listen models/server-metrics --tcp 127.0.0.1:7007 --series-column host --missing forward-fill`
     """
     refuse_unused(context, _FLAG_USES)
     address = None if tcp is None else tcp_address(tcp, insecure=insecure)

@@ -8,15 +8,20 @@ from typing import Annotated
 import typer
 
 from offbeat.config import Device
+from offbeat.data import MissingPolicy
+from offbeat.data.dataset import Layout
 
 BackendOption = Annotated[
     str,
     typer.Option(
-        "--backend", envvar="OFFBEAT_BACKEND", help="auto, native, onnxruntime, cuda, tensorrt, torchscript or eager."
+        "--backend",
+        envvar="OFFBEAT_BACKEND",
+        help="Engine that computes: auto, native, onnxruntime, cuda, tensorrt, torchscript or eager.",
     ),
 ]
 DeviceOption = Annotated[
-    Device, typer.Option("--device", envvar="OFFBEAT_DEVICE", help="auto takes CUDA where a GPU is usable.")
+    Device,
+    typer.Option("--device", envvar="OFFBEAT_DEVICE", help="Where it computes; auto takes CUDA where a GPU is usable."),
 ]
 ThreadsOption = Annotated[
     int, typer.Option("--n-threads", envvar="OFFBEAT_N_THREADS", min=1, help="Threads that one call computes on.")
@@ -33,6 +38,23 @@ CudaGraphsOption = Annotated[
     bool,
     typer.Option(
         envvar="OFFBEAT_CUDA_GRAPHS", help="On a GPU, replay batches as CUDA graphs where the model allows it."
+    ),
+]
+StrideOption = Annotated[
+    int, typer.Option(envvar="OFFBEAT_SCORE_STRIDE", min=1, help="Rows from the start of one window to the next.")
+]
+KeyOption = Annotated[
+    str | None, typer.Option(envvar="OFFBEAT_KEY", help="Array of an npz file; not needed where it is the only one.")
+]
+LayoutOption = Annotated[
+    Layout,
+    typer.Option(envvar="OFFBEAT_LAYOUT", help="What a line of the data is: a step, or a window of one feature."),
+]
+MissingOption = Annotated[
+    MissingPolicy,
+    typer.Option(
+        envvar="OFFBEAT_MISSING",
+        help="NaN and empty cells: an error, the last value before, or the line between those beside.",
     ),
 ]
 InsecureOption = Annotated[

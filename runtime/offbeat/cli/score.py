@@ -11,7 +11,16 @@ from rich.console import Console
 
 from offbeat.bulk import AlarmRule, BulkOptions
 from offbeat.bulk.series_lines import RowScore
-from offbeat.cli.options import BackendOption, DeviceOption, IsaOption, ThreadsOption
+from offbeat.cli.options import (
+    BackendOption,
+    DeviceOption,
+    IsaOption,
+    KeyOption,
+    LayoutOption,
+    MissingOption,
+    StrideOption,
+    ThreadsOption,
+)
 from offbeat.cli.score_flags import FLAG_USES, SERIES_USES
 from offbeat.cli.score_folder import FOLDER_USES, EngineOption, score_folder
 from offbeat.cli.score_formats import FormatOption, SeriesColumnOption, ToOption, written_as
@@ -27,7 +36,7 @@ from offbeat.cli.score_security import (
 from offbeat.cli.score_source import open_source
 from offbeat.cli.target import check_targets
 from offbeat.config import BackendConfig
-from offbeat.data import ColumnSelection, MissingPolicy, read_dataset
+from offbeat.data import ColumnSelection, read_dataset
 from offbeat.data.formats import format_of
 from offbeat.errors import require
 from offbeat.flag_use import refuse_unused
@@ -40,7 +49,10 @@ def score(
         Path, typer.Argument(help="csv, JSON Lines, Parquet, Arrow or npz file of raw values; - is standard input.")
     ],
     model: Annotated[str, typer.Option(envvar="OFFBEAT_MODEL", help="Folder of a model; with --server, its name.")],
-    server: Annotated[str | None, typer.Option(envvar="OFFBEAT_SERVER", help="host:port of a running server.")] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(envvar="OFFBEAT_SERVER", help="host:port of a running server; in this process unless given."),
+    ] = None,
     model_version: Annotated[
         int | None, typer.Option(envvar="OFFBEAT_MODEL_VERSION", min=1, help="With --server; the newest by default.")
     ] = None,
@@ -62,31 +74,26 @@ def score(
         ),
     ] = "mean",
     alarm_k: Annotated[
-        int | None, typer.Option(envvar="OFFBEAT_ALARM_K", help="Adds a column alarm: at least so many flagged ...")
+        int | None, typer.Option(envvar="OFFBEAT_ALARM_K", help="Adds a column alarm: true while at least so many ...")
     ] = None,
     alarm_n: Annotated[
-        int | None, typer.Option(envvar="OFFBEAT_ALARM_N", help="... of so many last rows, this one included.")
+        int | None,
+        typer.Option(envvar="OFFBEAT_ALARM_N", help="... of so many last lines, this one included, are anomalous."),
     ] = None,
-    stride: Annotated[
-        int, typer.Option(envvar="OFFBEAT_SCORE_STRIDE", min=1, help="Rows from the start of one window to the next.")
-    ] = 1,
+    stride: StrideOption = 1,
     batch_size: Annotated[
         int, typer.Option(envvar="OFFBEAT_SCORE_BATCH_SIZE", min=1, help="Windows in one call.")
     ] = 256,
     timestamp_column: Annotated[
-        str | None, typer.Option(envvar="OFFBEAT_TIMESTAMP_COLUMN", help="Recognised where it is not given.")
+        str | None,
+        typer.Option(envvar="OFFBEAT_TIMESTAMP_COLUMN", help="Column of times; recognised where it is not given."),
     ] = None,
     delimiter: Annotated[
         str | None, typer.Option(envvar="OFFBEAT_DELIMITER", help="Of a csv file; recognised where it is not given.")
     ] = None,
-    key: Annotated[str | None, typer.Option(envvar="OFFBEAT_KEY", help="Array of an npz file.")] = None,
-    layout: Annotated[
-        Literal["rows", "windows"],
-        typer.Option(envvar="OFFBEAT_LAYOUT", help="What a line of the data is: a step, or a window of one feature."),
-    ] = "rows",
-    missing: Annotated[
-        MissingPolicy, typer.Option(envvar="OFFBEAT_MISSING", help="What becomes of NaN and empty cells.")
-    ] = "reject",
+    key: KeyOption = None,
+    layout: LayoutOption = "rows",
+    missing: MissingOption = "reject",
     outputs: Annotated[
         Path | None,
         typer.Option(
@@ -102,7 +109,7 @@ def score(
         ),
     ] = "",
     timeout_s: Annotated[
-        float, typer.Option(envvar="OFFBEAT_TIMEOUT_S", min=0.001, help="For each call of the server.")
+        float, typer.Option(envvar="OFFBEAT_TIMEOUT_S", min=0.001, help="With --server: seconds for each call.")
     ] = 30.0,
     tls: TlsOption = False,
     tls_ca: TlsCaOption = None,
@@ -125,9 +132,11 @@ def score(
 
     With `--engine ray` data and out are folders of Parquet files; what has been scored before is left as it is.
 
-    Examples: `offbeat score metrics.csv --model models/server-metrics --out scores.csv`, and against a server
-    `offbeat score metrics.csv --server 127.0.0.1:8001 --model server-metrics --out scores.csv`
-    and as a filter `zcat big.csv.gz | offbeat score - --model models/server-metrics -o scores.parquet`
+    Examples:
+
+    - `offbeat score metrics.csv --model models/server-metrics --out scores.csv`
+    - by a server: `offbeat score metrics.csv --server 127.0.0.1:8001 --model server-metrics --out scores.csv`
+    - as a filter: `zcat big.csv.gz | offbeat score - --model models/server-metrics -o scores.parquet`
     """
     refuse_unused(context, FOLDER_USES)
     read_as = format_ or ("parquet" if engine == "ray" else "csv" if data == Path("-") else format_of(data))

@@ -22,7 +22,7 @@ SeriesColumnOption = Annotated[
     str | None,
     typer.Option(
         envvar="OFFBEAT_SERIES_COLUMN",
-        help="Names each row's series, where rows of several take turns; lines come as they are finished.",
+        help="Column that names each row's series, where rows of several take turns; lines come as they are finished.",
     ),
 ]
 

@@ -58,7 +58,11 @@ def serve(
 
     Speaks offbeat.v1.AnomalyScoring and the Open Inference Protocol v2, health and reflection, on one port.
 
-    Example: `offbeat serve models --port 8001`
+    Examples:
+
+    - `offbeat serve models --port 8001`
+    - for other machines, with metrics: `offbeat serve models --host 0.0.0.0 --tls-cert server.pem --tls-key server.key --metrics-port 8002`
+    - whether a start would succeed: `offbeat serve --config server.toml --check`
     """
     settings = _settings(model_repository, given)
     if check:
