@@ -12,21 +12,30 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.report.bars import SHARE_OF_BACKEND, SHARE_OF_ECHO
 from benchmarks.report.detection import alternatives_table, detection_summary, newest_detection
+from benchmarks.report.edge import edge_table
 from benchmarks.report.endurance import endurance_summary
+from benchmarks.report.exports import graphs_table, loading_table, nodes_table
+from benchmarks.report.figures import with_figures
+from benchmarks.report.installed import installed_table
 from benchmarks.report.native import native_summary, native_table
 from benchmarks.report.others import bulk_table
+from benchmarks.report.ray import ray_tables
 from benchmarks.report.results import Result, Results
-from benchmarks.report.serving import ECHO, OURS
+from benchmarks.report.server_peers import serving_peers_table
+from benchmarks.report.serving import OURS
 from benchmarks.report.start import edge_summary
 from benchmarks.report.streams import streams_summary
 from benchmarks.report.text import against, percent, us
+from benchmarks.report.trials import KERNEL, trials_table
+from benchmarks.serving.shares import ECHO
 
 _BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
 
 
 def filled(page: str, results: Results, to_root: str) -> str:
-    """The page with its blocks written anew. Raises KeyError for a block that nobody writes."""
-    return _BLOCK.sub(lambda found: f"{found[1]}\n{BLOCKS[found[2]](results, to_root)}\n{found[3]}", page)
+    """The page with its blocks, and the figures in its sentences, written anew. Raises KeyError for what nobody writes."""
+    blocks = _BLOCK.sub(lambda found: f"{found[1]}\n{BLOCKS[found[2]](results, to_root)}\n{found[3]}", page)
+    return with_figures(blocks, results)
 
 
 # Requests of 32 windows are scored by a worker beside the loop, which is worth a second core where it was given one.
@@ -99,4 +108,12 @@ BLOCKS: Mapping[str, Callable[[Results, str], str]] = {
     "streams": _streams,
     "bulk": _table_of("bulk", bulk_table),
     "alternatives": _table_of("alternatives", alternatives_table),
+    "edge": _table_of("edge", edge_table),
+    "installed": _table_of("installed", installed_table),
+    "kernel_times": _table_of(KERNEL, lambda result: trials_table(result, "m2_times")),
+    "kernel_cycles": _table_of(KERNEL, lambda result: trials_table(result, "m2_cycles")),
+    "export_nodes": _table_of("exports", nodes_table),
+    "export_graphs": _table_of("graphs", lambda result: f"{graphs_table(result)}\n\n{loading_table(result)}"),
+    "ray": _table_of("ray", ray_tables),
+    "triton": _table_of("triton", serving_peers_table),
 }

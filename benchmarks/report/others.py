@@ -43,23 +43,6 @@ def _is_of(name: str, begin: str) -> bool:
     return name == begin or (name.startswith(f"{begin} ") and not name.startswith(("openvino ", "onnxruntime ")))
 
 
-def serving_peers_table(result: Result) -> str:
-    """A row for each load and server: the best of its rounds."""
-    rows = [
-        (
-            line["windows"],
-            line["concurrency"],
-            line["server"],
-            f"{line['per_second']:,.0f}",
-            us(line["p50"]),
-            us(line["p99"]),
-            line["n_errors"],
-        )
-        for line in sorted(result.content["lines"], key=lambda each: (each["windows"], each["concurrency"]))
-    ]
-    return table(("windows", "in flight", "server", "requests/s", "p50 µs", "p99 µs", "failed"), rows)
-
-
 def bulk_table(result: Result) -> str:
     """A row for each file that was scored."""
     rows = [

@@ -12,7 +12,7 @@ import msgspec
 
 from benchmarks.report.native import newest_races
 from benchmarks.report.results import Results
-from benchmarks.report.serving import ECHO
+from benchmarks.serving.shares import ECHO
 
 # Of Okabe and Ito, whom the colour-blind can follow.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999", "#F0E442")

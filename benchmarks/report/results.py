@@ -21,9 +21,19 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     content: dict[str, Any]
 
     @property
+    def about(self) -> dict[str, Any]:
+        """The machine, the packages and the commit, as far as the file tells."""
+        return _environment(self.content)
+
+    @property
     def started_at(self) -> str:
         """ISO 8601; empty in files that do not tell."""
-        return str(_environment(self.content).get("started_at", ""))
+        return str(self.about.get("started_at", ""))
+
+    @property
+    def command(self) -> str:
+        """What was run, with its flags; empty in files that do not tell."""
+        return str(self.about.get("command", ""))
 
     def link(self, to_root: str) -> str:
         """A Markdown link from a page; `to_root` leads from the page's folder to the repository's."""
@@ -31,7 +41,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     def origin(self, to_root: str) -> str:
         """A sentence: the file, when, on which machine, at which commit. What the file does not tell is said to be missing."""
-        about = _environment(self.content)
+        about = self.about
         machine = about.get("machine", {})
         cores = f", usable cores: {machine['usable_cores']}" if "usable_cores" in machine else ""
         commit = about.get("commit", "")[:7]
@@ -40,6 +50,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
             f"measured on {self.date}",
             f"{machine['cpu']}{cores}" if machine.get("cpu") else "the machine is not in the file",
             f"commit {commit}{dirty}" if commit else "the commit is not in the file",
+            *([f"run as `{self.command}`"] if self.command else []),
         ]
         return f"From {self.link(to_root)}: {'; '.join(told)}."
 
@@ -61,6 +72,13 @@ class Results:
         """By the date in the name; None where there is none of that kind."""
         found = self.all_of(kind)
         return found[-1] if found else None
+
+    def the_newest(self, kind: str) -> Result:
+        """The same where something is to be told of it. Raises KeyError where there is none."""
+        result = self.newest(kind)
+        if result is None:
+            raise KeyError(f"benchmarks/results has no file of the kind {kind!r}, which a page tells of")
+        return result
 
     def all_of(self, kind: str) -> list[Result]:
         """The oldest first."""

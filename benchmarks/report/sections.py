@@ -2,53 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-import msgspec
-
 from benchmarks.precision.table import markdown as precision_table
 from benchmarks.report.detection import alternatives_table, detection_table, newest_detection
+from benchmarks.report.edge import edge_table
 from benchmarks.report.endurance import endurance_table
+from benchmarks.report.exports import exports_table, graphs_table, loading_table
+from benchmarks.report.installed import installed_table
 from benchmarks.report.native import native_table
-from benchmarks.report.others import bulk_table, peers_table, plain_tables, serving_peers_table
-from benchmarks.report.plots import PLOTS
+from benchmarks.report.others import bulk_table, peers_table
+from benchmarks.report.ray import ray_tables
 from benchmarks.report.results import Result, Results
-from benchmarks.report.serving import serving_bars, serving_table
-from benchmarks.report.start import sizes_table, start_tables
+from benchmarks.report.section import TO_ROOT, Section, newest, plain_section
+from benchmarks.report.server_peers import serving_peers_table
+from benchmarks.report.serving import serving_bars, serving_table, shares_table
+from benchmarks.report.start import server_memory_table, sizes_table, start_tables
 from benchmarks.report.streams import streams_table
+from benchmarks.report.trials import KERNEL, trials_tables
+from benchmarks.report.watching import watching_table
 from benchmarks.summary import engine_table
-
-TO_ROOT = "../"
-_NO_TABLES = ("exports", "graphs")
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of result. `body` makes the tables, and tells where they are from unless `is_told` says that it is to be added."""
-
-    title: str
-    kind: str
-    command: str
-    method: str
-    body: Callable[[Results], str]
-    plot: str = ""
-
-    def markdown(self, results: Results) -> str:
-        """Its heading, command, method, tables and plot."""
-        parts = [f"## {self.title}", f"    {self.command}", self.method, self.body(results)]
-        if self.plot and PLOTS[self.plot][0](results):
-            parts.append(f"![{PLOTS[self.plot][1]}](performance/{self.plot}.svg)")
-        return "\n\n".join(parts)
-
-
-def _newest(kind: str, *tables: Callable[[Result], str]) -> Callable[[Results], str]:
-    """A body that is made of the newest file of a kind, with the file's origin below it."""
-
-    def body(results: Results) -> str:
-        result = results.newest(kind)
-        assert result is not None
-        return "\n\n".join([*(each(result) for each in tables), result.origin(TO_ROOT)])
-
-    return body
 
 
 def _engines(result: Result) -> str:
@@ -97,7 +68,22 @@ SECTIONS = (
             "The core beside other engines, in turns in one process on one thread. Engines that do not compute "
             "what eager does in float32 are refused; those in lower precision are timed all the same."
         ),
-        body=_newest("peers", peers_table),
+        body=newest("peers", peers_table),
+    ),
+    Section(
+        title="Trials of the core",
+        kind=KERNEL,
+        command=(
+            "taskset -c 1 build/cmake/runtime/cpp/benchmarks/engine_bench MODEL/model.safetensors --batch 1 --time 60\n"
+            "taskset -c 1 perf stat -e cycles,instructions,L1-dcache-load-misses "
+            "build/cmake/runtime/cpp/benchmarks/engine_bench MODEL/model.safetensors --batch 1 --time 60"
+        ),
+        method=(
+            "What was tried while the core was made, kept or left out: notes taken by hand from what these commands printed before and "
+            "after a change, in turns, on a shared machine, which is why cycles were preferred to times. Left-out code is in no commit, so that "
+            "the commands measure what was kept alone."
+        ),
+        body=newest(KERNEL, trials_tables),
     ),
     Section(
         title="Engines",
@@ -108,7 +94,7 @@ SECTIONS = (
             "Runtime and the core have processes of their own on the same cores and take turns. Absolute "
             "differences grow with a model's sums; relative to the error they are within the parity bound."
         ),
-        body=_newest("engines", _engines),
+        body=newest("engines", _engines),
         plot="latency",
     ),
     Section(
@@ -122,7 +108,7 @@ SECTIONS = (
             "rate, and their latencies count from when they were due. The load generator is Python's, and has one"
             " core: beyond some rate it is what is measured."
         ),
-        body=_newest("serving", serving_bars, serving_table),
+        body=newest("serving", serving_bars, serving_table, shares_table),
         plot="tail",
     ),
     Section(
@@ -133,7 +119,7 @@ SECTIONS = (
             "The server beside a FastAPI endpoint of the usual kind and MLServer, with the same model and, by gRPC, the same bytes; each on one core, "
             "the load on another, in turns in another order each round; the best of the rounds."
         ),
-        body=_newest("serving-peers", serving_peers_table),
+        body=newest("serving-peers", serving_peers_table),
     ),
     Section(
         title="Triton",
@@ -143,7 +129,18 @@ SECTIONS = (
             "The server beside a tritonserver with the same engine in its Python backend, as docs/triton.md starts it, pinned to the server's core and "
             "free to use both; the best of the rounds, some of which stalled: that page tells of it."
         ),
-        body=_newest("triton", serving_peers_table),
+        body=newest("triton", serving_peers_table),
+    ),
+    Section(
+        title="Ray",
+        kind="ray",
+        command="python -m benchmarks.ray_cluster --n-rows 12000 --seconds 2 --out RESULT",
+        method=(
+            "A folder of Parquet files scored by one worker and by two, of Ray and of a plain pool of processes in turns; then calls through "
+            "Ray Serve's proxy beside calls of `offbeat serve`. Medians over the rounds. The cluster lives on the same cores as its workers. "
+            "[What follows from it](ray.md#scaling-measured-and-planned)."
+        ),
+        body=newest("ray", ray_tables),
     ),
     Section(
         title="Near capacity and far above it",
@@ -153,7 +150,7 @@ SECTIONS = (
             "The capacity is what closed loops get answered; then requests arrive as Poisson processes at 90 % and at 300 % of it, each with a deadline and an "
             "id, each answer held against the right one to the byte."
         ),
-        body=_newest("endurance", endurance_table),
+        body=newest("endurance", endurance_table),
     ),
     Section(
         title="Rows of series",
@@ -164,7 +161,14 @@ SECTIONS = (
             "each; timestamps are checked and all series are written to the state directory every five seconds. "
             "Latencies count from when a message was due until its answer was there."
         ),
-        body=_newest("streams", streams_table),
+        body=newest("streams", streams_table),
+    ),
+    Section(
+        title="Being watched",
+        kind="watching",
+        command="pytest benchmarks/test_watching.py --benchmark-json RESULT",
+        method="What metrics, traces and tokens cost a request, each by itself in one thread; the fastest round. Spans are kept, and not sent anywhere.",
+        body=newest("watching", watching_table),
     ),
     Section(
         title="Start and memory",
@@ -175,14 +179,47 @@ SECTIONS = (
             "outside. Requests are of 1 to 32 windows of half to twice the trained length. Drift is the last "
             "quarter's median over that of the second quarter, less 1."
         ),
-        body=_newest("start", start_tables),
+        body=newest("start", start_tables),
+    ),
+    Section(
+        title="The server's heaps",
+        kind="server-memory",
+        command=(
+            "MALLOC_ARENA_MAX=16 python -m benchmarks.start --backends onnxruntime --json RESULT\n"
+            "python -m benchmarks.start --backends onnxruntime --json RESULT"
+        ),
+        method=(
+            "Resident memory over as many requests as under *Start and memory*, with a heap of the C library for each thread, as by the first "
+            "command, and with one for all, as the server sets it. The file holds `server_memory` of both runs."
+        ),
+        body=newest("server-memory", server_memory_table),
+    ),
+    Section(
+        title="The program for a small box",
+        kind="edge",
+        command="taskset -c 1 python -m benchmarks.start.edge --edge build/cmake/runtime/cpp/edge/offbeat-edge --json RESULT",
+        method=(
+            "`offbeat-edge score` with one window, each start a process of its own, from a folder (digests and golden windows checked) and from "
+            "a `model.safetensors` alone, in turns; medians, and the fastest. A window by itself is the median of `offbeat-edge bench`."
+        ),
+        body=newest("edge", edge_table),
     ),
     Section(
         title="Sizes",
         kind="sizes",
-        command="python -m benchmarks.sizes --json RESULT",
-        method="What `cmake` builds, stripped.",
-        body=_newest("sizes", sizes_table),
+        command="python -m benchmarks.sizes --build build/cmake --static build/static --aarch64 build/aarch64 --json RESULT",
+        method=(
+            "What `cmake` builds, stripped; *static* is linked with nothing shared, beside a program that does nothing, linked so. "
+            "`python -m benchmarks.sizes --help` has the commands that build them."
+        ),
+        body=newest("sizes", sizes_table),
+    ),
+    Section(
+        title="What is installed",
+        kind="installed",
+        command="pip wheel --no-deps --wheel-dir dist . && python -m benchmarks.installed dist/offbeat-*.whl --json RESULT",
+        method="Files and compiled Python files of every distribution in a fresh environment, with the versions of `constraints.txt`.",
+        body=newest("installed", installed_table),
     ),
     Section(
         title="Bulk scoring",
@@ -192,7 +229,7 @@ SECTIONS = (
             "`offbeat score` from a file into a file of the same kind, with a model whose arithmetic is next to "
             "nothing: reading, cutting windows and writing are what is timed."
         ),
-        body=_newest("bulk", bulk_table),
+        body=newest("bulk", bulk_table),
     ),
     Section(
         title="Detection quality",
@@ -213,7 +250,7 @@ SECTIONS = (
             "An LSTM, a TCN and a Transformer on the same windows, with the same loop and early stopping, none "
             "tuned; means over the seeds."
         ),
-        body=_newest("alternatives", alternatives_table),
+        body=newest("alternatives", alternatives_table),
     ),
     Section(
         title="Lower precision",
@@ -223,16 +260,36 @@ SECTIONS = (
             "Latencies are ratios to float32 on the same backend, with the median of one call; float32's quality "
             "in parentheses. [What follows from it](precision.md)."
         ),
-        body=_newest("precisions", lambda result: precision_table(result.content["results"])),
+        body=newest("precisions", lambda result: precision_table(result.content["results"])),
+    ),
+    Section(
+        title="Exports",
+        kind="exports",
+        command="python -m benchmarks.exports --json RESULT",
+        method=(
+            "Every preset in three sizes and odd shapes, random weights: exported, and verified on every backend. Differences are the largest of "
+            "|Δerror| / max(1, error) from eager over random, real and extreme windows, several batches and lengths; the bound is 1e-5. "
+            "[What is promised](export.md#what-is-promised)."
+        ),
+        body=newest("exports", exports_table),
+    ),
+    Section(
+        title="Rewrites of the exported graph",
+        kind="graphs",
+        command="taskset -c 1 python -m benchmarks.graphs --json RESULT",
+        method=(
+            "What a rewrite saves of ONNX Runtime's time, one thread, the graphs in turns; columns are models and batches. What a rewrite saves in "
+            "a model that it does not touch is how exact these figures are. Graphs that are *not done* give wrong scores, and tell what more could "
+            "be had."
+        ),
+        body=newest("graphs", graphs_table, loading_table),
     ),
 )
 
 
-def sections(results: Results) -> Iterator[str]:
+def sections(results: Results) -> list[Section]:
     """Those whose results are there, then kinds that nothing is written about yet, as they are."""
-    kinds = results.kinds
-    yield from (each.markdown(results) for each in SECTIONS if each.kind in kinds)
-    known = (*(each.kind for each in SECTIONS), *_NO_TABLES)
-    for kind in kinds:
-        if kind not in known and not kind.startswith("native-"):
-            yield f"## {kind.capitalize()}\n\n{_newest(kind, plain_tables)(results)}"
+    known = {each.kind for each in SECTIONS}
+    new = (kind for kind in results.kinds if kind not in known and not kind.startswith("native-"))
+    written = [each for each in SECTIONS if each.kind in results.kinds]
+    return [*written, *(plain_section(kind, results) for kind in new)]

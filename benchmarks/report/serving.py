@@ -8,8 +8,9 @@ from typing import Any
 from benchmarks.report.bars import SHARE_OF_BACKEND, SHARE_OF_ECHO, TIMES_ECHO_P50, TIMES_ECHO_P99
 from benchmarks.report.results import Result
 from benchmarks.report.text import against, percent, table, us
+from benchmarks.serving.shares import ECHO, shares
 
-ECHO, OURS = "echo (asyncio)", "offbeat"
+OURS = "offbeat"
 _METHODS = {"score": "Score", "infer": "ModelInfer", "score-stream": "ScoreStream"}
 
 
@@ -56,6 +57,28 @@ def serving_table(result: Result) -> str:
     alone = ", ".join(f"{us(value)} µs for {n}" for n, value in backend_us.items())
     n_errors = sum(line["n_errors"] for line in result.content["lines"])
     return f"{table((*head, *latencies), rows)}\n\nThe backend alone, in process: {alone}. Requests that failed: {n_errors}."
+
+
+def shares_table(result: Result) -> str:
+    """Where the median latency goes, of every case whose replies tell."""
+    parts = ("queue", "compute", "codec", "transport")
+    p50 = {(line["server"], *line["case"].values()): line["p50"] for line in result.content["lines"]}
+    rows = [
+        (
+            load_name(each.case),
+            each.case["n_windows"],
+            each.server,
+            us(p50[each.server, *each.case.values()]),
+            *(percent(getattr(each, part)) for part in parts),
+        )
+        for each in sorted(shares(result.content["lines"]), key=lambda each: _order({"case": each.case}))
+    ]
+    about = (
+        "Where the median latency goes. Queue and compute are what the replies tell (a backend's µs, of the batch that the request was in); "
+        "codec is all else that the server does for a request, its bytes read, checked, answered and counted: with one in flight what it takes beyond "
+        "the echo, queue and compute, and as many µs under load; transport is the rest, grpc, the loop and the kernel, and waiting for them."
+    )
+    return f"{about}\n\n{table(('load', 'windows', 'server', 'p50 µs', *parts), rows)}"
 
 
 def load_name(case: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.report.bars import EDGE_BYTES, EDGE_MIB, EDGE_START_MS, MAX_DRIFT
@@ -47,16 +48,26 @@ def _edge_row(content: dict[str, Any]) -> list[tuple[str, ...]]:
 def _memory_table(content: dict[str, Any]) -> str:
     rows = []
     for backend, each in content["server_memory"].items():
-        drift = each["drift"]
-        cell = against(
-            abs(drift), MAX_DRIFT, f"{100 * drift:+.1f} %", f"{percent(MAX_DRIFT)} at most", is_lower_better=True
-        )
         idle, loaded = each["idle"]["rss_mib"], each["under_load"]["rss_mib"]
-        rows.append((f"server, {backend}", f"{idle:.0f}", f"{loaded:.0f}", f"{each['n_requests']:,} requests", cell))
+        rows.append(
+            (
+                f"server, {backend}",
+                f"{idle:.0f}",
+                f"{loaded:.0f}",
+                f"{each['n_requests']:,} requests",
+                _drift(each["drift"]),
+            )
+        )
     if edge := content.get("edge_memory"):
         idle, loaded = edge["idle"]["rss_mib"], edge["under_load"]["rss_mib"]
         rows.append(("`offbeat-edge`", f"{idle:.1f}", f"{loaded:.1f}", f"{edge['n_rows']:,} rows", ""))
     return table(("resident memory", "idle, MiB", "after the load, MiB", "load", "drift (bar)"), rows)
+
+
+def _drift(drift: float) -> str:
+    return against(
+        abs(drift), MAX_DRIFT, f"{100 * drift:+.1f} %", f"{percent(MAX_DRIFT)} at most", is_lower_better=True
+    )
 
 
 def sizes_table(result: Result) -> str:
@@ -86,3 +97,27 @@ def edge_summary(results: Results, to_root: str) -> str:
         told.append(against(mib, EDGE_MIB, f"{mib:.1f} MiB of memory", f"under {EDGE_MIB:g}", is_lower_better=True))
         files.append(start.link(to_root))
     return f"**`offbeat-edge`**, for a box without Python: {', '.join(told)} ({', '.join(files)})." if told else ""
+
+
+def server_memory_table(result: Result) -> str:
+    """What the server keeps after very many requests, by how its threads share heaps."""
+    rows = []
+    for name, each in result.content["server_memory"].items():
+        kept = each["rss_mib_every_5000_requests"]
+        rows.append((name, f"{each['n_requests']:,}", f"{kept[0]:.0f}", f"{kept[-1]:.0f}", _drift(each["drift"])))
+    head = ("server", "requests", "MiB after the first 5,000", "after the last", "drift (bar)")
+    return table(head, rows)
+
+
+def _heap(name: str) -> Callable[[Results], str]:
+    def told(results: Results) -> str:
+        each = results.the_newest("server-memory").content["server_memory"][f"onnxruntime, {name}"]
+        return f"{each['rss_mib_every_5000_requests'][-1]:.0f} MiB, {100 * each['drift']:+.1f} %"
+
+    return told
+
+
+FIGURES: Mapping[str, Callable[[Results], str]] = {
+    "one_heap": _heap("one heap"),
+    "heap_each": _heap("a heap for each thread"),
+}

@@ -25,6 +25,7 @@ from benchmarks.environment import environment
 from benchmarks.models import ARCHITECTURES, export_model
 from benchmarks.serving.plan import Case, cases
 from benchmarks.serving.servers import echo_server, measure, offbeat_server, running
+from benchmarks.serving.shares import shares
 from benchmarks.serving.table import Line, markdown, summarise
 from offbeat import load as load_scorer
 
@@ -58,6 +59,7 @@ def main() -> None:
             "backend": arguments.backend,
             "backend_us": backend_us,
             "lines": lines,
+            "shares": shares(msgspec.to_builtins(lines)),
         }
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
 

@@ -11,9 +11,11 @@ import msgspec
 import pytest
 
 from benchmarks.report.blocks import BLOCKS
+from benchmarks.report.figures import FIGURES, figure
 from benchmarks.report.pages import Report
 from benchmarks.report.plots import draw, limit_panels
 from benchmarks.report.results import Results
+from benchmarks.report.sections import sections
 from benchmarks.report.text import against, precise
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +52,35 @@ def test_every_block_of_figures_is_one_that_is_written_and_has_an_end() -> None:
         begun = re.findall(r"<!-- figures: (\S+) -->\n", text)
         assert set(begun) <= set(BLOCKS), page.name
         assert text.count("<!-- figures") == text.count("<!-- end of figures -->") == len(begun), page.name
+
+
+def test_every_figure_in_a_sentence_is_one_that_is_written_and_has_an_end() -> None:
+    results = Results(ROOT / "benchmarks" / "results")
+    for page in PAGES:
+        text = page.read_text()
+        begun = re.findall(r"<!--figure: ([\w.-]+)-->[^<\n]+<!--end-->", text)
+        assert text.count("<!--figure") == text.count("<!--end-->") == len(begun), page.name
+        assert all(figure(name, results) for name in begun), page.name
+
+
+def test_every_figure_that_could_be_written_is_asked_for_by_a_page() -> None:
+    asked = {name for page in PAGES for name in re.findall(r"<!--figure: ([\w.-]+)-->", page.read_text())}
+    assert set(FIGURES) <= asked
+
+
+def test_a_figure_in_a_sentence_that_was_edited_by_hand_is_found_and_written_anew(copy: Path) -> None:
+    page = copy / "docs" / "native.md"
+    text = page.read_text()
+    page.write_text(text.replace("-->211 cycles<!--", "-->11 cycles<!--"))
+    report = Report(copy)
+    assert report.stale() == [page]
+    report.write([page])
+    assert page.read_text() == text
+
+
+def test_every_kind_of_result_is_shown_with_the_command_that_measures_it_again() -> None:
+    results = Results(ROOT / "benchmarks" / "results")
+    assert [each.kind for each in sections(results) if not each.command] == []
 
 
 def test_a_figure_edited_by_hand_is_found_and_written_anew(copy: Path) -> None:
@@ -106,6 +137,17 @@ def test_a_kind_that_nobody_wrote_a_table_for_is_shown_as_it_is(copy: Path) -> N
     assert "## Seance" in page
     assert "| load, target | 0.9 |" in page
     assert "| 5 | 0.907 |" in page
+
+
+def test_a_file_that_tells_how_it_was_run_is_shown_with_it(copy: Path) -> None:
+    about = {"command": "python -m benchmarks.streams --seconds 10", "commit": "0" * 40}
+    _edit(
+        copy / "benchmarks" / "results" / "2099-01-01-streams.json", _newest(copy, "streams") | {"environment": about}
+    )
+    report = Report(copy)
+    report.write(path for path in report.stale() if path.suffix == ".md")
+    page = (copy / "docs" / "performance.md").read_text()
+    assert "commit 0000000; run as `python -m benchmarks.streams --seconds 10`." in page
 
 
 def test_the_same_figures_are_drawn_with_the_same_few_bytes(tmp_path: Path) -> None:
