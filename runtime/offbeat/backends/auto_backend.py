@@ -7,8 +7,8 @@ from functools import cache
 from typing import NamedTuple
 
 from offbeat.backends.base import Backend
-from offbeat.backends.cuda_backend import open_gpu
 from offbeat.backends.golden_replay import replay_golden
+from offbeat.backends.gpu_opening import open_gpu
 from offbeat.backends.gpu_provider import GpuProvider, offers_cuda
 from offbeat.backends.native_backend import NativeBackend
 from offbeat.backends.onnxruntime_backend import OnnxRuntimeBackend

@@ -1,8 +1,7 @@
-"""ONNX Runtime on a GPU: a thread for each stream, and graphs where a rehearsal found that they work."""
+"""ONNX Runtime on a GPU: a thread for each stream."""
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -13,14 +12,12 @@ from offbeat.backends.capture_guard import CAPTURE_GUARD
 from offbeat.backends.cuda_driver import CudaDriver, CudaStream
 from offbeat.backends.cuda_lane import Lane, Outputs
 from offbeat.backends.gpu_provider import GpuProvider
-from offbeat.backends.graph_rehearsal import why_no_graphs
 from offbeat.backends.onnxruntime_session import create_session
 from offbeat.bundle import ModelVersion
 from offbeat.config import BackendConfig
 from offbeat.errors import BackendError
 from offbeat.result import DEFAULT_OUTPUTS, FloatArray
 
-_log = logging.getLogger(__name__)
 _CLOSE_S = 10.0
 
 _Reply = SimpleQueue[Outputs | BaseException]
@@ -71,22 +68,6 @@ class CudaBackend:
             self._release()
         for thread in self._threads:
             thread.join(_CLOSE_S)
-
-
-def open_gpu(kind: GpuProvider, version: ModelVersion, config: BackendConfig) -> CudaBackend:
-    """The version on the provider, every bucket proven on golden windows.
-
-    Raises ConfigurationError for device cpu, MissingExtraError without provider, libraries or GPU, BackendError where one of them
-    fails or the golden outputs are missed.
-    """
-    kind.check_config(config)
-    kind.import_onnxruntime()
-    has_graphs = kind is GpuProvider.CUDA and config.cuda_graphs
-    if has_graphs and (why := why_no_graphs(version, config)):
-        manifest = version.manifest
-        _log.info("%s version %d runs without CUDA graphs: %s", manifest.name, manifest.version, why)
-        has_graphs = False
-    return open_lanes(kind, version, config, has_graphs=has_graphs)
 
 
 def open_lanes(kind: GpuProvider, version: ModelVersion, config: BackendConfig, *, has_graphs: bool) -> CudaBackend:

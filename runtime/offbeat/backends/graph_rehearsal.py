@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from offbeat.backends.cuda_backend import open_lanes
+from offbeat.backends.gpu_provider import GpuProvider
 from offbeat.bundle import ModelVersion
 from offbeat.config import BackendConfig
 from offbeat.errors import OffbeatError
@@ -55,9 +57,6 @@ def rehearse(command: list[str], max_seconds: float = _MAX_SECONDS) -> str:
 
 def main(folder: str, config: str) -> str | None:
     """Opens the folder with graphs. None, or the reason why that cannot be."""
-    from offbeat.backends.cuda_backend import open_lanes
-    from offbeat.backends.gpu_provider import GpuProvider
-
     try:
         version = ModelVersion.open(Path(folder))
         settings = msgspec.json.decode(config, type=BackendConfig)

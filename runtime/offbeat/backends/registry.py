@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 
 from offbeat.backends.auto_backend import Choice, choose_backend, open_onnxruntime
 from offbeat.backends.base import Backend, BackendFactory
-from offbeat.backends.cuda_backend import open_gpu
+from offbeat.backends.gpu_opening import open_gpu
 from offbeat.backends.gpu_provider import GpuProvider
 from offbeat.backends.native_backend import NativeBackend
 from offbeat.bundle import ModelVersion

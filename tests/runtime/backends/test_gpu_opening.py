@@ -9,9 +9,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from offbeat.backends import cuda_backend, graph_rehearsal
-from offbeat.backends.cuda_backend import open_gpu
+from offbeat.backends import cuda_backend, gpu_opening, graph_rehearsal
 from offbeat.backends.cuda_lane import Lane
+from offbeat.backends.gpu_opening import open_gpu
 from offbeat.backends.gpu_provider import GpuProvider
 from offbeat.bundle import ModelVersion
 from offbeat.config import BackendConfig
@@ -55,7 +55,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(cuda_backend, "CudaStream", here.open_stream)
     monkeypatch.setattr(cuda_backend, "create_session", here.create_session)
     monkeypatch.setattr(cuda_backend, "Lane", partial(Lane, device_type="cpu"))
-    monkeypatch.setattr(cuda_backend, "why_no_graphs", lambda version, config: "")
+    monkeypatch.setattr(gpu_opening, "why_no_graphs", lambda version, config: "")
     return here
 
 

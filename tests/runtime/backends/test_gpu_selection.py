@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from offbeat.backends import auto_backend, create_backend, cuda_backend, gpu_provider, names
+from offbeat.backends import auto_backend, create_backend, gpu_opening, gpu_provider, names
 from offbeat.backends.cuda_backend import CudaBackend
 from offbeat.backends.gpu_provider import GpuProvider
 from offbeat.bundle import ModelVersion
@@ -68,8 +68,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(gpu_provider, "import_onnxruntime", lambda: ort)
     monkeypatch.setattr(gpu_provider, "CudaDriver", driver)
     monkeypatch.setattr(gpu_provider, "ctypes", SimpleNamespace(CDLL=load_tensorrt, RTLD_GLOBAL=256))
-    monkeypatch.setattr(cuda_backend, "open_lanes", open_lanes)
-    monkeypatch.setattr(cuda_backend, "why_no_graphs", lambda version, config: here.graphs_error)
+    monkeypatch.setattr(gpu_opening, "open_lanes", open_lanes)
+    monkeypatch.setattr(gpu_opening, "why_no_graphs", lambda version, config: here.graphs_error)
     # What is set during a test is taken back after it.
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "?")
     monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
