@@ -135,6 +135,9 @@ class RowScoring:
 
     def _outputs(self, result: ScoreResult) -> Arrays:
         arrays = result.arrays()
+        if ERROR in arrays:
+            # Where float32 overflowed inside the model. NaN would say that there is no score, and call the window normal.
+            arrays[ERROR] = np.nan_to_num(arrays[ERROR], nan=np.inf, posinf=np.inf)
         if absent := [name for name in self._names if name not in arrays]:
             raise DataError(f"the scorer left out {', '.join(absent)}")
         # Only the last step's forecast is wanted, which has seen the whole window.

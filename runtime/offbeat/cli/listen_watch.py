@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from offbeat.cli.listen_rows import Row
 from offbeat.errors import InvalidWindowError
@@ -69,7 +70,8 @@ class Watch:
         self.n_windows += len(taken.windows)
         if not len(taken.windows):
             return
-        scores = self._scorer.score(taken.windows if self._has_time else taken.windows[:, 0], DEFAULT_OUTPUTS).arrays()
+        windows = taken.windows if self._has_time else taken.windows[:, 0]
+        scores = _judged(self._scorer.score(windows, DEFAULT_OUTPUTS).arrays())
         alarms = self._store.alarms(taken, scores["is_anomaly"].astype(np.bool_))
         self.n_alarms += int(alarms.sum())
         columns = [scores[name].tolist() for name in DEFAULT_OUTPUTS]
@@ -86,3 +88,12 @@ class Watch:
         words: dict[str, object] = {"feed": row.feed, "line": row.line}
         words |= {name: word for name, word in named.items() if word is not None}
         return self._encoder.encode(words | scores | {"alarm": alarm}) + b"\n"
+
+
+def _judged(scores: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    """No window is normal because its arithmetic failed: NaN, where float32 overflowed inside the model, is an infinite error."""
+    has_failed = np.isnan(scores["reconstruction_error"].astype(np.float32, copy=False))
+    if not has_failed.any():
+        return scores
+    anomaly_score = np.where(has_failed, np.float32(1), scores["anomaly_score"])
+    return scores | {"anomaly_score": anomaly_score, "is_anomaly": np.logical_or(scores["is_anomaly"], has_failed)}

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 import numpy as np
 import pytest
 
@@ -8,6 +11,7 @@ from offbeat.bulk.scores import joined
 from offbeat.data import Dataset
 from offbeat.data.row_stream import rows_of_dataset
 from offbeat.errors import ConfigurationError, DataError
+from offbeat.result import FloatArray, ScoreResult
 from tests.runtime import folders
 from tests.runtime.bulk.sources import NumpySource, in_parts, series
 from tests.runtime.bulk.whole_series import whole
@@ -145,6 +149,24 @@ def test_what_is_kept_does_not_grow_with_the_rows() -> None:
         lines = scoring._series[""].lines
         kept.append(sum(map(len, lines._numbers)) + sum(map(len, lines._starts)))
     assert max(kept[:-1]) < 1200
+
+
+@pytest.mark.parametrize("row_score", ["mean", "newest"])
+def test_a_window_whose_arithmetic_failed_is_infinitely_odd_and_not_without_a_score(row_score: str) -> None:
+    class OverflowingSource(NumpySource):
+        def score_all(self, batches: Iterable[FloatArray], outputs: Sequence[str]) -> Iterator[ScoreResult]:
+            for result in super().score_all(batches, outputs):
+                errors = np.array(result.reconstruction_error)
+                errors[4] = np.nan
+                yield msgspec.structs.replace(result, reconstruction_error=errors)
+
+    options = BulkOptions(row_score=row_score)
+    scores = joined(list(RowScoring(OverflowingSource(), in_parts(series(20), (20,)), options)))
+    covered = np.arange(4, 4 + folders.LENGTH) if row_score == "mean" else np.array([4 + folders.LENGTH - 1])
+    assert np.flatnonzero(np.isinf(scores.reconstruction_error)).tolist() == covered.tolist()
+    assert scores.is_anomaly[covered].all()
+    assert (scores.anomaly_score[covered] == 1).all()
+    assert not np.isnan(scores.reconstruction_error).any()
 
 
 def test_what_cannot_be_streamed_is_refused_before_a_row_is_read() -> None:

@@ -20,8 +20,8 @@ from offbeat.cli.listen_address import tcp_address
 from offbeat.cli.listen_gaps import GapFilling
 from offbeat.cli.listen_lines import LineCutter
 from offbeat.cli.listen_loop import ListenLoop, listening_socket
-from offbeat.cli.listen_rows import RowFormat, RowReader
-from offbeat.cli.listen_watch import Watch
+from offbeat.cli.listen_rows import Row, RowFormat, RowReader
+from offbeat.cli.listen_watch import FeedRow, Watch
 from offbeat.data import fill_missing
 from offbeat.errors import ConfigurationError, DataError
 from offbeat.series_config import SeriesConfig
@@ -248,6 +248,21 @@ def test_no_more_series_are_remembered_for_gaps_than_allowed_and_no_longer(monke
     now = 10.0
     with pytest.raises(DataError, match="column 'pressure' is missing"):
         gaps.filled("a", [np.nan, np.nan])
+
+
+def test_a_window_whose_arithmetic_fails_is_an_alarm_on_every_backend() -> None:
+    folder = Path(__file__).parents[3] / "runtime" / "cpp" / "tests" / "golden" / "tabular" / "1"
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (64, 64))
+    for backend in ("onnxruntime", "native"):
+        with offbeat.load(folder, backend=backend) as scorer:
+            watch = Watch(scorer, SeriesConfig(), stride=1, tells_scores=True)
+            n_features = len(scorer.manifest.feature_names)
+            rows = [Row(values=(3.4e38 * row[:n_features]).tolist(), series=None, timestamp=None) for row in signs]
+            lines = list(watch.take([FeedRow(feed="a", line=n, row=row) for n, row in enumerate(rows)], 0.0))
+        told = [json.loads(line) for line in lines]
+        assert len(told) == 64
+        assert all((line["reconstruction_error"], line["anomaly_score"]) == (None, 1.0) for line in told)
+        assert all(line["is_anomaly"] and line["alarm"] for line in told)
 
 
 def test_junk_and_torn_off_clients_disturb_nobody(listening: Callable[..., Listening]) -> None:
