@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import grpc
+import numpy as np
 import pytest
 
 from offbeat import errors
 from offbeat.client.messages import result_of
+from offbeat.client.points import PointReplies, Points
 from offbeat.client.replies import ReplySequence
 from offbeat.client.status import ERRORS, error_of, error_of_number
 from offbeat.server.status import STATUS
@@ -60,3 +62,19 @@ def test_a_stream_that_ends_before_its_answers_is_an_error() -> None:
     assert list(replies.accept(early)) == []
     with pytest.raises(errors.BackendError, match="after 0 answers to 2 requests"):
         replies.check_complete(2)
+
+
+def test_what_one_message_tells_of_several_requests_comes_in_their_order() -> None:
+    """Within a message scores stand before refusals."""
+    replies = PointReplies("numpy", "there:1")
+    sent = [Points(series=name, values=np.zeros((1, 2))) for name in "abcdefghijkl"]
+    for number, points in enumerate(sent):
+        replies.request(
+            points, model="level", version=None, outputs=(), stride=1, answer_delay_us=0, request_id=str(number)
+        )
+    scores = [v1.PointScores(id=str(number)) for number in range(12) if number != 10]
+    refused = v1.PointsRefusal(id="10", code=grpc.StatusCode.INVALID_ARGUMENT.value[0], message="late")
+    told = []
+    with pytest.raises(errors.InvalidWindowError, match="late"):
+        told.extend(each.points for each in replies.accept(v1.PointsResponse(scores=scores, refusals=[refused])))
+    assert told == sent[:10]

@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import AsyncIterator, Iterator
+from itertools import repeat
 from typing import Any
 
 import grpc
@@ -326,6 +327,16 @@ def test_a_stream_takes_no_more_from_its_source_than_is_in_flight(serve: Serve) 
         n_at_the_end = n_taken
         time.sleep(0.1)
         assert n_taken == n_at_the_end, "the source is read on after the stream was closed"
+
+
+def test_a_stream_that_is_left_early_leaves_no_thread_behind(serve: Serve) -> None:
+    with Client(serve(make_scorer()).target) as client:
+        before = set(threading.enumerate())
+        for _ in range(5):
+            results = client.score_stream(repeat(random_windows(1)), model="level", max_in_flight=2)
+            next(results)
+            results.close()
+        eventually(lambda: set(threading.enumerate()) <= before, "those who read the sources have ended")
 
 
 def test_a_live_source_gets_each_result_before_it_gives_the_next_batch(serve: Serve) -> None:
