@@ -22,7 +22,8 @@ BenchBackendOption = Annotated[
     list[str], typer.Option("--backend", envvar="OFFBEAT_BENCH_BACKEND", help="Engines to time; repeatable.")
 ]
 BatchesOption = Annotated[
-    list[int], typer.Option("--batch", envvar="OFFBEAT_BENCH_BATCH", min=1, help="Windows in one call; repeatable.")
+    list[int],
+    typer.Option("--batch", envvar="OFFBEAT_BENCH_BATCH", min=1, max=65_536, help="Windows in one call; repeatable."),
 ]
 BenchThreadsOption = Annotated[
     list[int],

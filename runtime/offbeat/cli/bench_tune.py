@@ -125,38 +125,37 @@ def _facts(survey: Survey, made: Recommendation) -> dict[str, Any]:
 
 def _print(survey: Survey, made: Recommendation, output: Path) -> None:
     console = Console(soft_wrap=True)
-    batches = sorted({each.batch for each in survey.measured})
-    table = Table(
-        title="µs of one call by its windows, and thousands of windows a second at most",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-    )
-    for words in ("model", "engine", "threads", *(f"{batch:,}" for batch in batches), "1000/s"):
-        table.add_column(
-            words,
-            justify="left" if words in ("model", "engine") else "right",
-            overflow="fold",
-            no_wrap=words != "model",
-        )
-    for rows in _by_contender(survey.measured):
+    models: dict[str, list[Measured]] = {}
+    for each in survey.measured:
+        models.setdefault(f"{each.contender.model}/{each.contender.version}", []).append(each)
+    for model, measured in models.items():
+        Console().print(_table(model, measured, made))
+    for why in dict.fromkeys(survey.left_out.values()):
+        console.print(f"left out: {why}", markup=False, highlight=False)
+    flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in made.settings().items())
+    console.print(f"recommended: {flags}", markup=False, highlight=False)
+    console.print(f"written to {output}: offbeat serve REPOSITORY --tuned {output}", markup=False, highlight=False)
+
+
+def _table(model: str, measured: Sequence[Measured], made: Recommendation) -> Table:
+    """Of one model, so that there is room for its batch sizes on a terminal of 80 columns."""
+    batches = sorted({each.batch for each in measured})
+    words = "µs of one call by its windows, and 1000 windows a second"
+    table = Table(title=Text(f"{model}: {words}"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for head in ("engine", "threads", *(f"{batch:,}" for batch in batches), "1000/s"):
+        table.add_column(head, justify="left" if head == "engine" else "right", overflow="fold", no_wrap=True)
+    for rows in _by_contender(measured):
         contender = rows[0].contender
         times = {each.batch: median_s(each) for each in rows}
         is_chosen = (contender.backend, contender.n_threads) == (made.backend, made.n_threads)
         table.add_row(
-            Text(f"{contender.model}/{contender.version}"),
             contender.backend,
             str(contender.n_threads),
             *(_us(times[batch]) for batch in batches),
             _thousands(max(batch / time for batch, time in times.items())),
             style="bold" if is_chosen else "",
         )
-    Console().print(table)
-    for why in dict.fromkeys(survey.left_out.values()):
-        console.print(f"left out: {why}", markup=False, highlight=False)
-    flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in made.settings().items())
-    console.print(f"recommended: {flags}", markup=False, highlight=False)
-    console.print(f"written to {output}: offbeat serve REPOSITORY --tuned {output}", markup=False, highlight=False)
+    return table
 
 
 def _us(seconds: float) -> str:

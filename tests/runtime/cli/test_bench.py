@@ -127,8 +127,9 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_timed(
 
 def test_a_folder_is_timed_and_served_with_what_that_recommends(offbeat: Run, model: Path, tmp_path: Path) -> None:
     tuned = tmp_path / "tuned.json"
-    told = offbeat("bench", model, "--output", tuned, *QUICK, 1)
+    told = offbeat("bench", model, "--output", tuned, *QUICK, 1, COLUMNS="80")
     assert told.returncode == 0, told.stderr
+    assert "level/1: µs of one call by its windows" in told.stdout
     assert "recommended: --backend onnxruntime --device auto --n-threads 1" in told.stdout
     checked = offbeat("serve", model, "--tuned", tuned, "--check")
     assert checked.returncode == 0, checked.stderr
