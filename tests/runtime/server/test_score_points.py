@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 
 import grpc
@@ -17,6 +18,7 @@ from tests.runtime.folders import LENGTH, MEAN, SCALE, expected_outputs, random_
 from .calls import arrays
 from .fakes import FailingBackend, GatedBackend, NumpyBackend, Outputs, make_scorer
 from .live import LiveServer, Serve, eventually
+from .metrics_port import samples
 from .points import Feed, alarms, dropped, points_request, rows
 
 
@@ -212,6 +214,22 @@ def test_a_request_may_ask_for_no_more_windows_than_one_of_windows(serve: Serve,
     assert (code(refusal), refusal.rows_kept) == ("INVALID_ARGUMENT", False)
     assert f"at most {limit}" in refusal.message
     assert len(rows(feed.scores(points_request("a", walk(limit))))) == limit - LENGTH + 1
+
+
+def test_windows_that_rows_make_count_for_what_a_stream_may_have_in_memory(serve: Serve, feeds: list[Feed]) -> None:
+    backend = GatedBackend()
+    server = serve(make_scorer(backend), max_message_bytes=4096, max_inline_us=0, metrics_port=0)
+    feed = feed_of(server, feeds)
+    # All the rows fit into 4 KiB, but the windows of 45 of them take 1,920 bytes: two requests are read, and no third.
+    for number in range(8):
+        feed.send(points_request(f"pump-{number}", walk(40 + LENGTH - 1)))
+    n_read = 2 * (40 + LENGTH - 1)
+    eventually(lambda: samples(server, "offbeat_series_rows_total", result="taken") == [n_read], "two are read")
+    time.sleep(0.1)
+    assert samples(server, "offbeat_series_rows_total", result="taken") == [n_read]
+    backend.gate.set()
+    answers = [feed.take() for _ in range(8)]
+    assert [len(rows(answer)) for answer in answers if isinstance(answer, v1.PointScores)] == [40] * 8
 
 
 def test_series_are_forgotten_on_request(serve: Serve, feeds: list[Feed]) -> None:
