@@ -72,9 +72,13 @@ def read_tokens(path: Path) -> Tokens:
 def _lines(path: Path) -> list[str]:
     try:
         with path.open("rb") as file:
-            return file.read(_MAX_BYTES).decode("utf-8-sig").splitlines()
+            content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror}; expected a file of tokens") from error
+    if len(content) > _MAX_BYTES:
+        raise ConfigurationError(f"{path}: more than {_MAX_BYTES} bytes; expected a file of tokens, one a line")
+    try:
+        return content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: not text; expected a file of tokens, one a line") from error
 

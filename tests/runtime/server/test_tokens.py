@@ -146,6 +146,8 @@ def test_the_file_is_looked_at_again_within_its_interval(
         ("schlüssel-0123456789\n".encode(), "line 1 is no token"),
         (b"\xff\xfe\x00", "not text"),
         (b"\n".join(b"token-%016d" % number for number in range(101)), "101 tokens"),
+        # Read in part, it might end in the middle of a token.
+        (b"#" * 2**20 + f"\n{USER}\n".encode(), "more than 1048576 bytes"),
     ],
 )
 def test_a_file_that_holds_no_tokens_is_refused_without_telling_them(tmp_path: Path, content: bytes, seen: str) -> None:
