@@ -1,5 +1,5 @@
 // Two lstm layers of one sequence, their steps in turn. Included once, inside the anonymous namespace of a kernel translation unit,
-// behind lstm.h. Only for float32: narrower weights are the slower ones where a layer is as small as this.
+// behind lstm_alone.h. Only for float32: narrower weights are the slower ones where a layer is as small as this.
 
 /// The cells of one step of a layer of two panels, in parts to be computed between another layer's products.
 struct PairedCells {
