@@ -31,6 +31,9 @@ def test_no_row_is_both_learnt_from_and_held_out_in_a_fold() -> None:
 
 def test_a_series_too_short_for_its_windows_has_no_folds() -> None:
     assert series_folds(np.arange(100), 60) == []
+    # Beside the middle third, and what shares rows with it, 11 windows and 9 are left: more than a tenth, and less.
+    assert len(series_folds(np.arange(100), 29)) == N_FOLDS
+    assert series_folds(np.arange(100), 30) == []
     assert series_folds(np.arange(2), 1) == []
 
 
