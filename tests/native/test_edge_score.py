@@ -190,6 +190,16 @@ def test_a_stream_that_is_not_of_the_model_is_refused(words: list[str], stdin: s
     assert message in result.stderr
 
 
+@pytest.mark.parametrize(
+    "stdin", ["\x1b[31mred,b\n1,2\n", "sensor 0,sensor 1\n1,\x1b]0;title\x07\n", ",".join(["name"] * 5000)]
+)
+def test_a_message_neither_steers_the_terminal_nor_fills_it(stdin: str) -> None:
+    result = run_edge("score", MODEL, stdin=stdin)
+    assert result.returncode == 4
+    assert result.stderr.strip().isprintable()
+    assert len(result.stderr) < 500
+
+
 def test_nothing_to_score_is_no_error() -> None:
     for text in ("", LINES[0], "\n\n"):
         assert score(MODEL, stdin=text) == []

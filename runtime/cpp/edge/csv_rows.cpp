@@ -11,16 +11,28 @@ namespace {
 
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 constexpr std::size_t max_quoted = 40;
+constexpr std::size_t max_joined = 200;
 
-std::string quoted(std::string_view text) {
-  return "'" + std::string(text.substr(0, max_quoted)) + (text.size() > max_quoted ? "…'" : "'");
+// The input's own words for a message: what is no number may be no text either, and must neither steer the terminal nor fill it.
+std::string printable(std::string_view text, std::size_t max_length) {
+  std::size_t length = std::min(text.size(), max_length);
+  while (length < text.size() && length > 0 && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) --length;
+  std::string shown(text.substr(0, length));
+  std::replace_if(
+      shown.begin(), shown.end(), [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; }, '?');
+  return length < text.size() ? shown + "…" : shown;
 }
+
+std::string quoted(std::string_view text) { return "'" + printable(text, max_quoted) + "'"; }
 
 template <class Words>
 std::string joined(const Words& words) {
   std::string text;
-  for (const auto& word : words) text += (text.empty() ? "" : ", ") + std::string(word);
-  return text;
+  for (const auto& word : words) {
+    text += (text.empty() ? "" : ", ") + std::string(word);
+    if (text.size() > max_joined) break;
+  }
+  return printable(text, max_joined);
 }
 
 }  // namespace
