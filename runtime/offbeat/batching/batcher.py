@@ -80,6 +80,15 @@ class DynamicBatcher(Generic[Completion]):
                 f"{self._n_waiting} requests are waiting; expected fewer than max_queue_size = {size}; back off before trying again"
             )
 
+    def refuses_all(self, now: float, left_s: float | None) -> bool:
+        """Whether a request that came now, `left_s` before its deadline (None: without one), would be refused whatever it is.
+
+        Also of the first level, and with one row.
+        """
+        if self._n_waiting >= self._config.max_queue_size:
+            return True
+        return left_s is not None and self._wait_s(0, now) > _MAX_WAIT_SHARE * left_s
+
     def takes_at_once(self, n_rows: int) -> bool:
         """Whether a request of so many rows would not wait for company, were a worker idle; False also where it is refused."""
         return self._delay_s == 0 and n_rows <= self._config.max_batch_size
@@ -121,16 +130,20 @@ class DynamicBatcher(Generic[Completion]):
                 f"{request.n_rows} windows in one request; expected at most max_batch_size = {self._config.max_batch_size}"
             )
         self.check_room(1)
-        if request.deadline is not None and self._n_waiting:
+        if request.deadline is not None:
             self._check_wait(request, request.deadline - request.arrival)
 
     def _check_wait(self, request: PendingRequest[Completion], left_s: float) -> None:
-        wait_s = self._rate.wait_s(sum(self._n_rows[: request.level + 1]), request.arrival)
+        wait_s = self._wait_s(request.level, request.arrival)
         if wait_s > _MAX_WAIT_SHARE * left_s:
             raise OverloadedError(
                 f"{self._n_waiting} requests are waiting, for about {wait_s * 1e3:.0f} ms; expected less than half of the "
                 f"{left_s * 1e3:.0f} ms until the deadline; back off before trying again"
             )
+
+    def _wait_s(self, level: int, now: float) -> float:
+        """How long a request of that level is expected to wait; 0 where that is not known."""
+        return self._rate.wait_s(sum(self._n_rows[: level + 1]), now) if self._n_waiting else 0.0
 
     def _due(self) -> float:
         """When the first request that stops waiting for company does so."""

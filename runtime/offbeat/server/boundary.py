@@ -10,12 +10,13 @@ from typing import TypeAlias, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from offbeat.errors import InvalidWindowError, OffbeatError
+from offbeat.errors import DeadlineExceededError, InvalidWindowError, OffbeatError, OverloadedError
 from offbeat.reply_timing import TIMING_KEY
 from offbeat.server.drain import Drain
 from offbeat.server.engine import Engine
 from offbeat.server.incident import incident
 from offbeat.server.known_requests import known_requests
+from offbeat.server.overload import Overload
 from offbeat.server.parsing import Parsed, parse
 from offbeat.server.query import Scored
 from offbeat.server.refusals import RefusalLog
@@ -37,6 +38,7 @@ class Boundary:
         self.drain = drain
         self.max_message_bytes = max_message_bytes
         self.traffic = Traffic()
+        self.overload = Overload(engine.models)
         self._refusals = RefusalLog()
 
     def unary(self, kind: type[Parsed], answer: Callable[[Parsed, Context], Awaitable[Answer]]) -> Handler:
@@ -59,7 +61,7 @@ class Boundary:
         All in one function: this is the path whose microseconds count. The usual request ends in its middle.
         """
         engine, drain, leave = self.engine, self.drain, self._leave
-        traffic = self.traffic.method(protocol.method)
+        traffic, overload = self.traffic.method(protocol.method), self.overload
         known = known_requests(protocol, engine.models, engine.dispatcher, traffic, self.max_message_bytes)
 
         async def call(data: bytes, context: Context) -> bytes:
@@ -67,10 +69,11 @@ class Boundary:
                 await drain.passage()
             started = monotonic()
             model = ""
+            overload.left_s = remaining_s = context.time_remaining()
             try:
                 request = None if known is None or drain.is_draining else known.read(data)
                 if known is not None and request is not None:
-                    answer = known.answer(request, started, context.time_remaining(), is_alone=not drain.n_calls)
+                    answer = known.answer(request, started, remaining_s, is_alone=not drain.n_calls)
                     if answer is not None:
                         drain.enter()
                         context.add_done_callback(leave)  # type: ignore[arg-type]
@@ -82,7 +85,7 @@ class Boundary:
                 model = query.model
                 drain.enter()
                 context.add_done_callback(leave)  # type: ignore[arg-type]
-                taken = engine.submit(query, context.time_remaining(), is_alone=drain.n_calls == 1)
+                taken = engine.submit(query, remaining_s, is_alone=drain.n_calls == 1)
                 scored = taken if isinstance(taken, Scored) else await _reply(taken)
                 context.set_trailing_metadata(_metadata(scored))
                 reply = self.sendable(protocol.encoded(scored, query.id))
@@ -95,6 +98,8 @@ class Boundary:
                 data, request, query, taken = b"", None, None, None
                 raise
             except Exception as error:
+                if isinstance(error, (OverloadedError, DeadlineExceededError)):
+                    overload.suspect(monotonic(), remaining_s)
                 self.count_refusal(traffic, model, error)
                 # What ends a call refers to itself by way of this frame, and stays until garbage is collected: not with the windows.
                 data, request, query, taken = b"", None, None, None

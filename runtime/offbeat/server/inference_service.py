@@ -20,6 +20,7 @@ from offbeat.server.model_state import ModelState
 from offbeat.server.repository_messages import check_unload, index_of, model_name, policy_asked_for
 from offbeat.server.score_stream import stream_handler
 from offbeat.server.statistics_messages import statistics_of
+from offbeat.server.unread import SheddingService
 
 # What this server can of all that Triton's clients may ask for, in Triton's words.
 _EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "schedule_policy", "statistics")
@@ -54,7 +55,7 @@ class InferenceService:
         methods = {name: self._boundary.unary(kind, _apart(answer)) for name, (kind, answer) in self._answers.items()}
         methods["ModelInfer"] = self._boundary.scoring(INFER)
         methods["ModelStreamInfer"] = stream_handler(self._boundary, INFERENCE_STREAM)
-        return grpc.method_handlers_generic_handler(self.NAME, methods)
+        return SheddingService(self.NAME, methods, "ModelInfer", self._boundary)
 
     async def answer(self, method: str, request: Message) -> Message:
         """What a method that scores nothing answers. Raises OffbeatError."""

@@ -9,6 +9,7 @@ from offbeat.server.model_summaries import get_model, list_models
 from offbeat.server.points_service import PointsService
 from offbeat.server.score_stream import stream_handler
 from offbeat.server.scoring_messages import SCORE, SCORE_STREAM
+from offbeat.server.unread import SheddingService
 from offbeat.v1.scoring_pb2 import (
     DESCRIPTOR,
     GetModelRequest,
@@ -33,16 +34,14 @@ class ScoringService:
     def handlers(self) -> grpc.GenericRpcHandler:
         """The methods by name."""
         unary = self._boundary.unary
-        return grpc.method_handlers_generic_handler(
-            self.NAME,
-            {
-                "Score": self._boundary.scoring(SCORE),
-                "ScoreStream": stream_handler(self._boundary, SCORE_STREAM),
-                "ListModels": unary(ListModelsRequest, self._list_models),
-                "GetModel": unary(GetModelRequest, self._get_model),
-                **self._points.methods(self._boundary),
-            },
-        )
+        methods = {
+            "Score": self._boundary.scoring(SCORE),
+            "ScoreStream": stream_handler(self._boundary, SCORE_STREAM),
+            "ListModels": unary(ListModelsRequest, self._list_models),
+            "GetModel": unary(GetModelRequest, self._get_model),
+            **self._points.methods(self._boundary),
+        }
+        return SheddingService(self.NAME, methods, "Score", self._boundary)
 
     async def _list_models(self, _: ListModelsRequest, __: Context) -> ListModelsResponse:
         return list_models(self._models)

@@ -77,6 +77,14 @@ class _TracedContext:
         self.timing = dict(metadata).get(TIMING_KEY, "")
         self._context.set_trailing_metadata(metadata)
 
+    def set_code(self, code: grpc.StatusCode) -> None:
+        self.code = code
+        self._context.set_code(code)
+
+    def set_details(self, details: str) -> None:
+        self.details = details
+        self._context.set_details(details)
+
     async def abort(self, code: grpc.StatusCode, details: str = "") -> None:
         self.code, self.details = code, details
         await self._context.abort(code, details)

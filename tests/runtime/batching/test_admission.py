@@ -59,3 +59,23 @@ def test_a_pause_is_not_taken_for_slowness() -> None:
     assert queue.next_batch(9.01) is not None
     queue.submit(request(arrival=9.011, deadline=9.05))
     assert len(queue) == 5
+
+
+def test_a_queue_refuses_all_whose_wait_would_be_too_long_for_the_time_they_have() -> None:
+    queue = busy()
+    assert queue.refuses_all(0.021, 0.099)
+    assert not queue.refuses_all(0.021, 0.101)
+    assert not queue.refuses_all(0.021, None)
+    assert not queue.refuses_all(1.1, 0.001), "measured long ago"
+
+
+def test_a_full_queue_refuses_all_and_an_empty_one_nobody() -> None:
+    full = batcher(*(request() for _ in range(3)), max_queue_size=3)
+    assert full.refuses_all(0.0, None)
+    assert full.refuses_all(0.0, 10.0)
+    assert not batcher().refuses_all(0.0, 1e-6)
+
+
+def test_a_queue_of_the_second_level_refuses_nobody_of_the_first() -> None:
+    queue = busy(level=1)
+    assert not queue.refuses_all(0.021, 0.05)

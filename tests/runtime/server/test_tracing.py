@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
+from time import monotonic
 from typing import Any
 
 import grpc
@@ -253,3 +254,17 @@ def test_a_check_refuses_what_a_start_would_where_nothing_can_be_traced(
     assert next(preflight(settings)) == Finding(subject=subject)
     monkeypatch.setitem(sys.modules, "offbeat.server.tracing", None)
     assert "pip install 'offbeat[tracing]'" in (next(preflight(settings)).problem or "")
+
+
+def test_a_request_that_is_refused_unread_has_a_span_with_its_status(
+    traced: Traced, exporter: InMemorySpanExporter
+) -> None:
+    server = traced()
+    overload = server.server._boundary.overload
+    overload.suspect(monotonic(), 0.0)
+    overload.left_s = 0.0
+    queue = server.server._models.find("level").queue
+    queue.refuses_all = lambda *_: True  # type: ignore[method-assign]
+    assert call(server, SCORE, score_request(random_windows(1)), SAMPLED) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    (span,) = spans(server, exporter).values()
+    assert (span.attributes or {})["rpc.grpc.status_code"] == grpc.StatusCode.RESOURCE_EXHAUSTED.value[0]
