@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import torch
 
+from benchmarks.environment import environment
 from benchmarks.exports.shapes import Shape, odd_shapes, preset_shapes
 from benchmarks.models import random_checkpoint
 from benchmarks.progress import tell
@@ -50,7 +51,8 @@ def main() -> None:
 
 def _write(file: Path | None, results: list[dict[str, Any]]) -> None:
     if file is not None:
-        file.write_text(json.dumps({"torch": str(torch.__version__), "exports": results}, indent=1) + "\n")
+        about = {"environment": environment(), "torch": str(torch.__version__)}
+        file.write_text(json.dumps({**about, "exports": results}, indent=1) + "\n")
 
 
 def _verify(repository: Path, results: list[dict[str, Any]]) -> bool:

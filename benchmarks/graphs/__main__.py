@@ -20,6 +20,7 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
+from benchmarks.environment import environment
 from benchmarks.graphs.contenders import BASE, MODELS, contenders
 from benchmarks.progress import tell
 from offbeat.result import DEFAULT_OUTPUTS
@@ -49,7 +50,7 @@ def main() -> None:
             ratios = ", ".join(f"{name} {each['ratio']:.3f}" for name, each in figures.items())
             print(f"{model}, batch {batch}: {figures[BASE]['median_us']:,.0f} µs; {ratios}", flush=True)
     if arguments.json is not None:
-        about = {"onnxruntime": ort.__version__, "torch": str(torch.__version__), "cpu": _cpu()}
+        about = {"environment": environment(), "onnxruntime": ort.__version__, "torch": str(torch.__version__)}
         arguments.json.write_text(json.dumps({**about, "results": results}, indent=1) + "\n")
 
 
@@ -115,15 +116,6 @@ def _run(session: ort.InferenceSession, window: np.ndarray) -> None:
     options = ort.RunOptions()
     options.only_execute_path_to_fetches = True
     session.run(DEFAULT_OUTPUTS, {"window": window}, options)
-
-
-def _cpu() -> str:
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if "model name" in line
-    ]
-    return names[0] if names else "unknown"
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from benchmarks.report.bars import GOODPUT, MAX_ENDURANCE_DRIFT
 from benchmarks.report.results import Result
 from benchmarks.report.text import against, percent, table
@@ -28,7 +30,11 @@ def endurance_table(result: Result) -> str:
     ]
     missed = "".join(f"\n- missed: {each}" for each in content["missed"])
     said = f"{_goodput(result)} of capacity was answered under overload.{missed and f'{chr(10)}{missed}'}"
-    return f"{table(('', *phases), rows)}\n\n{said}"
+    return f"{_asked(content['arguments'])}\n\n{table(('', *phases), rows)}\n\n{said}"
+
+
+def _asked(arguments: dict[str, Any]) -> str:
+    return f"Requests of {arguments['windows']} windows of {arguments['model']}, each with a deadline of {arguments['deadline_ms']:,.0f} ms."
 
 
 def endurance_summary(result: Result, to_root: str) -> str:

@@ -28,7 +28,8 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
         command = "\n".join(f"    {line}" for line in self.command.splitlines())
         parts = [f"## {self.title}", command, self.method, self.body(results)]
         if self.plot and PLOTS[self.plot][0](results):
-            parts.append(f"![{PLOTS[self.plot][1]}](performance/{self.plot}.svg)")
+            about = PLOTS[self.plot][1]
+            parts += [f"![{about}](performance/{self.plot}.svg)", f"*{about}.*"]
         return "\n\n".join(part for part in parts if part)
 
 

@@ -63,10 +63,11 @@ SECTIONS = (
     Section(
         title="Peers of the core",
         kind="peers",
-        command="OMP_NUM_THREADS=1 taskset -c 1 python -m benchmarks.peers --output RESULT",
+        command="OMP_NUM_THREADS=1 taskset -c 1 python -m benchmarks.peers --rtneural ../RTNeural --output RESULT",
         method=(
             "The core beside other engines, in turns in one process on one thread. Engines that do not compute "
-            "what eager does in float32 are refused; those in lower precision are timed all the same."
+            "what eager does in float32 are refused; those in lower precision are timed all the same. "
+            "[Where they are from, and how each is run](benchmarks.md#peers)."
         ),
         body=newest("peers", peers_table),
     ),
@@ -105,8 +106,9 @@ SECTIONS = (
             "The real server and a bare grpcio echo of the same bytes, each in a process of its own on one core, "
             "the load on another, in turns within each round; medians over rounds. In a closed loop each answer "
             "is followed by the next request; Poisson arrivals come at a share of the server's own closed-loop "
-            "rate, and their latencies count from when they were due. The load generator is Python's, and has one"
-            " core: beyond some rate it is what is measured."
+            "rate, and their latencies count from when they were due. *offbeat (all cores)* may use both cores, so that a worker scores beside the "
+            "event loop: it is for large requests, and pays for moving between cores with small ones. The load generator is Python's, and has one "
+            "core: beyond some rate it is what is measured."
         ),
         body=newest("serving", serving_bars, serving_table, shares_table),
         plot="tail",
@@ -145,10 +147,12 @@ SECTIONS = (
     Section(
         title="Near capacity and far above it",
         kind="endurance",
-        command="python -m benchmarks.endurance --seconds 600 --overload-seconds 300 --json RESULT",
+        command=(
+            "python -m benchmarks.endurance --model M2 --windows 128 --deadline-ms 1000 --all-cores --seconds 600 --overload-seconds 300 --json RESULT"
+        ),
         method=(
-            "The capacity is what closed loops get answered; then requests arrive as Poisson processes at 90 % and at 300 % of it, each with a deadline and an "
-            "id, each answer held against the right one to the byte."
+            "The capacity is what closed loops get answered; then requests arrive as Poisson processes, *steady* at 90 % and as *overload* at 300 % "
+            "of it, each with a deadline and an id, each answer held against the right one to the byte. Refused requests are answered too, with a status."
         ),
         body=newest("endurance", endurance_table),
     ),
@@ -237,8 +241,8 @@ SECTIONS = (
         command="python -m benchmarks.detection --json RESULT",
         method=(
             "Means ± standard deviations over the seeds; the protocol of each set, and how the recipe came about,"
-            " are [told with the suite](benchmarks.md#detection-quality). Seconds are of one seed, on whatever "
-            "else the machine did."
+            " are [told with the suite](benchmarks.md#detection-quality). *Accepted from* is the least that was asked, *aim* what was hoped for. "
+            "PCA, an isolation forest and random scores see the same data. Seconds are of one seed, on whatever else the machine did."
         ),
         body=_detection,
     ),

@@ -76,7 +76,8 @@ def shares_table(result: Result) -> str:
     about = (
         "Where the median latency goes. Queue and compute are what the replies tell (a backend's µs, of the batch that the request was in); "
         "codec is all else that the server does for a request, its bytes read, checked, answered and counted: with one in flight what it takes beyond "
-        "the echo, queue and compute, and as many µs under load; transport is the rest, grpc, the loop and the kernel, and waiting for them."
+        "the echo, queue and compute, and as many µs under load (on all cores also what moving between them costs, for the echo stays on one); transport "
+        "is the rest, grpc, the loop and the kernel, and waiting for them."
     )
     return f"{about}\n\n{table(('load', 'windows', 'server', 'p50 µs', *parts), rows)}"
 

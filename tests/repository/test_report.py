@@ -61,6 +61,8 @@ def test_every_figure_in_a_sentence_is_one_that_is_written_and_has_an_end() -> N
         begun = re.findall(r"<!--figure: ([\w.-]+)-->[^<\n]+<!--end-->", text)
         assert text.count("<!--figure") == text.count("<!--end-->") == len(begun), page.name
         assert all(figure(name, results) for name in begun), page.name
+        # There Markdown takes a comment for the begin of a block, and ends the paragraph.
+        assert not re.search(r"^\s*<!--figure", text, re.MULTILINE), page.name
 
 
 def test_every_figure_that_could_be_written_is_asked_for_by_a_page() -> None:
