@@ -1,36 +1,30 @@
-"""The native core beside ONNX Runtime and beside what the processor can do, interleaved in one process on one thread.
+"""The native core beside ONNX Runtime and beside what the processor can do, interleaved on one thread in several fresh processes.
 
     taskset -c 1 python -m benchmarks.native --limits build/cmake/runtime/cpp/benchmarks/limits --output result.json
 
 A machine changes its speed while it is measured, so every round takes each contender once, and `limits` too, and what is reported
-are medians of a round's ratios. *Limit* is the larger of the multiply-adds that a window needs, at the measured peak, and the reads of
-the weights, at the measured bandwidth of the cache that holds them, plus its activations at the measured cost of one.
+are medians of a round's ratios. How a large model's weights lie in the caches is drawn anew by each
+process: of several of them it is the median of each one's median, and each one's is kept. *Limit* is the larger of the multiply-adds
+that a window needs, at the measured peak, and the reads of the weights, at the measured bandwidth of the cache that holds them, plus
+its activations at the measured cost of one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
-from numpy.typing import NDArray
 
 from benchmarks.environment import environment
 from benchmarks.models import ARCHITECTURES, export_model, random_windows
 from benchmarks.progress import tell
-from offbeat.native import Session
-from offbeat.result import FloatArray
+from benchmarks.rounds import PRECISIONS, rounds_in_a_fresh_process
 
-OUTPUTS = ("reconstruction_error", "anomaly_score", "is_anomaly")
 BATCHES = (1, 512)
-PRECISIONS = ("float32", "bfloat16", "int8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,59 +61,34 @@ def limit_us(need: Need, limits: dict[str, float], batch: int) -> float:
     return (max(arithmetic, traffic) + batch * need.n_activations * limits["activation_ns"]) / 1000
 
 
-def measure(model: str, batch: int, folder: Path, *, limits: Path, seconds: float) -> dict[str, object]:
-    """Medians over rounds: microseconds of each contender, times faster than ONNX Runtime, and share of the limit."""
-    contenders = _contenders(folder, random_windows(model, batch, seed=7))
-    rounds: list[dict[str, float]] = []
-    end = time.perf_counter() + seconds
-    while len(rounds) < 5 or time.perf_counter() < end:
-        measured = json.loads(subprocess.run([limits], check=True, capture_output=True).stdout)
-        times = {name: _call_us(call, batch) for name, call in contenders.items()}
-        shares = {
-            f"share {name}": limit_us(NEEDS[model], measured, batch) / value
-            for name, value in times.items()
-            if name == "float32"
-        }
-        ratios = {f"faster {name}": times["onnxruntime"] / value for name, value in times.items()}
-        rounds.append(times | ratios | shares | {f"limit {key}": measured[key] for key in measured if key != "isa"})
-    return {"model": model, "batch": batch, "n_rounds": len(rounds)} | {
-        name: float(np.median([each[name] for each in rounds])) for name in rounds[0]
-    }
+def measure(
+    model: str, batch: int, folder: Path, *, limits: Path, seconds: float, n_processes: int
+) -> dict[str, object]:
+    """Microseconds of each contender, times faster than ONNX Runtime, and share of the limit.
 
-
-def _contenders(folder: Path, windows: FloatArray) -> dict[str, Callable[[], object]]:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    reference = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
-    calls: dict[str, Callable[[], object]] = {"onnxruntime": lambda: reference.run(OUTPUTS, {"window": windows})}
-    for precision in PRECISIONS:
-        calls[precision] = _native(Session.load(folder / "model.safetensors", precision=precision), windows)
-    for call in calls.values():
-        call()
-    return calls
-
-
-def _native(session: Session, windows: FloatArray) -> Callable[[], object]:
-    outputs: dict[str, NDArray[np.generic]] = {
-        name: np.empty(len(windows), np.bool_ if name == "is_anomaly" else np.float32) for name in OUTPUTS
-    }
-    return lambda: session.score_into(windows, outputs)
-
-
-def _call_us(call: Callable[[], object], batch: int) -> float:
-    """The median of a few calls at once, so that each begins with warm caches.
-
-    Calls of a millisecond and more are likely to be interrupted: of them it is the processor time of this thread, where all is computed.
+    Medians over processes of each one's medians over its rounds, which `processes` has one by one.
     """
-    begin = time.perf_counter_ns()
-    call()
-    clock = time.perf_counter_ns if time.perf_counter_ns() - begin < 1_000_000 else time.thread_time_ns
-    times = []
-    for _ in range(21 if batch == 1 else 1):
-        begin = clock()
-        call()
-        times.append((clock() - begin) / 1000)
-    return float(np.median(times))
+    windows = folder / f"windows-{batch}.npy"
+    np.save(windows, random_windows(model, batch, seed=7))
+    medians, n_rounds = [], 0
+    for _ in range(n_processes):
+        rounds = rounds_in_a_fresh_process(folder, windows, limits.resolve(), seconds / n_processes)
+        medians.append(_medians([_judged(model, batch, each) for each in rounds]))
+        n_rounds += len(rounds)
+    about = {"model": model, "batch": batch, "n_rounds": n_rounds, "n_processes": n_processes}
+    return about | _medians(medians) | {"processes": medians}
+
+
+def _judged(model: str, batch: int, one_round: dict[str, float]) -> dict[str, float]:
+    """A round with its ratios: contenders are compared with what the machine did in the same moments."""
+    times = {name: one_round[name] for name in ("onnxruntime", *PRECISIONS)}
+    limits = {key.removeprefix("limit "): value for key, value in one_round.items() if key.startswith("limit ")}
+    ratios = {f"faster {name}": times["onnxruntime"] / value for name, value in times.items()}
+    return one_round | ratios | {"share float32": limit_us(NEEDS[model], limits, batch) / times["float32"]}
+
+
+def _medians(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.median([row[name] for row in rows])) for name in rows[0]}
 
 
 def main() -> None:
@@ -127,14 +96,25 @@ def main() -> None:
     parser.add_argument("--limits", type=Path, required=True, help="the program of that name, built from runtime/cpp")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--models", nargs="*", default=list(ARCHITECTURES), choices=list(ARCHITECTURES))
+    parser.add_argument("--batches", nargs="*", type=int, default=list(BATCHES))
     parser.add_argument("--seconds", type=float, default=10.0, help="of measuring, for each model and batch")
+    parser.add_argument("--processes", type=int, default=5, help="fresh ones, which share these seconds")
     arguments = parser.parse_args()
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for model in arguments.models:
             exported = export_model(model, Path(folder))
-            for batch in BATCHES:
-                results.append(measure(model, batch, exported.path, limits=arguments.limits, seconds=arguments.seconds))
+            for batch in arguments.batches:
+                results.append(
+                    measure(
+                        model,
+                        batch,
+                        exported.path,
+                        limits=arguments.limits,
+                        seconds=arguments.seconds,
+                        n_processes=arguments.processes,
+                    )
+                )
                 tell(_line(results[-1]))
     about = environment() | {"needs": {model: asdict(need) for model, need in NEEDS.items()}}
     arguments.output.write_text(json.dumps({"environment": about, "results": results}, indent=1) + "\n")
