@@ -114,6 +114,12 @@ def test_a_series_shorter_than_a_window_has_rows_without_a_score_and_alone_is_an
         list(RowScoring(NumpySource(), in_parts(values[:0], (2,)), BulkOptions()))
 
 
+def test_a_row_that_names_no_series_is_refused_by_its_place() -> None:
+    names = np.array(["a"] * 10 + [""] + ["a"] * 9)
+    with pytest.raises(DataError, match=r"rows: row 10 names no series; expected a name in every row"):
+        list(RowScoring(NumpySource(), in_parts(series(20), (8,), names), BulkOptions(), has_series=True))
+
+
 def test_gaps_are_filled_from_earlier_parts_and_from_no_other_series() -> None:
     values = series(40)
     values[7, 0] = values[8, 0] = np.nan

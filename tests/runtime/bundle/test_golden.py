@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from offbeat.bundle import ModelVersion
@@ -53,6 +54,17 @@ def test_a_golden_output_that_does_not_replay_is_refused_by_name(
     folder = folders.write_version(tmp_path, golden=golden_with(change))
     with pytest.raises(BackendError, match=f"{name} is off by"):
         Scorer.open(ModelVersion.open(folder))
+
+
+def test_a_decision_may_differ_from_the_golden_one_only_where_the_error_is_at_the_threshold(tmp_path: Path) -> None:
+    version = ModelVersion.open(folders.write_version(tmp_path))
+    golden, manifest = version.golden(), version.manifest
+    assert golden.largest_deviation(manifest, dict(golden.outputs))[0] == 0
+    other = golden.outputs | {"is_anomaly": ~golden.outputs["is_anomaly"]}
+    assert golden.largest_deviation(manifest, other) == (np.inf, "is_anomaly")
+    at_threshold = np.full_like(golden.outputs["reconstruction_error"], manifest.threshold.value)
+    near = replace(golden, outputs=golden.outputs | {"reconstruction_error": at_threshold})
+    assert near.largest_deviation(manifest, near.outputs | {"is_anomaly": other["is_anomaly"]})[0] == 0
 
 
 def flip(outputs: Outputs) -> None:
