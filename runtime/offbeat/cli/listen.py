@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ from offbeat.cli.listen_address import tcp_address
 from offbeat.cli.listen_gaps import GapFilling
 from offbeat.cli.listen_loop import ListenLoop, listening_socket
 from offbeat.cli.listen_rows import RowFormat
+from offbeat.cli.listen_state import ListenState
 from offbeat.cli.listen_watch import Watch
 from offbeat.cli.options import BackendOption, DeviceOption, InsecureOption, ModelArgument, ThreadsOption
 from offbeat.flag_use import FlagUse, refuse_unused
@@ -24,6 +26,14 @@ from offbeat.series_config import MAX_STRIDE, SeriesConfig
 _DEFAULTS = SeriesConfig()
 _FLAG_USES = (
     FlagUse(flags=("insecure", "max_clients"), goes_with="--tcp", is_used=lambda call: call["tcp"] is not None),
+    FlagUse(
+        flags=("state_file",),
+        goes_with="standard input, or --series-column: a client's address is no series of the next run",
+        is_used=lambda call: call["tcp"] is None or call["series_column"] is not None,
+    ),
+    FlagUse(
+        flags=("series_snapshot_s",), goes_with="--state-file", is_used=lambda call: call["state_file"] is not None
+    ),
 )
 _STANDARD_INPUT, _STANDARD_OUTPUT = 0, 1
 
@@ -85,6 +95,16 @@ def listen(
     series_ttl_s: Annotated[
         float, typer.Option(envvar="OFFBEAT_SERIES_TTL_S", help="Forget a series without a row for so long.")
     ] = _DEFAULTS.series_ttl_s,
+    state_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="OFFBEAT_STATE_FILE",
+            help="File in which series survive a restart; made if missing. Memory alone unless given.",
+        ),
+    ] = None,
+    series_snapshot_s: Annotated[
+        float, typer.Option(envvar="OFFBEAT_SERIES_SNAPSHOT_S", help="With --state-file: seconds between two writings.")
+    ] = _DEFAULTS.series_snapshot_s,
     max_clients: Annotated[
         int, typer.Option(envvar="OFFBEAT_MAX_CLIENTS", min=1, help="With --tcp: connections open at once.")
     ] = 1000,
@@ -102,10 +122,17 @@ def listen(
 
     - `tail -F metrics.csv | offbeat listen models/server-metrics --alarm-k 3 --alarm-n 5`
     - rows of many hosts, some with gaps: `offbeat listen models/server-metrics --tcp 127.0.0.1:7007 --series-column host --missing forward-fill`
+    - over restarts: `tail -n 0 -F metrics.csv | offbeat listen models/server-metrics --state-file metrics.series`
     """
     refuse_unused(context, _FLAG_USES)
     address = None if tcp is None else tcp_address(tcp, insecure=insecure)
-    config = SeriesConfig(max_series=max_series, series_ttl_s=series_ttl_s, alarm_k=alarm_k, alarm_n=alarm_n)
+    config = SeriesConfig(
+        max_series=max_series,
+        series_ttl_s=series_ttl_s,
+        alarm_k=alarm_k,
+        alarm_n=alarm_n,
+        series_snapshot_s=series_snapshot_s,
+    )
     console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
     with load(model, backend=backend, device=device, n_threads=n_threads) as scorer:
         row_format = RowFormat(
@@ -117,8 +144,19 @@ def listen(
         )
         gaps = GapFilling(row_format.feature_names, config) if row_format.has_gaps else None
         watch = Watch(scorer, config, stride=stride, tells_scores=scores)
+        state = None
+        if state_file is not None:
+            state = ListenState(state_file, scorer.manifest.name, watch.store, config, console.print)
+            watch.n_series = state.restore()
         loop = ListenLoop(
-            watch, row_format, _STANDARD_OUTPUT, console.print, gaps=gaps, is_strict=strict, max_clients=max_clients
+            watch,
+            row_format,
+            _STANDARD_OUTPUT,
+            console.print,
+            gaps=gaps,
+            state=state,
+            is_strict=strict,
+            max_clients=max_clients,
         )
         if address is None:
             loop.add_standard_input(_STANDARD_INPUT)

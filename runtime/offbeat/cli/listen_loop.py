@@ -12,6 +12,7 @@ from offbeat.cli.listen_feed import Feed
 from offbeat.cli.listen_gaps import GapFilling
 from offbeat.cli.listen_output import LineOutput
 from offbeat.cli.listen_rows import RowFormat
+from offbeat.cli.listen_state import ListenState
 from offbeat.cli.listen_watch import FeedRow, Watch
 from offbeat.errors import DataError
 
@@ -24,7 +25,8 @@ class ListenLoop:
     """Feeds a `watch` from standard input or from clients of a listening socket, and writes its lines to a file descriptor.
 
     One thread does all, so that a slow reader holds back whoever sends, by the means that pipes and TCP have for that. `gaps`
-    fills missing values. With `is_strict` a bad line is the end of its feed, and of standard input an error. `stop` may be called from anywhere.
+    fills missing values; `state` keeps series over a restart. With `is_strict` a bad line is the end of its feed, and of standard
+    input an error. `stop` may be called from anywhere.
     """
 
     def __init__(
@@ -35,11 +37,13 @@ class ListenLoop:
         tell: Callable[[str], None],
         *,
         gaps: GapFilling | None = None,
+        state: ListenState | None = None,
         is_strict: bool = False,
         max_clients: int = 1000,
     ) -> None:
         self.n_bad = 0
         self._gaps = gaps
+        self._state = state
         self._watch = watch
         self._format = format_
         self._tell = tell
@@ -78,14 +82,18 @@ class ListenLoop:
         try:
             while not self._is_stopping and (self._feeds or self._server is not None):
                 rows: list[FeedRow] = []
-                for key, _ in self._selector.select():
+                for key, _ in self._selector.select(None if self._state is None else self._state.interval_s):
                     if isinstance(key.data, Feed):
                         rows += self._rows(key.data)
                     elif key.fileobj is self._server:
                         self._accept()
                 self._score(rows)
+                if self._state is not None:
+                    self._state.keep()
                 self._drop_ended()
         finally:
+            if self._state is not None:
+                self._state.keep(is_end=True)
             self._close()
 
     def summary(self) -> str:
@@ -129,7 +137,9 @@ class ListenLoop:
     def _remove(self, feed: Feed) -> None:
         feed.close()
         self.n_bad += feed.n_bad
-        self._watch.forget(feed.name)
+        if isinstance(feed.origin, socket.socket):
+            # The next client of that address is another one; standard input has a next run.
+            self._watch.forget(feed.name)
         if self._gaps is not None:
             self._gaps.forget(feed.name)
         del self._feeds[feed.name]

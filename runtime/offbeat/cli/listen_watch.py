@@ -40,7 +40,7 @@ class Watch:
         window = scorer.manifest.window
         self._scorer = scorer
         self._has_time = window is not None
-        self._store = SeriesStore(1 if window is None else window.length, scorer.manifest.feature_names, config)
+        self.store = SeriesStore(1 if window is None else window.length, scorer.manifest.feature_names, config)
         self._stride = stride
         self._tells_scores = tells_scores
         self._encoder = msgspec.json.Encoder()
@@ -56,7 +56,7 @@ class Watch:
             return
         values = np.array([row.row.values for row in rows], np.float32)
         try:
-            taken = self._store.take(Rows(series=[row.series for row in rows], values=values), now, self._stride)
+            taken = self.store.take(Rows(series=[row.series for row in rows], values=values), now, self._stride)
         except InvalidWindowError as error:
             # More series at once than are remembered at all.
             if len(rows) == 1:
@@ -72,7 +72,7 @@ class Watch:
             return
         windows = taken.windows if self._has_time else taken.windows[:, 0]
         scores = _judged(self._scorer.score(windows, DEFAULT_OUTPUTS).arrays())
-        alarms = self._store.alarms(taken, scores["is_anomaly"].astype(np.bool_))
+        alarms = self.store.alarms(taken, scores["is_anomaly"].astype(np.bool_))
         self.n_alarms += int(alarms.sum())
         columns = [scores[name].tolist() for name in DEFAULT_OUTPUTS]
         for row, alarm, *of_window in zip(taken.rows.tolist(), alarms.tolist(), *columns, strict=True):
@@ -81,7 +81,7 @@ class Watch:
 
     def forget(self, feed: str) -> None:
         """Forgets the series that is a feed's own."""
-        self._store.reset([feed])
+        self.store.reset([feed])
 
     def _line(self, row: FeedRow, alarm: bool, scores: dict[str, object]) -> bytes:
         named = {"series": row.row.series, "timestamp": row.row.timestamp}

@@ -367,6 +367,53 @@ def test_alarms_come_at_once_and_a_signal_ends_it_with_a_summary(model: Path) ->
     ]
 
 
+def lines_of(command: list[str], content: bytes) -> tuple[list[dict[str, object]], str]:
+    done = subprocess.run(command, input=content, capture_output=True, check=False)
+    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
+
+
+def test_with_a_state_file_a_restart_goes_on_where_the_last_run_ended(model: Path, tmp_path: Path) -> None:
+    values, state = folders.random_windows(1, 12)[0], tmp_path / "rows.series"
+    command = [OFFBEAT, "listen", str(model), "--scores", "--alarm-k", "2", "--alarm-n", "8"]
+    kept = [*command, "--state-file", str(state)]
+    whole, _ = lines_of(command, json_lines(values))
+    first, _ = lines_of(kept, json_lines(values[:8]))
+    assert state.stat().st_mode & 0o777 == 0o600
+    second, told = lines_of(kept, json_lines(values[8:]))
+    names = ("reconstruction_error", "is_anomaly", "alarm")
+    assert [[line[name] for name in names] for line in (*first, *second)] == [
+        [line[name] for name in names] for line in whole
+    ]
+    assert told.startswith("4 rows of 1 series, 4 windows, ")
+
+
+def test_a_state_file_is_written_while_rows_come_and_found_after_a_kill(model: Path, tmp_path: Path) -> None:
+    values, state = folders.random_windows(1, 7)[0], tmp_path / "rows.series"
+    command = [OFFBEAT, "listen", str(model), "--scores", "--state-file", str(state), "--series-snapshot-s", "0.05"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(json_lines(values[:6]))
+        process.stdin.flush()
+        end = time.monotonic() + 30
+        while not state.exists():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        process.kill()
+    assert len(lines_of(command, json_lines(values[6:]))[0]) == 1
+
+
+def test_a_state_file_that_is_damaged_or_of_another_model_is_refused(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    folders.write_version(tmp_path / "others", "other")
+    state = tmp_path / "rows.series"
+    lines_of([OFFBEAT, "listen", str(tmp_path / "others"), "--state-file", str(state)], b"1,2\n")
+    assert "rows for model 'other'" in offbeat("listen", model, "--state-file", state).stderr
+    state.write_bytes(state.read_bytes()[:-1])
+    refused = offbeat("listen", model, "--state-file", state)
+    assert refused.returncode == 1
+    assert f"error: {state}: " in refused.stderr
+    assert "no such folder" in offbeat("listen", model, "--state-file", tmp_path / "absent" / "x").stderr
+
+
 def test_a_strict_standard_input_ends_with_an_error(offbeat: Run, model: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("pressure,flow\n1,2\noops\n3,4\n")
     with (tmp_path / "rows.csv").open() as stream:
@@ -385,6 +432,8 @@ def test_a_strict_standard_input_ends_with_an_error(offbeat: Run, model: Path, t
         (["--max-clients", "3"], "--max-clients is given, and nothing here reads it; it goes with --tcp"),
         (["--insecure"], "--insecure is given, and nothing here reads it; it goes with --tcp"),
         (["--stride", str(10**20)], "--stride"),
+        (["--tcp", "127.0.0.1:0", "--state-file", "x"], "it goes with standard input, or --series-column"),
+        (["--series-snapshot-s", "5"], "it goes with --state-file"),
         (["--missing", "interpolate"], "'interpolate' is not one of 'reject', 'forward-fill'"),
     ],
 )
