@@ -35,7 +35,8 @@ def score_table(
     """The scores of a frame's rows, as `offbeat score` writes them, in a frame of the same kind.
 
     `frame` is one of pandas or polars, a pyarrow table, or anything else with `__arrow_c_stream__`, for which a pyarrow table
-    comes back; its columns hold the model's features by name. Lines are in the order of the rows, whatever their series.
+    comes back; its columns hold the model's features by name. Lines are in the order of the rows, whatever their series; of a pandas
+    frame lines that are rows have the index of those.
 
     A line is a row of a series or, `per` "window", a window of it, one every `stride` rows; a row's error is the mean of the
     windows that cover it, or, `row_score` "newest", that of the window it ends. `columns` names outputs to add. With `alarm_k` and
@@ -65,12 +66,14 @@ def score_table(
     if series_column is not None:
         unit = table.column_names[0]
         table = table.sort_by([(unit, "ascending")] if per == "row" else [("series", "ascending"), (unit, "ascending")])
-    return _like(frame, table)
+    return _like(frame, table, are_lines_rows=per == "row")
 
 
-def _like(frame: Any, table: Any) -> Any:
+def _like(frame: Any, table: Any, *, are_lines_rows: bool) -> Any:
     """The table as the library of the frame has it; neither library is imported for that."""
     library = type(frame).__module__.partition(".")[0]
     if library == "pandas":
-        return table.to_pandas()
+        scores = table.to_pandas()
+        # pandas joins by labels: without the frame's own, a mask of the scores would choose other rows than were scored.
+        return scores.set_axis(frame.index) if are_lines_rows else scores
     return type(frame)(table) if library == "polars" and hasattr(frame, "columns") else table

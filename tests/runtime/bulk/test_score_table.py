@@ -56,6 +56,17 @@ def test_lines_are_in_the_order_of_the_rows_whatever_their_series(scorer: offbea
         assert scores[column][data["pump"] == "a"].tolist() == alone[column].tolist()
 
 
+def test_a_mask_of_the_scores_takes_the_rows_that_were_scored_whatever_their_labels(scorer: offbeat.Scorer) -> None:
+    data = columns(50)
+    data["pressure"][20] = 1e6
+    for labels in (np.arange(50)[::-1], pd.date_range("2026-01-01", periods=50), [f"row {row}" for row in range(50)]):
+        frame = pd.DataFrame(data, index=labels)
+        scores = offbeat.score_table(scorer, frame, row_score="newest")
+        assert scores.index.equals(frame.index)
+        assert 1e6 in frame[scores["is_anomaly"]]["pressure"].to_list()
+    assert offbeat.score_table(scorer, frame, per="window").index.equals(pd.RangeIndex(45))
+
+
 def test_the_documented_example_runs_as_it_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
