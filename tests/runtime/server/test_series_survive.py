@@ -112,8 +112,8 @@ def test_series_go_on_where_they_were_after_a_drain(serve: Serve, tmp_path: Path
 def test_without_a_state_directory_a_snapshot_is_refused(serve: Serve) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         snapshot(serve(make_scorer()))
-    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert "state_dir" in caught.value.details()
+    assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "--state-dir" in caught.value.details()
 
 
 def test_a_state_directory_belongs_to_one_server(serve: Serve, loop: Loop, tmp_path: Path) -> None:
