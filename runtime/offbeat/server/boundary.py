@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import TypeAlias, TypeVar
@@ -12,6 +13,7 @@ from google.protobuf.message import Message
 
 from offbeat.errors import DeadlineExceededError, InvalidWindowError, OffbeatError, OverloadedError
 from offbeat.reply_timing import TIMING_KEY
+from offbeat.server.allowance import SharedRoom
 from offbeat.server.drain import Drain
 from offbeat.server.engine import Engine
 from offbeat.server.incident import incident
@@ -31,12 +33,18 @@ Answer = TypeVar("Answer", bound=Message)
 
 
 class Boundary:
-    """What the services share: the engine behind them, and what happens at the edge of every call."""
+    """What the services share: the engine behind them, and what happens at the edge of every call.
 
-    def __init__(self, engine: Engine, drain: Drain, max_message_bytes: int) -> None:
+    Streams have the `stream_room` together; without one each has its own bounds alone.
+    """
+
+    def __init__(
+        self, engine: Engine, drain: Drain, max_message_bytes: int, stream_room: SharedRoom | None = None
+    ) -> None:
         self.engine = engine
         self.drain = drain
         self.max_message_bytes = max_message_bytes
+        self.stream_room = stream_room or SharedRoom(sys.maxsize)
         self.traffic = Traffic()
         self.overload = Overload(engine.models)
         self._refusals = RefusalLog()

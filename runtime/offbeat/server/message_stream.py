@@ -11,15 +11,20 @@ import grpc
 from msgspec import Struct
 
 from offbeat.errors import OffbeatError
-from offbeat.server.allowance import Allowance
+from offbeat.server.allowance import Allowance, SharedRoom
 from offbeat.server.boundary import Boundary, Context, Handler
 from offbeat.server.query import Query, Scored
 from offbeat.server.served import Reply
 from offbeat.server.ticket import Ticket
 
-# Enough to fill batches from one stream; a few streams cannot fill the default queue by themselves.
+# Enough to fill batches from one stream.
 MAX_IN_FLIGHT = 128
 _EOF = grpc.aio.EOF  # type: ignore[attr-defined]
+
+
+def stream_room(max_queue_size: int) -> SharedRoom:
+    """The room of all streams where queues are so long: half of a queue, the other is for calls; one stream may use its bounds in any case."""
+    return SharedRoom(max(MAX_IN_FLIGHT, max_queue_size // 2))
 
 
 def serving(boundary: Boundary, stream: Callable[[Boundary, Context], MessageStream]) -> Handler:
@@ -68,7 +73,9 @@ class MessageStream:
         self._context = context
         self._keeps_order = keeps_order
         self._traffic = boundary.traffic.method(method)
-        self._allowance = Allowance(max_requests=MAX_IN_FLIGHT, max_bytes=boundary.max_message_bytes)
+        self._allowance = Allowance(
+            max_requests=MAX_IN_FLIGHT, max_bytes=boundary.max_message_bytes, room=boundary.stream_room
+        )
         # None after the last answer.
         self._answers: asyncio.Queue[StreamAnswer | None] = asyncio.Queue()
         self._n_accepted = 0
@@ -93,6 +100,7 @@ class MessageStream:
             stop_reading()
             for ticket in self._tickets:
                 ticket.cancel()
+            self._allowance.close()
         if not self._has_read_all:
             self._boundary.drain.check()
             await reader

@@ -26,6 +26,7 @@ from offbeat.server.gate import Gate, Service, watched_tokens
 from offbeat.server.guard import guarded
 from offbeat.server.health import Health
 from offbeat.server.inference_service import InferenceService
+from offbeat.server.message_stream import stream_room
 from offbeat.server.model_control import ModelControl
 from offbeat.server.points_service import PointsService
 from offbeat.server.scoring_service import ScoringService
@@ -63,7 +64,10 @@ class Server:
         self._control = ModelControl(self._models, config)
         self._drain = Drain()
         boundary = self._boundary = Boundary(
-            Engine(self._models, self._dispatcher), self._drain, config.max_message_bytes
+            Engine(self._models, self._dispatcher),
+            self._drain,
+            config.max_message_bytes,
+            stream_room(config.batching.max_queue_size),
         )
         self._points = PointsService(config.series)
         self._services = (

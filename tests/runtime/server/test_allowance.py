@@ -1,0 +1,63 @@
+"""What streams may have in flight, each and together."""
+
+from __future__ import annotations
+
+import time
+
+from offbeat.server.allowance import SharedRoom
+from tests.runtime.folders import random_windows
+
+from .calls import score_request
+from .fakes import GatedBackend, make_scorer
+from .live import Serve, eventually
+from .test_score_stream import stream
+
+
+def test_while_there_is_room_a_stream_takes_as_much_as_it_likes() -> None:
+    room = SharedRoom(10)
+    for number in range(9):
+        assert not room.is_used_up(number)
+        room.take(is_first=number == 0)
+    assert not room.is_used_up(9)
+
+
+def test_when_the_room_is_used_up_only_who_has_less_than_a_share_goes_on() -> None:
+    room = SharedRoom(10)
+    for number in range(10):
+        room.take(is_first=number == 0)
+    assert room.is_used_up(10)
+    assert not room.is_used_up(0)
+    room.take(is_first=True)
+    assert room.is_used_up(5)
+    assert not room.is_used_up(4)
+    room.give(1, is_last=True)
+    room.give(1, is_last=False)
+    assert not room.is_used_up(9)
+
+
+def test_more_streams_than_there_is_room_for_have_one_request_each() -> None:
+    room = SharedRoom(2)
+    for _ in range(5):
+        assert not room.is_used_up(0)
+        room.take(is_first=True)
+    assert room.is_used_up(1)
+
+
+def test_many_streams_that_write_without_end_are_refused_nothing(serve: Serve) -> None:
+    backend = GatedBackend()
+    server = serve(make_scorer(backend), max_queue_size=256)
+    queue = server.server._models.find("level").queue
+    n_streams, n_each = 6, 200
+    flooding = [
+        stream(server, (score_request(random_windows(1), id=str(n)) for n in range(n_each))) for _ in range(n_streams)
+    ]
+    eventually(lambda: len(queue) >= 127, "the streams have used their room")
+    late = stream(server, [score_request(random_windows(1), id="late")])
+    time.sleep(0.2)
+    assert len(queue) <= 256
+    backend.gate.set()
+    assert next(late).response.id == "late"
+    for answers in flooding:
+        assert {answer.response.id for answer in answers} == {str(n) for n in range(n_each)}
+    eventually(lambda: server.server._boundary.stream_room._n_requests == 0, "every stream has left the room")
+    assert server.server._boundary.stream_room._n_streams == 0
