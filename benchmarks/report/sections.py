@@ -53,8 +53,9 @@ SECTIONS = (
         method=(
             "The core through its Python binding and ONNX Runtime's `run`, in turns in one process, on one "
             "thread; a turn of `limits` in each round. Figures are medians over rounds, ratios are medians of a "
-            "round's ratios. Times of a millisecond and more are the thread's processor time. Models with large "
-            "weights live in a cache that a neighbour may share. [What limits what](native.md#what-limits-what) "
+            "round's ratios. Files that tell of `processes` have the median over that many fresh ones of each one's "
+            "medians, since where a model's weights lie in the caches is another in each. Times of a millisecond "
+            "and more are the thread's processor time. [What limits what](native.md#what-limits-what) "
             "is told there."
         ),
         body=lambda results: native_table(results, TO_ROOT),
