@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +25,7 @@ from offbeat.server.incident import incident
 from offbeat.server.inference_service import InferenceService
 from offbeat.server.refusals import RefusalLog
 from offbeat.server.rest_body import Intake
-from offbeat.server.rest_messages import infer_request, infer_response, plain, put_parameters
+from offbeat.server.rest_messages import RestRequest, infer_request, infer_response, plain, put_parameters
 from offbeat.server.rest_scoring import RestScoring
 from offbeat.server.rest_status import http_status
 
@@ -104,6 +105,8 @@ class Rest:
         except Exception as error:  # noqa: BLE001 - the request boundary, of HTTP
             refusal = error if isinstance(error, OffbeatError) else incident("the request", error)
             self._refusals.record(refusal)
+            # The frames that it came through know the request's body, and the error: both would stay until garbage is collected.
+            error.__traceback__ = None
             return _refusal(http_status(refusal), str(refusal))
 
     def _asking(self, method: str, message_of: Callable[[Request], Message], flag: str | None = None) -> Answer:
@@ -136,22 +139,27 @@ class Rest:
         return _json(plain(await self._ask("RepositoryIndex", pb.RepositoryIndexRequest()))["models"])
 
     async def _infer(self, request: Request) -> Response:
-        try:
-            self._admit("ModelInfer", request)
-            model, version = request.path_params["model"], request.path_params.get("version", "")
-            async with self._intake.body(request) as body:
-                wanted = infer_request(model, version, body, _json_length(request, len(body)))
-        except Exception as error:
-            self._loop.call_soon_threadsafe(self._scoring.refuse, "", _as_counted(error))
-            raise
-        request.state.message = wanted.message
-        scored = await self._while_connected(request, self._scoring.score(wanted.message))
+        async with AsyncExitStack() as held:
+            wanted = await self._wanted(request, held)
+            request.state.message = wanted.message
+            scored = await self._while_connected(request, self._scoring.score(wanted.message))
         content, n_json = infer_response(wanted, scored)
         headers = {TIMING_KEY: scored.timing.text()}
         if n_json is not None:
             headers[_JSON_LENGTH] = str(n_json)
         kind = "application/json" if n_json is None else "application/octet-stream"
         return Response(self._boundary.sendable(content), headers=headers, media_type=kind)
+
+    async def _wanted(self, request: Request, held: AsyncExitStack) -> RestRequest:
+        """What the request asks for. Its body counts as one in memory until `held` is closed."""
+        try:
+            self._admit("ModelInfer", request)
+            model, version = request.path_params["model"], request.path_params.get("version", "")
+            body = await held.enter_async_context(self._intake.body(request))
+            return infer_request(model, version, body, _json_length(request, len(body)))
+        except Exception as error:
+            self._loop.call_soon_threadsafe(self._scoring.refuse, "", _as_counted(error))
+            raise
 
     def _admit(self, method: str, request: Request) -> None:
         """Raises UnauthenticatedError, ForbiddenError."""

@@ -37,15 +37,16 @@ class Intake:
         n_bytes = 0
         parts: list[bytes] = []
         try:
-            async with asyncio.timeout(_BODY_S):
-                async for part in request.stream():
-                    parts.append(part)
-                    n_bytes += len(part)
-                    self._n_bytes += len(part)
-                    self._check(n_bytes)
-            yield b"".join(parts)
-        except TimeoutError as error:
-            raise HTTPException(408, f"the body has not come within {_BODY_S:g} s") from error
+            try:
+                async with asyncio.timeout(_BODY_S):
+                    async for part in request.stream():
+                        parts.append(part)
+                        n_bytes += len(part)
+                        self._n_bytes += len(part)
+                        self._check(n_bytes)
+            except TimeoutError as error:
+                raise HTTPException(408, f"the body has not come within {_BODY_S:g} s") from error
+            yield _joined(parts)
         finally:
             self._n_bytes -= n_bytes
 
@@ -58,3 +59,10 @@ class Intake:
             raise OverloadedError(
                 f"{self._n_bytes} bytes of requests are in memory; expected less; back off before trying again"
             )
+
+
+def _joined(parts: list[bytes]) -> bytes:
+    """The whole; the parts are gone then, while it may be in use for long."""
+    whole = b"".join(parts)
+    parts.clear()
+    return whole

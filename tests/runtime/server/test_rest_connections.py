@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.client
 import json
 import socket
 import statistics
 import threading
 import time
+import tracemalloc
 
 import grpc
 import pytest
@@ -147,3 +149,40 @@ def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head(rest_server
             assert connection.getresponse().read()
             seconds.append(time.monotonic() - started)
     assert statistics.median(seconds) < 0.03, "the system's delay is 0.04 s"
+
+
+def test_bodies_count_as_in_memory_until_their_requests_are_answered(serve: Serve) -> None:
+    backend = GatedBackend()
+    server = rest(serve, backend, max_inline_us=0, max_message_bytes=2048)
+    body = json.dumps(infer_json(WINDOWS)).encode()
+    head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 2048\r\n\r\n".encode()
+    waiting = []
+    for n_before in range(4):
+        waiting.append(raw(server, head + body.ljust(2048)))
+        eventually(lambda n=n_before: samples(server, "offbeat_calls_in_flight") == [n + 1], "it is being scored")
+    status, told = ask(server, INFER, body)
+    assert (status, told["error"].partition(";")[0]) == (429, f"{4 * 2048 + len(body)} bytes of requests are in memory")
+    backend.gate.set()
+    for each in waiting:
+        assert each.recv(4096).startswith(b"HTTP/1.1 200 ")
+        each.close()
+    eventually(lambda: ask(server, INFER, body)[0] == 200, "there is room again")
+
+
+@pytest.mark.parametrize("wrong", [{"name": "x"}, {"shape": [10_000, 5, 3]}])
+def test_a_refused_body_is_gone_without_a_garbage_collection(rest_server: LiveServer, wrong: dict[str, object]) -> None:
+    data = bytes(10_000 * 5 * 2 * 4)
+    size: dict[str, object] = {"binary_data_size": len(data)}
+    tensor = {"name": "window", "datatype": "FP32", "shape": [10_000, 5, 2], "parameters": size} | wrong
+    head = json.dumps({"inputs": [tensor]}).encode()
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            length = {"Inference-Header-Content-Length": str(len(head))}
+            assert ask(rest_server, INFER, head + data, **length)[0] == 400
+        eventually(lambda: tracemalloc.get_traced_memory()[0] < 5 * len(data), "the bodies are gone")
+    finally:
+        tracemalloc.stop()
+        gc.enable()
