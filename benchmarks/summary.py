@@ -27,12 +27,12 @@ def engine_table(result: dict[str, Any]) -> str:
         row[info["backend"]] = (median_us, info.get("ratio_to_eager"))
     for row in rows.values():
         # Results of before 2026-11-22 have no ratios of rounds.
-        row.update({name: (us, ratio or row["eager"][0] / us) for name, (us, ratio) in row.items()})
+        if "eager" in row:
+            row.update({name: (us, ratio or row["eager"][0] / us) for name, (us, ratio) in row.items()})
     backends = list(dict.fromkeys(name for row in rows.values() for name in row))
     lines = [f"| model | batch | threads | {' | '.join(backends)} |", "|---|---|---|" + "---|" * len(backends)]
     for key, row in sorted(rows.items()):
-        cells = [f"{row[name][0]:,.1f} ({row[name][1]:.2f} ×)" if name in row else "" for name in backends]
-        lines.append(f"| {' | '.join(map(str, key))} | {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join(map(str, key))} | {' | '.join(_cell(row.get(name)) for name in backends)} |")
     worst = max(
         benchmark["extra_info"]["parity_max_abs"]
         for benchmark in result["benchmarks"]
@@ -40,6 +40,14 @@ def engine_table(result: dict[str, Any]) -> str:
     )
     cpu = result["machine_info"]["cpu"].get("brand_raw", result["machine_info"]["processor"])
     return "\n".join([*lines, "", f"{cpu}; largest |Δerror| from eager in float32 {worst:.1e}."])
+
+
+def _cell(measured: tuple[float, float | None] | None) -> str:
+    """Where eager was left out there is nothing to be compared with."""
+    if measured is None:
+        return ""
+    us, ratio = measured
+    return f"{us:,.1f}" if ratio is None else f"{us:,.1f} ({ratio:.2f} ×)"
 
 
 if __name__ == "__main__":

@@ -6,12 +6,13 @@ from benchmarks.precision.table import markdown as precision_table
 from benchmarks.report.detection import alternatives_table, detection_table, newest_detection
 from benchmarks.report.edge import edge_table
 from benchmarks.report.endurance import endurance_table
+from benchmarks.report.engines import engines_tables
 from benchmarks.report.exports import exports_table, graphs_table, loading_table
 from benchmarks.report.installed import installed_table
 from benchmarks.report.native import native_table
 from benchmarks.report.others import bulk_table, peers_table
 from benchmarks.report.ray import ray_tables
-from benchmarks.report.results import Result, Results
+from benchmarks.report.results import Results
 from benchmarks.report.section import TO_ROOT, Section, newest, plain_section
 from benchmarks.report.server_peers import serving_peers_table
 from benchmarks.report.serving import serving_bars, serving_table, shares_table
@@ -19,15 +20,6 @@ from benchmarks.report.start import server_memory_table, sizes_table, start_tabl
 from benchmarks.report.streams import streams_table
 from benchmarks.report.trials import KERNEL, trials_tables
 from benchmarks.report.watching import watching_table
-from benchmarks.summary import engine_table
-
-
-def _engines(result: Result) -> str:
-    """The models of the design first, then presets at their default sizes."""
-    benchmarks = result.content["benchmarks"]
-    presets = [each for each in benchmarks if each["extra_info"]["model"].startswith("preset")]
-    designed = [each for each in benchmarks if each not in presets]
-    return "\n\n".join(engine_table({**result.content, "benchmarks": each}) for each in (designed, presets) if each)
 
 
 def _detection(results: Results) -> str:
@@ -94,9 +86,10 @@ SECTIONS = (
         method=(
             "Median microseconds of one call, scores out, and how many times as fast as eager. PyTorch, ONNX "
             "Runtime and the core have processes of their own on the same cores and take turns. Absolute "
-            "differences grow with a model's sums; relative to the error they are within the parity bound."
+            "differences grow with a model's sums; relative to the error they are within the parity bound. Presets are at their default sizes, with "
+            "four features and windows of 50 steps."
         ),
-        body=newest("engines", _engines),
+        body=newest("engines", engines_tables),
         plot="latency",
     ),
     Section(

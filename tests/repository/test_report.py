@@ -199,6 +199,23 @@ def test_a_run_of_overload_is_told_with_what_it_missed(copy: Path) -> None:
     assert "answers **80 %** (missed: 90 %) of its capacity" in readme
 
 
+def test_engines_are_told_with_their_share_of_the_limit_and_with_who_was_left_out(copy: Path) -> None:
+    content = _newest(copy, "engines")
+    benchmarks = [each for each in content["benchmarks"] if each["extra_info"]["model"] == "M1"]
+    benchmarks = [each for each in benchmarks if each["extra_info"]["backend"] != "eager"]
+    for each in benchmarks:
+        each["extra_info"] |= {"share_of_limit": 0.456, "limit_us": 19.4, "ratio_to_eager": None}
+    left_out = {f"M1 batch {n} threads 1": {"eager": "it was killed\nlater"} for n in (1, 8)}
+    file = copy / "benchmarks" / "results" / "2099-01-01-engines.json"
+    _edit(file, content | {"benchmarks": benchmarks, "left_out": left_out})
+    report = Report(copy)
+    report.write(report.stale())
+    page = (copy / "docs" / "performance.md").read_text()
+    assert "| M1 | 1 | 1 | 19.4 | 46 % | 46 % |" in page
+    assert "- `eager`, in 2 races: it was killed\n" in page
+    assert "limit" in (copy / "docs" / "performance" / "latency.svg").read_text()
+
+
 def test_requests_of_many_windows_are_told_of_the_server_that_had_both_cores(copy: Path) -> None:
     content = _newest(copy, "serving")
     both = [line | {"server": "offbeat (all cores)"} for line in content["lines"] if line["server"] == "offbeat"]
