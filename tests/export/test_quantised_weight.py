@@ -28,6 +28,15 @@ def test_rows_of_zeros_stay_zero() -> None:
     assert torch.equal(found.dequantised(), torch.zeros(2, 3))
 
 
+def test_a_scale_is_a_normal_number_however_small_a_row_is() -> None:
+    weight = torch.tensor([[1e-42, -3e-43], [0.0, 0.0], [1e-38, 2e-38]])
+    found = QuantisedWeight.of(weight, "int8", "w")
+    assert found.scale is not None
+    assert (found.scale >= torch.finfo(torch.float32).tiny).all()
+    assert (found.values[1] == 0).all()
+    assert ((found.dequantised() - weight).abs() <= found.scale[:, None] / 2).all()
+
+
 @pytest.mark.parametrize(("precision", "bits"), [("fp16", 10), ("bf16", 7)])
 def test_sixteen_bits_round_to_the_nearest(precision, bits: int) -> None:
     weight = torch.randn(20, 30, generator=torch.Generator().manual_seed(0))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
@@ -14,6 +15,7 @@ from offbeat.data import Dataset
 from offbeat.errors import ConfigurationError, TrainingError
 from offbeat_training import Checkpoint, TrainingConfig
 from offbeat_training import fit as fit_module
+from offbeat_training.best_weights import BestWeights
 from offbeat_training.fit import fit
 from offbeat_training.reconstruction_error import window_errors
 from offbeat_training.run_config import RunConfig
@@ -231,3 +233,13 @@ def test_a_table_needs_batches_of_three_rows_for_its_batch_norm() -> None:
 def test_the_smallest_table_trains() -> None:
     checkpoint = fit(table(3), msgspec.structs.replace(TABLE, batch_size=3, epochs=2))
     assert checkpoint.training["n_training_windows"] == 2
+
+
+def test_of_epochs_with_the_same_loss_the_first_is_kept() -> None:
+    best = BestWeights()
+    module = SimpleNamespace(model=torch.nn.Linear(1, 1))
+    for epoch, loss in enumerate((2.0, 1.0, 1.0, 3.0)):
+        torch.nn.init.constant_(module.model.weight, float(epoch))
+        trainer = SimpleNamespace(callback_metrics={"validation_loss": torch.tensor(loss)}, current_epoch=epoch)
+        best.on_validation_end(trainer, module)
+    assert (best.epoch, best.loss, best.weights["weight"].item()) == (2, 1.0, 1.0)

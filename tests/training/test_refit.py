@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -9,8 +10,11 @@ import torch
 
 from offbeat.data import Dataset
 from offbeat_training import Checkpoint, Detector, TrainingConfig
+from offbeat_training import refit as refit_module
+from offbeat_training.checkpoint_draft import CheckpointDraft
 from offbeat_training.fit import fit
 from offbeat_training.folds import N_FOLDS, sample_folds, series_folds
+from offbeat_training.optimise import optimise
 from offbeat_training.run_config import RunConfig
 from tests.training.examples import table, waves
 
@@ -45,6 +49,21 @@ def test_folds_of_samples_are_random_parts_that_the_seed_repeats() -> None:
     for one, other in zip(folds, sample_folds(positions, seed=1), strict=True):
         np.testing.assert_array_equal(one[1], other[1])
     assert sample_folds(np.arange(5), seed=1) == []
+
+
+def test_a_refit_ends_with_a_quarter_of_its_epochs_at_a_tenth_of_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, float]] = []
+
+    def optimised(model: Any, draft: CheckpointDraft, *rest: Any) -> Any:
+        seen.append((draft.config.epochs, draft.config.lr))
+        return optimise(model, draft, *rest)
+
+    monkeypatch.setattr(refit_module, "optimise", optimised)
+    settings = TrainingConfig(seq_len=12, hidden_size=4, epochs=12, lr=0.01, device="cpu", refit=True)
+    n_epochs = int(fit(waves(400), settings).training["best_epoch"])
+    assert n_epochs > 8
+    assert set(seen) == {(n_epochs, 0.01), (round(n_epochs / 4), 0.01 * 0.1)}
+    assert seen[:2] == [(n_epochs, 0.01), (round(n_epochs / 4), 0.01 * 0.1)]
 
 
 def test_all_normal_windows_are_learnt_from_and_judged_by_a_model_that_had_not_seen_them() -> None:

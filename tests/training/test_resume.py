@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import torch
 
@@ -17,6 +18,7 @@ from offbeat.errors import CheckpointError, ConfigurationError
 from offbeat_training import Checkpoint, TrainingConfig
 from offbeat_training.fit import fit
 from offbeat_training.history import Epoch
+from offbeat_training.resume_state import RunIdentity
 from offbeat_training.run_config import RunConfig
 from tests.training.examples import table, waves
 
@@ -34,6 +36,7 @@ import msgspec, torch
 from offbeat_training import run_folder
 from offbeat_training.fit import fit
 from offbeat_training.reconstruction_task import ReconstructionTask
+from offbeat_training.resume_state import RunIdentity
 from offbeat_training.run_config import RunConfig
 from tests.training.examples import waves
 from tests.training.test_resume import CONFIG
@@ -187,6 +190,17 @@ def test_another_run_is_refused(begun: Path, dataset: Dataset, changes: dict[str
     with pytest.raises(CheckpointError, match=words) as caught:
         fit(dataset, msgspec.structs.replace(CONFIG, **changes), run=RunConfig(model_dir=begun, resume=True))
     assert str(begun / "resume.pt") in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["labels", "classes"])
+def test_other_labels_or_classes_of_the_same_values_are_another_run(part: str) -> None:
+    dataset, classes = waves(), np.zeros(len(waves().values), np.int64)
+    labels = np.zeros(len(classes), np.bool_)
+    begun = RunIdentity.of(msgspec.structs.replace(dataset, labels=labels), classes, CONFIG)
+    begun.check_same(RunIdentity.of(msgspec.structs.replace(dataset, labels=labels.copy()), classes.copy(), CONFIG))
+    (labels if part == "labels" else classes)[7] = 1
+    with pytest.raises(CheckpointError, match="the same values and labels"):
+        begun.check_same(RunIdentity.of(msgspec.structs.replace(dataset, labels=labels), classes, CONFIG))
 
 
 def drop(*path: str) -> Callable[[dict[str, Any]], None]:

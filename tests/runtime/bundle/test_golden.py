@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from offbeat.bundle import ModelVersion
+from offbeat.bundle import ModelVersion, golden
 from offbeat.errors import BackendError, BundleError
 from offbeat.scorer import Scorer
 from tests.runtime import folders
@@ -58,12 +58,12 @@ def test_a_golden_output_that_does_not_replay_is_refused_by_name(
 
 def test_a_decision_may_differ_from_the_golden_one_only_where_the_error_is_at_the_threshold(tmp_path: Path) -> None:
     version = ModelVersion.open(folders.write_version(tmp_path))
-    golden, manifest = version.golden(), version.manifest
-    assert golden.largest_deviation(manifest, dict(golden.outputs))[0] == 0
-    other = golden.outputs | {"is_anomaly": ~golden.outputs["is_anomaly"]}
-    assert golden.largest_deviation(manifest, other) == (np.inf, "is_anomaly")
-    at_threshold = np.full_like(golden.outputs["reconstruction_error"], manifest.threshold.value)
-    near = replace(golden, outputs=golden.outputs | {"reconstruction_error": at_threshold})
+    replayed, manifest = version.golden(), version.manifest
+    assert replayed.largest_deviation(manifest, dict(replayed.outputs))[0] == 0
+    other = replayed.outputs | {"is_anomaly": ~replayed.outputs["is_anomaly"]}
+    assert replayed.largest_deviation(manifest, other) == (np.inf, "is_anomaly")
+    at_threshold = np.full_like(replayed.outputs["reconstruction_error"], manifest.threshold.value)
+    near = replace(replayed, outputs=replayed.outputs | {"reconstruction_error": at_threshold})
     assert near.largest_deviation(manifest, near.outputs | {"is_anomaly": other["is_anomaly"]})[0] == 0
 
 
@@ -97,6 +97,19 @@ def test_a_graph_with_another_threshold_is_refused(tmp_path: Path) -> None:
     folder = folders.write_version(tmp_path, onnx=folders.onnx_bytes(threshold=0.1))
     with pytest.raises(BackendError, match="golden replay"):
         Scorer.open(ModelVersion.open(folder))
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused_before_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = ModelVersion.open(folders.write_version(tmp_path))
+    with zipfile.ZipFile(io.BytesIO(version.read("golden.npz"))) as archive:
+        n_bytes = sum(entry.file_size for entry in archive.infolist())
+    monkeypatch.setattr(golden, "MAX_GOLDEN_BYTES", n_bytes)
+    version.golden()
+    monkeypatch.setattr(golden, "MAX_GOLDEN_BYTES", n_bytes - 1)
+    with pytest.raises(BundleError, match="unpacks to more than"):
+        version.golden()
 
 
 def without(name: str) -> Callable[[Outputs], None]:

@@ -47,6 +47,11 @@ class Watcher:
         except grpc.RpcError as error:
             self.seen.put(error.code())
 
+    def is_left_in_peace(self) -> bool:
+        """Whether the watch has ended as calls end that nobody broke off."""
+        self._thread.join(10)
+        return bool(self._call.code() is grpc.StatusCode.OK and self.seen.empty())
+
     def close(self) -> None:
         self._channel.close()
         self._thread.join()
@@ -119,6 +124,7 @@ def test_a_draining_server_tells_every_watcher_that_is_left_and_lets_none_hold_i
     assert not draining.is_alive()
     assert running.result(10)
     for watcher in staying:
+        assert watcher.is_left_in_peace()
         watcher.close()
 
 

@@ -67,6 +67,10 @@ def test_what_fails_comes_too_late_or_finds_no_room_is_counted_apart(serve: Serv
     assert statistics(server)[0].inference_stats.fail.count == 1
     assert late.exception() is not None
     eventually(lambda: statistics(server)[0].inference_stats.fail.count == 2, "the late one is counted, too")
+    given_up = score_later(server.channel, score_request(random_windows(1)))
+    eventually(lambda: len(server.server._models.find("level").queue) == 1, "another waits")
+    given_up.cancel()
+    eventually(lambda: statistics(server)[0].inference_stats.fail.count == 3, "so is one whose caller has gone")
     backend.gate.set()
     assert running.result()
 
