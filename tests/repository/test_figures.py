@@ -48,7 +48,6 @@ NOT_MEASURED: Mapping[str, set[str]] = {
         "32 MiB",
         "2 MiB",
         "64 KiB",
-        "512 KiB",
         "256 KiB",
         "16 KiB",
         "48 MB",
