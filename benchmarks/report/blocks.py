@@ -112,6 +112,7 @@ BLOCKS: Mapping[str, Callable[[Results, str], str]] = {
     "installed": _table_of("installed", installed_table),
     "kernel_times": _table_of(KERNEL, lambda result: trials_table(result, "m2_times")),
     "kernel_cycles": _table_of(KERNEL, lambda result: trials_table(result, "m2_cycles")),
+    "kernel_wide": _table_of(KERNEL, lambda result: trials_table(result, "wide_cycles")),
     "kernel_far": _table_of(KERNEL, lambda result: trials_table(result, "m4_cycles")),
     "export_nodes": _table_of("exports", nodes_table),
     "export_graphs": _table_of("graphs", lambda result: f"{graphs_table(result)}\n\n{loading_table(result)}"),

@@ -3,11 +3,14 @@
 
 /// Panels that one sequence takes at once where the weights come from far away: several streams are fetched ahead better than one.
 inline constexpr std::size_t n_streams = 2;
-inline constexpr std::size_t n_far_bytes = std::size_t{256} << 10;
 
 /// Inputs whose weights are asked for while those before them are multiplied. Only where it was measured: see docs/native.md.
 inline constexpr std::size_t n_ahead = 16;
 inline constexpr bool asks_ahead = lanes == 16;
+
+/// Weights of more bytes are far away: less of them than that stays in the first-level cache from step to step.
+template <class F>
+inline constexpr std::size_t n_far_bytes = std::size_t{asks_ahead && sizeof(typename F::Weight) == sizeof(float) ? 96 : 256} << 10;
 
 /// Asks for one of the n_ahead / 2 parts of the cache lines of n_ahead inputs of one panel, in an order that the processor's own
 /// prefetchers cannot follow: what they would ask for besides takes the bandwidth that the weights need.
@@ -181,7 +184,7 @@ inline void lstm_of(const LstmArgs& args) {
   if constexpr (n_sums >= 24) {
     if (args.n_rows == 1 && args.weight_hidden.n_inputs == 2 * lanes) return run_pair<F>(args);
     const std::size_t n_bytes = args.weight_hidden.n_inputs * args.weight_hidden.n_vectors * lanes * sizeof(typename F::Weight);
-    if (args.n_rows == 1 && n_bytes > n_far_bytes) return run_far<F>(args);
+    if (args.n_rows == 1 && n_bytes > n_far_bytes<F>) return run_far<F>(args);
   }
   lstm_steps<FloatTile<F>>(args);
 }
