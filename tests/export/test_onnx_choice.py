@@ -12,10 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 from offbeat.errors import ConfigurationError, ExportError
 from offbeat_export import onnx_choice, onnx_tracing
 from offbeat_export.eager import evaluate
-from offbeat_export.onnx_choice import onnx_candidates
+from offbeat_export.onnx_choice import OnnxCandidate, onnx_candidates
 from offbeat_export.onnx_export import export_onnx
-from offbeat_export.onnx_inspection import inspect_graph
-from offbeat_export.onnx_tracing import example_window, traced_sizes
+from offbeat_export.onnx_inspection import GraphInspection, inspect_graph
+from offbeat_export.onnx_tracing import Exporter, example_window, traced_sizes
 from tests.export.checkpoints import CHECKPOINTS, LENGTH, lstm_checkpoint, preset_checkpoint, table_checkpoint
 from tests.export.scorers import run_onnx, scorer_of
 
@@ -213,3 +213,22 @@ def test_a_threshold_or_a_weight_that_equals_a_traced_size_is_no_finding() -> No
         model.graph.output.append(helper.make_tensor_value_info("product", TensorProto.FLOAT, None))
 
     assert inspect_graph(_model(weights), 1, TRACED).findings == ()
+
+
+def test_fewer_defects_go_before_fewer_nodes_and_those_before_an_older_opset(monkeypatch: pytest.MonkeyPatch) -> None:
+    def best(**graphs: tuple[int, int, int]) -> str:
+        """Of graphs with so many defects and nodes, and of that opset."""
+
+        def candidate(module: object, manifest: object, exporter: Exporter) -> OnnxCandidate:
+            n_findings, n_nodes, opset = graphs[exporter]
+            findings = ("a defect",) * n_findings
+            inspection = GraphInspection(opset=opset, n_nodes=n_nodes, n_lstm_nodes=0, findings=findings)
+            return OnnxCandidate(exporter=exporter, content=b"", inspection=inspection)
+
+        monkeypatch.setattr(onnx_choice, "_candidate", candidate)
+        return onnx_candidates(*scorer_of(table_checkpoint())).found[0].exporter
+
+    assert best(classic=(1, 5, 17), dynamo=(0, 9, 18)) == "dynamo"
+    assert best(classic=(0, 9, 17), dynamo=(0, 5, 18)) == "dynamo"
+    assert best(classic=(0, 9, 18), dynamo=(0, 9, 17)) == "dynamo"
+    assert best(classic=(0, 9, 17), dynamo=(0, 9, 18)) == "classic"

@@ -16,11 +16,11 @@ from safetensors.numpy import load as load_safetensors
 from typer.testing import CliRunner, Result
 
 from offbeat.backends import create_backend
-from offbeat.bundle import ModelRepository, ModelVersion
+from offbeat.bundle import Manifest, ModelRepository, ModelVersion
 from offbeat.bundle.manifest import FileRecord
 from offbeat.config import BackendConfig
 from offbeat.data import Dataset, read_dataset
-from offbeat.errors import ExportError, OffbeatError, ParityError
+from offbeat.errors import BackendError, ExportError, OffbeatError, ParityError
 from offbeat.provenance import DataSource
 from offbeat.result import Threshold
 from offbeat.scorer import Scorer
@@ -197,6 +197,27 @@ def test_a_format_that_is_not_rewritten_right_is_never_published(
     files = recalibration.recalibrated_files
     monkeypatch.setattr(recalibration, "recalibrated_files", stale)
     with pytest.raises(ParityError, match="onnx"):
+        recalibrate(repository / "table", NEW)
+    assert listing(repository) == before
+
+
+def test_golden_windows_that_do_not_replay_are_never_published(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = listing(repository)
+
+    def spoilt(version: ModelVersion, manifest: Manifest) -> dict[str, bytes]:
+        """The golden reconstruction is another model's."""
+        rewritten = files(version, manifest)
+        arrays = dict(np.load(io.BytesIO(rewritten["golden.npz"])))
+        arrays["reconstruction"] += 1000
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        return rewritten | {"golden.npz": buffer.getvalue()}
+
+    files = recalibration.recalibrated_files
+    monkeypatch.setattr(recalibration, "recalibrated_files", spoilt)
+    with pytest.raises(BackendError, match="reconstruction is off by"):
         recalibrate(repository / "table", NEW)
     assert listing(repository) == before
 

@@ -45,6 +45,15 @@ def test_the_end_is_the_one_that_openssl_reads_also_beyond_2050(tmp_path: Path, 
     assert expiry(cert.read_bytes()) == told_by_openssl(cert)
 
 
+def test_two_digits_of_a_year_stand_for_1950_to_2049(tmp_path: Path) -> None:
+    der = ssl.PEM_cert_to_DER_cert(issued(tmp_path, 2)[0].read_text())
+    # The second UTCTime is the end; nobody looks at the signature here.
+    place = der.index(b"\x17\x0d", der.index(b"\x17\x0d") + 1) + 2
+    for text, told in ((b"991231235959Z", "Dec 31 23:59:59 1999 GMT"), (b"491231235959Z", "Dec 31 23:59:59 2049 GMT")):
+        changed = ssl.DER_cert_to_PEM_cert(der[:place] + text + der[place + len(text) :])
+        assert expiry(changed.encode()) == ssl.cert_time_to_seconds(told)
+
+
 def test_of_a_chain_the_first_end_counts_and_what_is_no_certificate_has_none(tmp_path: Path) -> None:
     certs = [issued(tmp_path, days)[0] for days in (300, 2)]
     assert expiry(b"words\n" + b"".join(cert.read_bytes() for cert in certs)) == told_by_openssl(certs[1])

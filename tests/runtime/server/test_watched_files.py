@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from offbeat.errors import ConfigurationError
+from offbeat.server.watched_files import WatchedFiles
+
+
+def test_a_file_that_changes_while_it_is_read_is_read_again_before_it_counts(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def read() -> str:
+        text = path.read_text()
+        if text == "half written":
+            path.write_text("new and whole")
+        return text
+
+    watched = WatchedFiles([path], read)
+    path.write_text("half written")
+    assert watched.latest() == "old"
+    assert watched.latest() == "new and whole"
+
+
+def test_a_change_that_cannot_be_used_is_told_once_and_the_next_one_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def read() -> str:
+        text = path.read_text()
+        if "?" in text:
+            raise ConfigurationError(f"{path}: no words")
+        return text
+
+    watched = WatchedFiles([path], read)
+    path.write_text("??")
+    with caplog.at_level(logging.ERROR, "offbeat.server"):
+        assert [watched.latest() for _ in range(3)] == ["old"] * 3
+    assert [record.getMessage() for record in caplog.records] == [
+        f"what was read before stays in use: {path}: no words"
+    ]
+    path.write_text("better")
+    assert watched.latest() == "better"
+
+
+def test_the_files_are_looked_at_no_more_often_than_asked(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    watched = WatchedFiles([path], path.read_text, interval_s=3600)
+    path.write_text("another")
+    assert watched.latest() == "old"
