@@ -43,12 +43,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         """A sentence: the file, when, on which machine, at which commit. What the file does not tell is said to be missing."""
         about = self.about
         machine = about.get("machine", {})
+        where = about.get("gpu") or machine.get("cpu")
         cores = f", usable cores: {machine['usable_cores']}" if "usable_cores" in machine else ""
         commit = about.get("commit", "")[:7]
         dirty = " with uncommitted changes" if about.get("has_uncommitted_changes") else ""
         told = [
             f"measured on {self.date}",
-            f"{machine['cpu']}{cores}" if machine.get("cpu") else "the machine is not in the file",
+            f"{where}{cores}" if where else "the machine is not in the file",
             f"commit {commit}{dirty}" if commit else "the commit is not in the file",
             *([f"run as `{self.command}`"] if self.command else []),
         ]

@@ -10,7 +10,7 @@ from benchmarks.report.engines import engines_tables
 from benchmarks.report.exports import exports_table, graphs_table, loading_table
 from benchmarks.report.installed import installed_table
 from benchmarks.report.native import native_table
-from benchmarks.report.others import bulk_table, peers_table
+from benchmarks.report.others import bulk_table, peers_table, plain_tables
 from benchmarks.report.ray import ray_tables
 from benchmarks.report.results import Results
 from benchmarks.report.section import TO_ROOT, Section, newest, plain_section
@@ -91,6 +91,16 @@ SECTIONS = (
         ),
         body=newest("engines", engines_tables),
         plot="latency",
+    ),
+    Section(
+        title="On a GPU",
+        kind="cuda",
+        command="python -m benchmarks.cuda --output RESULT",
+        method=(
+            "M1 to M5 on ONNX Runtime's CUDA provider beside eager PyTorch on the same GPU, in turns, host arrays in and out: latency, windows a "
+            "second of several callers, and the differences of every output. [What of it is tested without a GPU](backends.md#on-a-gpu)."
+        ),
+        body=newest("cuda", plain_tables),
     ),
     Section(
         title="Serving",
