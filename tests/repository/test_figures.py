@@ -48,6 +48,7 @@ NOT_MEASURED: Mapping[str, set[str]] = {
         "32 MiB",
         "2 MiB",
         "64 KiB",
+        "96 KiB",
         "256 KiB",
         "16 KiB",
         "48 MB",
