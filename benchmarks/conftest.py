@@ -13,18 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.engines.race import Race, Stable, race
+from benchmarks.engines.race import ENGINES, Race, Stable, race
 from benchmarks.environment import environment
 from benchmarks.models import export_model, random_windows, write_integer_graph
+from benchmarks.progress import tell
 from offbeat.bundle import ModelVersion
 
 Key = tuple[str, int, int]
 _LIMITS = Path(__file__).parents[1] / "build" / "cmake" / "runtime" / "cpp" / "benchmarks" / "limits"
 _QUICK = ("M1", "M2", "M5", "preset variational", "preset denoising")
-_ENGINES = (
-    *("eager", "torchscript", "onnxruntime", "onnxruntime-int8"),
-    *("native", "native-bf16", "native-int8", "cuda"),
-)
 # The races that were run, by model, batch and threads; and how many there will be.
 _RACES = pytest.StashKey[dict[Key, Race]]()
 _N_RACES = pytest.StashKey[int]()
@@ -36,7 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--race-seconds", type=float, default=2.0, help="of each model, batch and number of threads; 0: one round"
     )
     group.addoption("--limits", type=Path, default=_LIMITS, help="the program of that name; `make cpp` builds it")
-    group.addoption("--inductor", action="store_true", help="also torch.compile, which takes minutes to compile")
+    group.addoption(
+        "--without-inductor", action="store_true", help="no torch.compile, which takes seconds for each of them"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,14 +43,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_N_RACES] = 0
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without timing, each engine once on a few quick models is enough to see that all of them run."""
+    """Without timing, each engine once on a few quick models is enough to see that all of them run. Last, so that -k has chosen."""
     is_timed = not config.getoption("--benchmark-disable")
     kept, dropped, keys = [], [], set()
     for item in items:
         given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         is_quick = given.get("model", _QUICK[0]) in _QUICK and given.get("batch", 1) == given.get("threads", 1) == 1
-        is_asked = given.get("name") != "inductor" or config.getoption("--inductor")
+        is_asked = given.get("name") in (None, *_engines(config))
         is_kept = is_asked and (is_timed or is_quick)
         (kept if is_kept else dropped).append(item)
         if is_kept and "model" in given:
@@ -124,7 +124,7 @@ def raced(
 ) -> Iterator[Callable[[str, int, int], Race]]:
     """The race of all engines by model, batch and threads; run when one of them is first asked for."""
     config = request.config
-    engines = (*_ENGINES, "inductor") if config.getoption("--inductor") else _ENGINES
+    engines = _engines(config)
     seconds = 0.0 if config.getoption("--benchmark-disable") else config.getoption("--race-seconds")
     races, began = config.stash[_RACES], time.perf_counter()
     with ExitStack() as stack:
@@ -142,10 +142,16 @@ def raced(
         yield run
 
 
+def _engines(config: pytest.Config) -> tuple[str, ...]:
+    """Those that race. Where nothing is timed, what takes long to compile is left out too."""
+    has_inductor = not (config.getoption("--without-inductor") or config.getoption("--benchmark-disable"))
+    return tuple(name for name in ENGINES if name != "inductor" or has_inductor)
+
+
 def _tell(config: pytest.Config, key: Key, seconds: float) -> None:
-    """A line on the terminal, which pytest does not catch."""
+    """A line on the terminal, past what pytest catches of a test's own."""
     done, total = len(config.stash[_RACES]), config.stash[_N_RACES]
     left = f", about {seconds / done * (total - done) / 60:.0f} minutes left" if done else ""
-    reporter: Any = config.pluginmanager.getplugin("terminalreporter")
-    reporter.ensure_newline()
-    reporter.write_line(f"race {done + 1} of {total}: {_words(key)}{left}")
+    catching: Any = config.pluginmanager.getplugin("capturemanager")
+    with catching.global_and_fixture_disabled():
+        tell(f"race {done + 1} of {total}: {_words(key)}{left}")

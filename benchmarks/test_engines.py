@@ -14,15 +14,11 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmarks.engines.race import REFERENCE, Race
+from benchmarks.engines.race import ENGINES, REFERENCE, Race
 from benchmarks.engines.replay import ReplayClock
 from benchmarks.models import MODELS
 from offbeat.bench.survey import REFERENCE as REFERENCE_NAME
 
-BACKENDS = (
-    *("eager", "torchscript", "inductor", "onnxruntime", "onnxruntime-int8"),
-    *("native", "native-bf16", "native-int8", "cuda"),
-)
 BATCHES = (1, 8, 64, 512)
 THREADS = tuple(n for n in (1, 2) if n <= len(os.sched_getaffinity(0)))
 # The bound of offbeat_export.parity, for windows whose error is about 1; lower precisions are told and not held to it.
@@ -33,7 +29,7 @@ _CLOCK = ReplayClock()
 @pytest.mark.benchmark(timer=_CLOCK)
 # Of a race, which the first of its engines waits for: M4 at 512 windows on a busy machine.
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", BACKENDS)
+@pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("threads", THREADS, ids=lambda n: f"{n}-threads")
 @pytest.mark.parametrize("batch", BATCHES, ids=lambda n: f"batch-{n}")
 @pytest.mark.parametrize("model", MODELS)

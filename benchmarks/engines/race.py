@@ -34,6 +34,7 @@ FAMILIES = {
     "native-int8": "native",
     REFERENCE: "native",
 }
+ENGINES = tuple(engine for engine in FAMILIES if engine != REFERENCE)
 _MIN_ROUNDS = 3
 # What is run, by this Python, for each family.
 WORKER = ("-m", "benchmarks.engines.worker")

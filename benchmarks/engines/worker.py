@@ -75,9 +75,14 @@ def make_call(engine: str, folder: Path, n_threads: int, windows: FloatArray) ->
 
 
 def _compile(eager: Any) -> None:
-    """Has torch's inductor compile the module; the first call does."""
-    import torch
+    """Has torch's inductor compile the module; the first call does.
 
+    What was compiled for other models is forgotten: after eight of them dynamo would run the next one eagerly, and say nothing.
+    """
+    import torch
+    import torch._dynamo
+
+    torch._dynamo.reset()
     eager._module = torch.compile(eager._module)
 
 
