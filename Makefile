@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := CMakeLists.txt pyproject.toml constraints.txt $(shell find runtime/cpp -type f)
 
-.PHONY: demo test lint cpp pytest sanitize arm extras clients docs tutorials benchmark proto clean help
+.PHONY: demo test lint cpp pytest sanitize arm extras clients docs tutorials benchmark bench-check bench-baseline proto clean help
 
 help:
 	@grep -hE '^# make' Makefile | cut -c3-
@@ -20,6 +20,8 @@ help:
 	@echo 'make docs                   the documentation site, to build/docs; any warning is an error'
 	@echo 'make tutorials              every block of docs/tutorials, run as it stands'
 	@echo 'make benchmark              the pytest-benchmark suite, to benchmarks/results/latest.json'
+	@echo 'make bench-check            what is slower than the stored baseline: a table, build/bench-check.md, exit status 1'
+	@echo 'make bench-baseline         that baseline anew, of this machine'
 	@echo 'make proto                  the generated wire code, after a change under proto/'
 
 demo: $(VENV)/.installed
@@ -65,6 +67,13 @@ tutorials: $(VENV)/.installed-dev
 
 benchmark: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest benchmarks --benchmark-json benchmarks/results/latest.json
+
+# BASE=../base compares with another checkout, which has its .venv, in place of the baseline.
+bench-check: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.check --markdown build/bench-check.md $(if $(BASE),--base $(BASE))
+
+bench-baseline: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.check --save
 
 proto: $(VENV)/.installed-dev
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=runtime --pyi_out=runtime --grpc_python_out=runtime \
