@@ -9,6 +9,7 @@ import pytest
 
 from offbeat.errors import DataError
 from offbeat_training.datasets.closing_prices import ClosingPrices, read_closing_prices
+from offbeat_training.datasets.price_scale import PriceScale
 
 DATES = np.array([f"2024-01-{day:02}" for day in range(1, 11)])
 
@@ -85,6 +86,10 @@ def test_a_price_that_never_changes_is_centred_and_never_blown_up() -> None:
     close[0] = 33.3
     parts = msgspec.structs.replace(original, close=close).split_by_date("2024-01-07")
     np.testing.assert_allclose(parts.test.values[:, 0], 0, atol=1e-5)
+    # What is only float32's rounding of one price is no movement either.
+    still = np.array([33.3, 33.3, np.nextafter(np.float32(33.3), np.float32(99))], np.float32)
+    assert PriceScale.fit(still, None).deviation == 1
+    assert PriceScale.fit(still + np.float32([0, 0, 1]), None).deviation == pytest.approx(np.std([0, 0, 1]), rel=1e-4)
 
 
 def test_gaps_are_filled_forward_symbol_by_symbol(tmp_path: Path) -> None:
