@@ -156,7 +156,8 @@ SECTIONS = (
         ),
         method=(
             "The capacity is what closed loops get answered; then requests arrive as Poisson processes, *steady* at 90 % and as *overload* at 300 % "
-            "of it, each with a deadline and an id, each answer held against the right one to the byte. Refused requests are answered too, with a status."
+            "of it, each with a deadline and an id, each answer held against the right one to the byte. Refused requests are answered too, with a status. "
+            "Drift of memory is the last quarter's median over that of the second quarter, less 1: in the first caches fill."
         ),
         body=newest("endurance", endurance_table),
     ),

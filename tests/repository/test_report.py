@@ -17,6 +17,7 @@ from benchmarks.report.plots import draw, limit_panels
 from benchmarks.report.results import Results
 from benchmarks.report.sections import sections
 from benchmarks.report.text import against, precise
+from benchmarks.serving.shares import shares
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -224,3 +225,23 @@ def test_requests_of_many_windows_are_told_of_the_server_that_had_both_cores(cop
     report.write(path for path in report.stale() if path.suffix == ".md")
     assert "with 32 windows in each and the server on both cores" in (copy / "README.md").read_text()
     assert "| offbeat (all cores) |" in (copy / "docs" / "performance.md").read_text()
+
+
+def test_the_time_of_a_request_is_shared_out_whole_among_queue_compute_codec_and_transport() -> None:
+    def line(
+        server: str, concurrency: int, p50: float, told: tuple[float, float] | tuple[None, None]
+    ) -> dict[str, Any]:
+        case = {"protocol": "score", "n_windows": 1, "concurrency": concurrency, "share": None}
+        return {"server": server, "case": case, "p50": p50, "queue_us": told[0], "compute_us": told[1]}
+
+    alone, many, swamped = shares(
+        [
+            *(line("echo (asyncio)", n, us, (None, None)) for n, us in ((1, 80.0), (16, 700.0), (64, 4000.0))),
+            *(line("offbeat", n, us, told) for n, us, told in ((1, 100.0, (2.0, 8.0)), (16, 1000.0, (300.0, 100.0)))),
+            # Medians of different requests: together more than the whole.
+            line("offbeat", 64, 1000.0, (900.0, 200.0)),
+        ]
+    )
+    assert (alone.queue, alone.compute, alone.codec, alone.transport) == pytest.approx((0.02, 0.08, 0.1, 0.8))
+    assert (many.queue, many.compute, many.codec, many.transport) == pytest.approx((0.3, 0.1, 0.01, 0.59))
+    assert (swamped.queue, swamped.compute, swamped.codec, swamped.transport) == pytest.approx((0.8, 0.2, 0.0, 0.0))
