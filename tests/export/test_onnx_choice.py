@@ -76,7 +76,7 @@ def test_both_exporters_are_quiet(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_graph_with_fewer_defects_comes_first_then_the_one_with_fewer_nodes() -> None:
+def test_of_two_clean_graphs_the_one_with_fewer_nodes_comes_first_and_the_reason_says_so() -> None:
     module, manifest = scorer_of(lstm_checkpoint(2))
     candidates = onnx_candidates(module, manifest)
     first, second = (each.inspection for each in candidates.found)
