@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from offbeat.bundle import Manifest
-from offbeat.errors import require
+from offbeat.errors import ConfigurationError, require
 from offbeat.result import ThresholdMethod
 from offbeat_training.config import TrainingConfig
 
@@ -22,6 +22,11 @@ class CalibrationFlags(msgspec.Struct, frozen=True, kw_only=True):
         """The fields of a training configuration that choose a threshold. Raises ConfigurationError where they contradict each other."""
         old = present.threshold
         method = self.threshold_method or self._implied_method(old.method)
+        if method == "fixed" and self.threshold is None and self.threshold_method is None:
+            raise ConfigurationError(
+                f"the model's threshold is fixed ({old.value:g}), and has no method to repeat; "
+                "expected --percentile, --false-alarm-rate, --threshold-method or --threshold"
+            )
         is_apt = self.percentile is None or method == "percentile"
         require(is_apt, "percentile", self.percentile, f"none with threshold_method {method}")
         has_rate = method in ("pot", "conformal")

@@ -20,7 +20,7 @@ from offbeat.bundle import Manifest, ModelRepository, ModelVersion
 from offbeat.bundle.manifest import FileRecord
 from offbeat.config import BackendConfig
 from offbeat.data import Dataset, read_dataset
-from offbeat.errors import BackendError, ExportError, OffbeatError, ParityError
+from offbeat.errors import BackendError, ConfigurationError, ExportError, OffbeatError, ParityError
 from offbeat.provenance import DataSource
 from offbeat.result import Threshold
 from offbeat.scorer import Scorer
@@ -332,6 +332,18 @@ def test_flags_that_contradict_each_other_are_refused(repository: Path, flags: t
     assert isinstance(result.exception, OffbeatError)
     assert words in str(result.exception)
     assert listing(repository) == before
+
+
+def test_a_fixed_threshold_is_no_method_to_repeat(repository: Path, data: Path) -> None:
+    assert run(repository / "table", "--threshold", 0.5).exit_code == 0
+    before = listing(repository)
+    for given in ((), (data,)):
+        result = run(repository / "table", *given)
+        assert isinstance(result.exception, ConfigurationError)
+        assert "the model's threshold is fixed (0.5)" in str(result.exception)
+        assert "--percentile, --false-alarm-rate, --threshold-method or --threshold" in str(result.exception)
+    assert listing(repository) == before
+    assert run(repository / "table", data, "--percentile", 90).exit_code == 0
 
 
 def test_threads_of_the_process_stay_as_they_were(repository: Path) -> None:

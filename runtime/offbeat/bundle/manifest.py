@@ -19,6 +19,7 @@ from offbeat.bundle.tensor_spec import Axis, TensorSpec, WindowSpec, check_tenso
 from offbeat.errors import BundleError, ConfigurationError, require
 from offbeat.provenance import Count, DataSource, Digest, TrainingRecord
 from offbeat.result import Threshold
+from offbeat.telling import in_one_line
 
 # A manifest's parts stand in files of their own; whoever needs one imports it from here.
 __all__ = [
@@ -162,7 +163,7 @@ class Manifest(Record, frozen=True, kw_only=True):
             json.loads(data, object_pairs_hook=_refuse_twice)
             return msgspec.json.decode(data, type=cls)
         except (msgspec.DecodeError, ValueError, ConfigurationError, RecursionError) as error:
-            raise BundleError(f"{where}: {_in_one_line(str(error))}") from error
+            raise BundleError(f"{where}: {in_one_line(str(error))}") from error
 
     def to_json(self) -> bytes:
         """The file's content: indented, keys in the order of the fields."""
@@ -178,11 +179,6 @@ def _check_feature_values(field: str, values: tuple[float, ...], n_features: int
 def _is_float32(value: float) -> bool:
     with np.errstate(over="ignore"):
         return float(np.float32(value)) == value
-
-
-def _in_one_line(message: str) -> str:
-    """A damaged key may hold anything, and the message repeats it: a log's line must stay one."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in message)
 
 
 def _refuse_twice(pairs: list[tuple[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from offbeat.bundle.listing import entries, is_folder, is_there
 from offbeat.bundle.manifest import NAME_PATTERN
 from offbeat.bundle.model_version import MANIFEST, ModelVersion, is_version
 from offbeat.errors import BundleError, UnknownModelError
+from offbeat.telling import listed
 
 
 class ModelRepository:
@@ -54,7 +55,7 @@ class ModelRepository:
             there = (
                 f"versions {', '.join(map(str, versions))}"
                 if versions
-                else f"models {', '.join(self.names()) or '(none)'}"
+                else f"models {listed(self.names()) or '(none)'}"
             )
             wanted = f"{name!r}" if version is None else f"{name!r} version {version}"
             raise UnknownModelError(f"{self.path}: no model {wanted}; it holds {there}")
@@ -77,7 +78,7 @@ def open_version(path: str | os.PathLike[str]) -> ModelVersion:
     names = repository.names()
     if len(names) == 1:
         return repository.open(names[0])
-    found = f"the models {', '.join(names)}" if names else "nothing of that kind"
+    found = f"the models {listed(names)}" if names else "nothing of that kind"
     raise BundleError(
         f"{folder}: expected a model version folder, a model, or a repository of one model; found {found}"
     )

@@ -12,6 +12,7 @@ from offbeat.data.csv_head import DELIMITERS, NULLS, checked_delimiter, is_numbe
 from offbeat.data.json_lines import decode_line, number_of
 from offbeat.errors import DataError
 from offbeat.streams.slots import check_name
+from offbeat.telling import listed
 
 # Characters of a line that a message repeats.
 _MAX_SHOWN = 80
@@ -82,7 +83,7 @@ class RowReader:
                 )
             names = list(self._format.feature_names)
         if len(cells) != len(names):
-            raise DataError(f"{len(cells)} cells; expected {len(names)}: {', '.join(names)}")
+            raise DataError(f"{len(cells)} cells; expected {len(names)}: {listed(names)}")
         return self._row(dict(zip(names, cells, strict=True)), is_text=True)
 
     def _is_heading(self, text: str) -> bool:
@@ -106,7 +107,7 @@ class RowReader:
         if twice:
             # What the rows below hold is not known; they are told as such.
             self._names, self._is_lost = None, True
-            raise DataError(f"columns {', '.join(names)}; expected {twice[0]!r} once")
+            raise DataError(f"columns {listed(names)}; expected {twice[0]!r} once")
 
     def _begin_without_names(self, text: str, delimiters: str) -> None:
         n_features = len(self._format.feature_names)

@@ -14,6 +14,7 @@ from offbeat.data.json_lines import read_objects, words_of_objects
 from offbeat.data.row_stream import ArrowBatches
 from offbeat.data.table import is_timestamp, pyarrow_module, timestamp_samples, typed_csv, words_of_column
 from offbeat.errors import DataError
+from offbeat.telling import listed
 
 
 def read_words(file: Path, name: str | None, delimiter: str | None) -> NDArray[np.str_]:
@@ -77,5 +78,5 @@ def _chosen(file: Path, name: str | None, names: list[str], samples: dict[str, s
     candidates = [each for each in names if not is_timestamp(each, samples.get(each, ""))] if name is None else [name]
     if len(candidates) != 1 or names.count(candidates[0]) != 1:
         expected = "the name of one of them that holds the labels" if name is None else f"one column {name!r}"
-        raise DataError(f"{file}: columns {', '.join(names)}; expected {expected}")
+        raise DataError(f"{file}: columns {listed(names)}; expected {expected}")
     return candidates[0]

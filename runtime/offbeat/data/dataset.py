@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from offbeat.errors import DataError
 from offbeat.result import BoolArray, FloatArray
+from offbeat.telling import listed
 
 Layout = Literal["rows", "windows"]
 
@@ -42,7 +43,7 @@ class Dataset(msgspec.Struct, frozen=True, kw_only=True, eq=False):
                 f"{self.name}: values have shape {shape}; expected [row, feature] or [window, time, feature]"
             )
         if len(self.feature_names) != shape[-1] or len(set(self.feature_names)) != shape[-1]:
-            raise DataError(f"{self.name}: {shape[-1]} features; feature names {', '.join(self.feature_names)}")
+            raise DataError(f"{self.name}: {shape[-1]} features; feature names {listed(self.feature_names)}")
         for what, array in (("timestamps", self.timestamps), ("labels", self.labels), ("classes", self.classes)):
             if array is not None and array.shape != shape[:1]:
                 raise DataError(f"{self.name}: {what} have shape {array.shape}; expected {shape[:1]}")

@@ -17,6 +17,7 @@ from offbeat.data.column_selection import ColumnSelection
 from offbeat.data.table import Table
 from offbeat.errors import DataError
 from offbeat.result import FloatArray
+from offbeat.telling import listed
 
 _NAMES = "feature_names"
 # What may be unpacked from a small file, and how many times its size from a larger one.
@@ -121,9 +122,9 @@ def _choose_features(
     if not names:
         names = wanted or tuple(f"feature_{index}" for index in range(values.shape[-1]))
     if len(names) != values.shape[-1]:
-        raise DataError(f"{file}: {values.shape[-1]} features; expected {len(names)}: {', '.join(names)}")
+        raise DataError(f"{file}: {values.shape[-1]} features; expected {len(names)}: {listed(names)}")
     if absent := [name for name in wanted if name not in names]:
-        raise DataError(f"{file}: no feature {', '.join(absent)}; it has {', '.join(names)}")
+        raise DataError(f"{file}: no feature {listed(absent)}; it has {listed(names)}")
     if not wanted or wanted == names:
         return names, values
     return wanted, np.ascontiguousarray(values[..., [names.index(name) for name in wanted]])

@@ -16,6 +16,7 @@ from offbeat.data.csv_head import CsvHead, is_number, read_head
 from offbeat.data.place import place_of
 from offbeat.errors import DataError, MissingExtraError
 from offbeat.result import FloatArray
+from offbeat.telling import listed
 
 _TIMESTAMP_NAMES = ("timestamp", "datetime", "date", "time")
 
@@ -128,13 +129,13 @@ def resolved(file: Path | str, columns: Columns, names: list[str], samples: dict
     """
     for name in (*columns.features, *columns.words):
         if name not in names:
-            raise DataError(f"{file}: no column {name!r}; it has {', '.join(names)}")
+            raise DataError(f"{file}: no column {name!r}; it has {listed(names)}")
     timestamp = columns.timestamp or next((name for name in names if is_timestamp(name, samples.get(name, ""))), None)
     if timestamp in columns.features:
         timestamp = None
     features = columns.features or tuple(name for name in names if name not in (timestamp, *columns.words))
     if not features or len(set(names)) != len(names):
-        raise DataError(f"{file}: columns {', '.join(names)}; expected distinct names and at least one feature")
+        raise DataError(f"{file}: columns {listed(names)}; expected distinct names and at least one feature")
     if "" in features:
         raise DataError(
             f"{file}: a column without a name, such as an index that was written along; choose columns by name"

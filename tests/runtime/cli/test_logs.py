@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from offbeat.cli.logs import JsonFormatter
+from offbeat.cli.logs import JsonFormatter, TextFormatter
 from offbeat.errors import InvalidWindowError
 from offbeat.server.incident import incident
 from offbeat.server.refusals import RefusalLog
@@ -41,3 +41,22 @@ def test_an_incident_has_its_number_in_a_field_and_its_trace(caplog: pytest.LogC
     [line] = lines(caplog)
     assert str(line["incident"]) in str(error)
     assert "engine broke" in str(line["trace"])
+
+
+def test_a_line_for_people_shows_no_control_characters_and_forges_no_other_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    RefusalLog().record(
+        InvalidWindowError("output '\x1b]0;title\x07\x9b31m'\n2026-01-01 00:00:00 INFO offbeat: \u202eall is well")
+    )
+    [record] = caplog.records
+    first, second = TextFormatter().format(record).split("\n")
+    assert (first + second).isprintable()
+    assert r"\x1b]0;title\x07\x9b31m" in first
+    assert second.startswith("    ")
+
+
+def test_a_trace_in_a_line_for_people_shows_no_control_characters(caplog: pytest.LogCaptureFixture) -> None:
+    incident("model 'm'", RuntimeError("broke at \x1b[31m"))
+    [record] = caplog.records
+    assert r"RuntimeError: broke at \x1b[31m" in TextFormatter().format(record)

@@ -11,6 +11,7 @@ import numpy as np
 
 from offbeat.data import ColumnSelection, Dataset, read_dataset
 from offbeat.errors import DataError
+from offbeat.telling import listed
 from offbeat_training.datasets.label_columns import zeros_and_ones
 from offbeat_training.datasets.train_test import TrainTest, split_rows
 
@@ -42,7 +43,7 @@ def read_tsb_ad(path: str | os.PathLike[str]) -> TrainTest:
 def _with_labels(file: Path, dataset: Dataset) -> Dataset:
     names = dataset.feature_names
     if len(names) < 2 or names[-1] != _LABEL:
-        raise DataError(f"{file}: columns {', '.join(names)}; expected values and, last, {_LABEL}")
+        raise DataError(f"{file}: columns {listed(names)}; expected values and, last, {_LABEL}")
     return msgspec.structs.replace(
         dataset,
         values=dataset.values[:, :-1].copy(),

@@ -19,6 +19,7 @@ from offbeat.data.row_stream import read_stream
 from offbeat.data.table import Columns
 from offbeat.errors import DataError
 from offbeat.result import BoolArray, FloatArray
+from offbeat.telling import listed
 
 # Rows of a series and ready-made or sliding windows of one; samples are rows of a table, in no order.
 Unit = Literal["row", "window", "sample"]
@@ -71,7 +72,7 @@ def _unit(path: Path, names: Sequence[str], wanted: Sequence[str]) -> Unit:
         raise DataError(f"{path}: the first column is {unit!r}; expected one of {words}, as offbeat score writes it")
     for name in wanted:
         if name not in names:
-            raise DataError(f"{path}: no column {name!r}; it has {', '.join(names)}")
+            raise DataError(f"{path}: no column {name!r}; it has {listed(names)}")
     return unit  # type: ignore[return-value]
 
 
