@@ -39,7 +39,7 @@ _MAX_DETAILS = 600
 
 def status_code(error: OffbeatError) -> grpc.StatusCode:
     """The status of an error."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    return STATUS.get(type(error)) or next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def details(error: OffbeatError) -> str:
