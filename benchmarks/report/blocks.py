@@ -20,6 +20,7 @@ from benchmarks.report.installed import installed_table
 from benchmarks.report.native import native_summary, native_table
 from benchmarks.report.others import bulk_table
 from benchmarks.report.ray import ray_tables
+from benchmarks.report.refusals import refusals_tables
 from benchmarks.report.results import Result, Results
 from benchmarks.report.server_peers import serving_peers_table
 from benchmarks.report.serving import OURS
@@ -117,5 +118,6 @@ BLOCKS: Mapping[str, Callable[[Results, str], str]] = {
     "export_nodes": _table_of("exports", nodes_table),
     "export_graphs": _table_of("graphs", lambda result: f"{graphs_table(result)}\n\n{loading_table(result)}"),
     "ray": _table_of("ray", ray_tables),
+    "refusals": _table_of("refusals", refusals_tables),
     "triton": _table_of("triton", serving_peers_table),
 }

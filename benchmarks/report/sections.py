@@ -12,6 +12,7 @@ from benchmarks.report.installed import installed_table
 from benchmarks.report.native import native_table
 from benchmarks.report.others import bulk_table, peers_table, plain_tables
 from benchmarks.report.ray import ray_tables
+from benchmarks.report.refusals import refusals_tables
 from benchmarks.report.results import Results
 from benchmarks.report.section import TO_ROOT, Section, newest, plain_section
 from benchmarks.report.server_peers import serving_peers_table
@@ -160,6 +161,17 @@ SECTIONS = (
             "Drift of memory is the last quarter's median over that of the second quarter, less 1: in the first caches fill."
         ),
         body=newest("endurance", endurance_table),
+    ),
+    Section(
+        title="Refusing",
+        kind="refusals",
+        command="python -m benchmarks.serving.refusals --json RESULT",
+        method=(
+            "Processor time of the server by call, at saturation: of bare grpcio servers that refuse everything, each in its own way, and of "
+            "`offbeat serve` at its capacity and at 300 % of it. Goodput is what is answered in time, of the capacity. The calls come as HTTP/2 frames "
+            "made before, since Python's client needs more time for one than the server. [What follows from it](serving.md#overload)."
+        ),
+        body=newest("refusals", refusals_tables),
     ),
     Section(
         title="Rows of series",
