@@ -50,6 +50,8 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         # Otherwise a second server on the same port would start, and take half of the calls.
         ("grpc.so_reuseport", 0),
         ("grpc.enable_channelz", int(config.channelz)),
+        # The identity alone: grpc unpacks a message whole before it looks at its size, and a thousandfold is easily had.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
         *_connection_options(config.connections),
     ]
 

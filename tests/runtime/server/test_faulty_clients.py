@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from offbeat.connection_config import ConnectionConfig
@@ -102,6 +103,18 @@ def test_of_a_message_that_claims_gigabytes_no_more_than_the_limit_is_taken(serv
     with raw(server) as client:
         stream = client.call(SCORE, message(b"", claimed=2**32 - 1), end=False)
         assert 0 < bytes_taken(client, stream) < 2**21
+    assert_well(server)
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+def test_a_message_that_would_unpack_to_a_thousand_times_its_size_is_refused_packed(
+    serve: Serve, compression: grpc.Compression
+) -> None:
+    server = serve(make_scorer(), max_message_bytes=2**20)
+    for path in (SCORE, INFER, "/grpc.health.v1.Health/Check"):
+        # Unpacked, it would be RESOURCE_EXHAUSTED, as larger than the limit.
+        with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
+            server.channel.unary_unary(path)(bytes(2**24), compression=compression, timeout=20)
     assert_well(server)
 
 
