@@ -109,7 +109,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     batches computed at the same time. Requests that are expected to take `max_inline_us` at most are scored where they are
     received, without a change of thread (0: none are).
     A batch that takes longer than `max_compute_s` (0: no limit) is given up, and its model is out of service until it
-    comes back. `grace_s` is how long a drain may take. `max_message_bytes` bounds one message either way.
+    comes back. `grace_s` is how long a drain may take. `max_message_bytes` bounds one message either way;
+    with `accept_compressed` one that came compressed only once it is unpacked, in memory, which is for callers that are trusted.
 
     With `model_control_mode` none the models are those of the start; with poll the repository is looked at every
     `repository_poll_s` seconds; with explicit clients load and unload, and the start loads the models of `load_model`, `*` for
@@ -136,6 +137,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     max_compute_s: float = 60.0
     grace_s: float = 30.0
     max_message_bytes: int = 64 * 2**20
+    accept_compressed: bool = False
     model_control_mode: ModelControlMode = "none"
     repository_poll_s: float = 15.0
     load_model: tuple[str, ...] = ()

@@ -42,6 +42,7 @@ _SCORING: Flags = {
     "priority_levels": flag("Levels of priority, 1 first; 0: none.", min=0),
     "default_priority_level": flag("Level of requests that name none.", min=0),
     "max_message_bytes": flag("Bytes of the largest message, either way.", min=1024),
+    "accept_compressed": flag("Unpack compressed messages: for callers you trust, a KiB may take a MiB of memory."),
 }
 _CONNECTIONS: Flags = {
     "max_connections": flag("Connections open at once; 0: any number.", min=0),

@@ -15,6 +15,8 @@ from offbeat.server.server_credentials import server_credentials
 from offbeat.server.watched_files import WatchedFiles
 
 _NEVER_MS = 2**31 - 1
+# The identity alone: grpc unpacks a message whole before it looks at its size, and a thousandfold is easily had.
+_UNCOMPRESSED = 1
 
 
 def listen(
@@ -50,9 +52,8 @@ def _options(config: ServerConfig) -> list[tuple[str, int]]:
         # Otherwise a second server on the same port would start, and take half of the calls.
         ("grpc.so_reuseport", 0),
         ("grpc.enable_channelz", int(config.channelz)),
-        # The identity alone: grpc unpacks a message whole before it looks at its size, and a thousandfold is easily had.
-        ("grpc.compression_enabled_algorithms_bitset", 1),
         *_connection_options(config.connections),
+        *([] if config.accept_compressed else [("grpc.compression_enabled_algorithms_bitset", _UNCOMPRESSED)]),
     ]
 
 

@@ -41,6 +41,20 @@ def test_the_flags_of_watching_are_environment_variables_too(monkeypatch: pytest
     assert (config.metrics_port, config.log_format, config.channelz) == (9001, "json", True)
 
 
+@pytest.mark.parametrize("how", ["flag", "variable", "file"])
+def test_compressed_messages_are_taken_by_a_flag_a_variable_or_a_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
+) -> None:
+    assert not served(monkeypatch).accept_compressed
+    flags: tuple[str, ...] = ("--accept-compressed",) if how == "flag" else ()
+    if how == "variable":
+        monkeypatch.setenv("OFFBEAT_ACCEPT_COMPRESSED", "1")
+    if how == "file":
+        (tmp_path / "server.toml").write_text("accept_compressed = true\n")
+        flags = ("--config", str(tmp_path / "server.toml"))
+    assert served(monkeypatch, *flags).accept_compressed
+
+
 def test_the_flags_of_series_are_fields_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OFFBEAT_STATE_DIR", "state")
     monkeypatch.setenv("OFFBEAT_ALARM_N", "5")

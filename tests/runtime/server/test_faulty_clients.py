@@ -14,6 +14,7 @@ import grpc
 import pytest
 
 from offbeat.connection_config import ConnectionConfig
+from offbeat.v1.scoring_pb2 import ScoreResponse
 from tests.runtime.folders import random_windows
 
 from .calls import INFER, SCORE, infer_request, score, score_later, score_request
@@ -33,6 +34,9 @@ from .raw_http2 import (
 )
 
 STREAM = "/offbeat.v1.AnomalyScoring/ScoreStream"
+POINTS = "/offbeat.v1.AnomalyScoring/ScorePoints"
+INFER_STREAM = "/inference.GRPCInferenceService/ModelStreamInfer"
+HEALTH = "/grpc.health.v1.Health/Check"
 REQUEST = score_request(random_windows(3)).SerializeToString()
 
 
@@ -106,16 +110,37 @@ def test_of_a_message_that_claims_gigabytes_no_more_than_the_limit_is_taken(serv
     assert_well(server)
 
 
-@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+COMPRESSIONS = [grpc.Compression.Gzip, grpc.Compression.Deflate]
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_a_message_that_would_unpack_to_a_thousand_times_its_size_is_refused_packed(
     serve: Serve, compression: grpc.Compression
 ) -> None:
     server = serve(make_scorer(), max_message_bytes=2**20)
-    for path in (SCORE, INFER, "/grpc.health.v1.Health/Check"):
-        # Unpacked, it would be RESOURCE_EXHAUSTED, as larger than the limit.
+    bomb = bytes(2**24)
+    # Unpacked, it would be RESOURCE_EXHAUSTED, as larger than the limit.
+    for path in (SCORE, INFER, HEALTH):
         with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
-            server.channel.unary_unary(path)(bytes(2**24), compression=compression, timeout=20)
+            server.channel.unary_unary(path)(bomb, compression=compression, timeout=20)
+    for path in (STREAM, INFER_STREAM, POINTS):
+        with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
+            list(server.channel.stream_stream(path)(iter([bomb]), compression=compression, timeout=20))
     assert_well(server)
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_compressed_messages_are_taken_up_to_the_limit_where_the_server_says_so(
+    serve: Serve, compression: grpc.Compression
+) -> None:
+    server = serve(make_scorer(), max_message_bytes=2**20, accept_compressed=True)
+    send = server.channel.unary_unary(SCORE)
+    plain = ScoreResponse.FromString(send(REQUEST, timeout=20))
+    assert ScoreResponse.FromString(send(REQUEST, compression=compression, timeout=20)).outputs == plain.outputs
+    stream = server.channel.stream_stream(STREAM)
+    assert len(list(stream(iter([REQUEST, REQUEST]), compression=compression, timeout=20))) == 2
+    with pytest.raises(grpc.RpcError, match="larger than max"):
+        send(bytes(2**24), compression=compression, timeout=20)
 
 
 def test_a_tensor_that_claims_more_than_it_has_costs_no_memory(serve: Serve) -> None:
