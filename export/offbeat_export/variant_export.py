@@ -23,7 +23,7 @@ from offbeat_export.config_pbtxt import config_pbtxt
 from offbeat_export.exporter import check_tensors
 from offbeat_export.manifest_draft import check_identity
 from offbeat_export.onnx_tracing import Exporter
-from offbeat_export.precision import MAX_QUALITY_LOSS, Precision, variant_name
+from offbeat_export.precision import MAX_QUALITY_LOSS, Precision, parse_precisions, variant_name
 from offbeat_export.quality_data import labelled_data, model_windows, planted_anomalies
 from offbeat_export.quality_measurement import line_errors
 from offbeat_export.safetensors_export import export_safetensors
@@ -58,10 +58,12 @@ def export_variants(
     `labelled` data, or on anomalies planted in held-out windows. With normal `calibration` data, large linear layers of int8
     may get static scales. `version` is the source's number, or the next free one where that is larger, unless given.
     fp32 among the precisions is passed over. Raises ExportError where the checkpoint is not the source's, DataError for data
-    that do not fit, ConfigurationError for a loss that is no share, and what writing a version raises.
+    that do not fit, ConfigurationError for a loss that is no share and for an unknown precision, and what writing a version raises.
     """
     require(0 <= max_quality_loss <= 1, "max_quality_loss", max_quality_loss, "0 to 1")
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.load(Path(checkpoint))
+    chosen = tuple(precisions)
+    parse_precisions(chosen)
     module, normal, manifest = ScoringModule.of_checkpoint(loaded), loaded.validation_windows.numpy(), source.manifest
     _check_source(module, source)
     data = planted_anomalies(normal, manifest) if labelled is None else labelled_data(labelled, manifest)
@@ -82,7 +84,7 @@ def export_variants(
             calibration=None if calibration is None else _calibration_windows(calibration, manifest, normal),
             max_quality_loss=max_quality_loss,
         )
-        return tuple(_export(fp32, each, version, announce) for each in precisions if each != "fp32")
+        return tuple(_export(fp32, each, version, announce) for each in chosen if each != "fp32")
 
 
 def find_source(checkpoint: Checkpoint, repository: str | os.PathLike[str], name: str) -> ModelVersion:
@@ -94,7 +96,7 @@ def find_source(checkpoint: Checkpoint, repository: str | os.PathLike[str], name
         if _has_weights_of(version, module):
             return version
     raise ExportError(
-        f"{path / name}: no version with the checkpoint's weights among {list(versions)}; "
+        f"{path / name}: no version with the checkpoint's weights among {', '.join(map(str, versions)) or 'none'}; "
         "expected one to measure beside: export fp32 too"
     )
 

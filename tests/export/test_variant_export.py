@@ -206,8 +206,10 @@ def test_a_variant_is_measured_beside_the_newest_version_of_the_same_weights(
     source = versions.in_repository(tmp_path, series())
     export_checkpoint(preset_checkpoint(3, hidden_size=24, bridge="state"), tmp_path, name="m", exporter="classic")
     assert find_source(series(), tmp_path, "m").path == source.path
-    with pytest.raises(ExportError, match=r"no version with the checkpoint's weights among \[1, 2\].*export fp32 too"):
+    with pytest.raises(ExportError, match=r"no version with the checkpoint's weights among 1, 2; .*export fp32 too"):
         find_source(lstm_checkpoint(3), tmp_path, "m")
+    with pytest.raises(ExportError, match=r"no version with the checkpoint's weights among none; "):
+        find_source(series(), tmp_path, "absent")
     with pytest.raises(ExportError, match="its weights are not the checkpoint's"):
         export_variants(lstm_checkpoint(3), source, ("int8",))
 
@@ -216,6 +218,8 @@ def test_data_and_losses_that_do_not_fit_are_refused_first(versions: Float32Vers
     checkpoint, source = series(), versions.in_repository(tmp_path, series())
     with pytest.raises(ConfigurationError, match=r"max_quality_loss is 1\.5; expected 0 to 1"):
         export_variants(checkpoint, source, ("int8",), max_quality_loss=1.5)
+    with pytest.raises(ConfigurationError, match="precision is 'fp8'; expected some of fp32, fp16, bf16, int8"):
+        export_variants(checkpoint, source, ("fp8",))  # type: ignore[arg-type]
     with pytest.raises(DataError, match="no labels"):
         export_variants(checkpoint, source, ("int8",), labelled=dataset_of(checkpoint))
     long = msgspec.structs.replace(dataset_of(checkpoint), values=np.zeros((4, LENGTH + 1, 3), np.float32))

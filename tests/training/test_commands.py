@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from offbeat.errors import ConfigurationError, DataError, MissingExtraError, OffbeatError
+from offbeat.errors import ConfigurationError, DataError, MissingExtraError, OffbeatError, TrainingError
 from offbeat_training import Checkpoint, TrainingConfig
 from offbeat_training.command import evaluate, search, train
 from offbeat_training.generators import server_metrics, write_csv
@@ -125,6 +125,11 @@ def test_train_reads_windows_from_an_npz_file(tmp_path: Path) -> None:
         (("--latent-dim", "3"), ConfigurationError, "use hidden_size"),
         (("--out", "absent/model.ckpt"), ConfigurationError, "a folder that exists"),
         (("--label-column", "mood"), DataError, "no column 'mood'"),
+        (
+            ("--label-column", "label", "--normal-label", "fine"),
+            TrainingError,
+            "metrics.csv: 600 of 600 rows are labelled anomalous; the normal label is 'fine'",
+        ),
         (("--seq-len", "5000"), OffbeatError, "600 rows hold no window of 5000"),
     ],
 )
@@ -136,6 +141,12 @@ def test_a_mistake_is_one_line_before_any_training(
     assert isinstance(error, kind)
     assert words in str(error)
     assert [path.name for path in metrics.parent.iterdir()] == ["metrics.csv"]
+
+
+def test_training_and_judging_read_files_and_not_standard_input(metrics: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(metrics.parent)
+    for command in ("train", "search"):
+        assert "-: standard input is not read here; expected a file" in str(error_of(run(command, "-")))
 
 
 def test_the_variable_of_the_scores_of_offbeat_score_is_not_that_of_the_checkpoint(

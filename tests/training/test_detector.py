@@ -261,6 +261,8 @@ def test_parameters_are_checked_when_it_is_fitted_and_names_at_once() -> None:
         ({"seq_len": 20.5}, r"Expected `int`, got `float` - at `\$\.seq_len`"),
         ({"hidden_size": np.float64(8.5)}, r"got `float` - at `\$\.hidden_size`"),
         ({"seed": [1]}, r"got `array` - at `\$\.seed`"),
+        ({"preset": "x"}, r"^preset is 'x'; expected one of repeat, .*, auto"),
+        ({"threshold_method": "x"}, r"^threshold_method is 'x'; expected one of .*conformal"),
         ({"lr": np.float64(-1)}, r"^lr is -1\.0"),
     ],
 )

@@ -43,6 +43,12 @@ def test_the_tail_of_the_normal_windows_is_held_out() -> None:
     assert training[-1] + 10 == validation[0]
 
 
+def test_an_error_says_how_many_rows_the_labels_take_away() -> None:
+    labels = np.arange(40) % 5 == 0
+    with pytest.raises(TrainingError, match="40 rows, 8 of them labelled anomalous, hold no window of 5 normal rows"):
+        split_series(40, 5, 1, 0.2, labels)
+
+
 def test_two_windows_end_to_end_are_enough() -> None:
     training, validation = split_series(20, 10, 1, 0.5)
     assert (training.tolist(), validation.tolist()) == ([0], [10])

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, Self
 
 import msgspec
+import msgspec.inspect
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from offbeat.data import Dataset
-from offbeat.errors import CheckpointError, ConfigurationError, InvalidWindowError, MissingExtraError
+from offbeat.errors import CheckpointError, ConfigurationError, InvalidWindowError, MissingExtraError, require
 from offbeat.result import FloatArray
 from offbeat_training.checkpoint import Checkpoint
 from offbeat_training.config import TrainingConfig
@@ -160,10 +161,20 @@ class Detector(BaseEstimator):  # type: ignore[misc]
 
 def _training_config(parameters: Mapping[str, Any]) -> TrainingConfig:
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in parameters.items()}
+    for field in msgspec.inspect.type_info(TrainingConfig).fields:  # type: ignore[attr-defined]
+        words = _words_of(field.type)
+        if words and isinstance(plain[field.name], str):
+            require(plain[field.name] in words, field.name, plain[field.name], f"one of {', '.join(words)}")
     try:
         return msgspec.convert(plain, TrainingConfig)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"parameters of Detector: {error}") from error
+
+
+def _words_of(kind: msgspec.inspect.Type) -> tuple[str, ...]:
+    """The words that a field takes, none where it takes numbers."""
+    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
+    return tuple(str(word) for each in kinds if isinstance(each, msgspec.inspect.LiteralType) for word in each.values)
 
 
 def _flags(known_anomalies: ArrayLike, n: int) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from offbeat.data import ColumnSelection, Dataset, data_notes, read_dataset
-from offbeat.errors import ConfigurationError, require
+from offbeat.errors import ConfigurationError, TrainingError, require
 from offbeat_training.class_labels import CLASSIFIER
 from offbeat_training.config import TrainingConfig
 from offbeat_training.whole_file import file_at
@@ -72,6 +72,16 @@ def read_noted(path: Path, columns: ColumnSelection, console: Console) -> Datase
     for note in data_notes(dataset):
         console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
     return dataset
+
+
+def require_normal(dataset: Dataset, columns: ColumnSelection) -> None:
+    """Raises TrainingError where the labels leave nothing to learn from, as words do that no flag explains."""
+    if dataset.labels is not None and dataset.labels.all():
+        n = f"{dataset.n_rows:,}"
+        raise TrainingError(
+            f"{dataset.name}: {n} of {n} rows are labelled anomalous; the normal label is {columns.normal_label!r}: "
+            "expected rows that have it, or another --normal-label"
+        )
 
 
 @contextlib.contextmanager

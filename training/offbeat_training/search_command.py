@@ -19,6 +19,7 @@ from offbeat_training.given_flags import (
     given_fields,
     read_noted,
     require_class_column,
+    require_normal,
     training_config,
     warnings_on,
     with_flags_of,
@@ -96,6 +97,7 @@ def search(
             from offbeat_training.checkpoint import Checkpoint
             from offbeat_training.search import search as run_search
         dataset = read_noted(data, columns, console)
+        require_normal(dataset, columns)
         refuse_unused(context, DATA_USES, is_windows=dataset.values.ndim == 3)
         choice = resolve(dataset, settings, search_config.fixed)
         choice.tell(console)

@@ -21,13 +21,15 @@ def split_series(
     """
     starts = normal_starts(n_rows, length, stride, labels)
     if not starts.size:
-        raise TrainingError(f"{n_rows} rows hold no window of {length} normal rows; expected at least two, end to end")
+        raise TrainingError(
+            f"{_told(n_rows, labels)} hold no window of {length} normal rows; expected at least two, end to end"
+        )
     first_validation = max(starts[-_n_held_out(starts.size, fraction)], starts[0] + length)
     training = starts[starts + length <= first_validation]
     validation = starts[starts >= first_validation]
     if not validation.size:
         raise TrainingError(
-            f"{n_rows} rows hold no two windows of {length} normal rows without a row in common; "
+            f"{_told(n_rows, labels)} hold no two windows of {length} normal rows without a row in common; "
             "expected one to learn from and one to hold out: use more rows or a smaller seq_len"
         )
     return training, validation
@@ -67,3 +69,8 @@ def normal_starts(n_rows: int, length: int, stride: int, labels: BoolArray | Non
 
 def _n_held_out(n_normal: int, fraction: float) -> int:
     return max(1, round(fraction * n_normal))
+
+
+def _told(n_rows: int, labels: BoolArray | None) -> str:
+    n_anomalous = 0 if labels is None else int(labels.sum())
+    return f"{n_rows} rows, {n_anomalous} of them labelled anomalous," if n_anomalous else f"{n_rows} rows"

@@ -24,6 +24,7 @@ from offbeat_training.given_flags import (
     given_fields,
     read_noted,
     require_class_column,
+    require_normal,
     training_config,
     warnings_on,
 )
@@ -177,6 +178,7 @@ def train(
         with training_extra("offbeat train"):
             from offbeat_training.fit import fit
         dataset = read_noted(data, columns, console)
+        require_normal(dataset, columns)
         refuse_unused(context, DATA_USES, is_windows=dataset.values.ndim == 3)
         checkpoint = fit(dataset, settings, run=run, console=console, given=given_fields(context))
         checkpoint.save(out)

@@ -24,7 +24,7 @@ from offbeat.cli.options import (
 from offbeat.cli.score_flags import FLAG_USES, SERIES_USES
 from offbeat.cli.score_folder import FOLDER_USES, EngineOption, score_folder
 from offbeat.cli.score_formats import FormatOption, SeriesColumnOption, ToOption, written_as
-from offbeat.cli.score_request import ScoreRequest, score_stream, score_whole
+from offbeat.cli.score_request import READ_WHOLE, ScoreRequest, is_streamed, score_stream, score_whole
 from offbeat.cli.score_security import (
     TlsCaOption,
     TlsClientCertOption,
@@ -156,6 +156,10 @@ def score(
         done = score_folder(context, data, out, model, timestamp_column, series_column, options, config, console)
         console.print(done, highlight=False)
         return
+    is_whole = not is_streamed(read_as, layout, outputs, missing)
+    require(not (is_whole and data == Path("-")), "data", "-", f"a file: {READ_WHOLE}")
+    is_by_ending = not is_whole or format_ is None or format_ == format_of(data)
+    require(is_by_ending, "format", format_, f"a file whose ending says that: {READ_WHOLE}")
     target = None if out == Path("-") else out
     check_targets({"out": target, "outputs": outputs}, [data] if server else [data, Path(model)])
     require(

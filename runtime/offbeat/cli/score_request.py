@@ -21,6 +21,8 @@ from offbeat.data.missing import MissingPolicy
 from offbeat.data.row_stream import open_rows, rows_of_dataset
 from offbeat.result import P_VALUE
 
+READ_WHOLE = "with --outputs, --missing interpolate or --layout windows, and of an npz file, all rows are read before the first is scored"
+
 
 class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True):
     """`data` is a file or `-`, `read_as` a kind of file; scores are written `to` another kind, into `target` or standard output;

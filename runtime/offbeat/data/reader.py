@@ -63,9 +63,17 @@ def read_labels(path: str | os.PathLike[str], selection: ColumnSelection) -> Boo
 def _existing(path: str | os.PathLike[str]) -> Path:
     file = Path(path)
     if not file.is_file():
-        raise DataError(f"{file}: {'a folder; expected a file' if file.is_dir() else 'no such file'}")
+        raise DataError(f"{file}: {_instead_of_a_file(file)}")
     refuse_unread(file)
     return file
+
+
+def _instead_of_a_file(path: Path) -> str:
+    if path == Path("-"):
+        return "standard input is not read here; expected a file, which can be read as a whole and told by its SHA-256"
+    if path.exists():
+        return f"{'a folder' if path.is_dir() else 'a pipe or a device'}; expected a file"
+    return "no such file"
 
 
 def file_sha256(file: Path) -> str:

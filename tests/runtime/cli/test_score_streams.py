@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.ipc
 import pyarrow.parquet
+import pytest
 
 from tests.runtime.cli.conftest import Run
 from tests.runtime.cli.test_score import read, write_series
@@ -45,6 +46,24 @@ def test_a_filter_gives_what_a_file_gives(offbeat: Run, model: Path, tmp_path: P
         assert [line["reconstruction_error"] for line in read(piped.stdout)] == [
             line["reconstruction_error"] for line in read(expected)
         ]
+
+
+@pytest.mark.parametrize(
+    "flags", [("--outputs", "p.npz"), ("--missing", "interpolate"), ("--layout", "windows"), ("--format", "npz")]
+)
+def test_what_is_read_as_a_whole_is_refused_from_a_pipe_by_name(
+    offbeat: Run, model: Path, flags: tuple[str, str]
+) -> None:
+    done = offbeat("score", "-", "--model", model, *flags)
+    assert done.returncode == 1
+    assert "data is '-'; expected a file: with --outputs, --missing interpolate or --layout windows" in done.stderr
+
+
+def test_what_is_read_as_a_whole_is_read_as_its_ending_says(offbeat: Run, model: Path, tmp_path: Path) -> None:
+    write_series(tmp_path / "data.csv", 30)
+    done = offbeat("score", tmp_path / "data.csv", "--model", model, "--format", "jsonl", "--missing", "interpolate")
+    assert done.returncode == 1
+    assert "format is 'jsonl'; expected a file whose ending says that" in done.stderr
 
 
 def test_scores_are_written_as_the_ending_or_the_flag_says(offbeat: Run, model: Path, tmp_path: Path) -> None:

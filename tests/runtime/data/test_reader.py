@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -131,6 +132,13 @@ def test_a_tab_may_be_spelt_and_other_words_are_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"absent\.csv: no such file"):
         read_dataset(tmp_path / "absent.csv")
+
+
+def test_what_is_no_file_is_called_what_it_is(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in ((tmp_path, "a folder"), (tmp_path / "pipe", "a pipe or a device"), ("-", "standard input")):
+        with pytest.raises(DataError, match=f"{path}: {words}.*; expected a file"):
+            read_dataset(path)
 
 
 def test_parquet_gives_the_same_as_csv(tmp_path: Path) -> None:
