@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 import msgspec
-import msgspec.inspect
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
@@ -161,20 +160,20 @@ class Detector(BaseEstimator):  # type: ignore[misc]
 
 def _training_config(parameters: Mapping[str, Any]) -> TrainingConfig:
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in parameters.items()}
-    for field in msgspec.inspect.type_info(TrainingConfig).fields:  # type: ignore[attr-defined]
-        words = _words_of(field.type)
-        if words and isinstance(plain[field.name], str):
-            require(plain[field.name] in words, field.name, plain[field.name], f"one of {', '.join(words)}")
+    for name, kind in get_type_hints(TrainingConfig).items():
+        words = _words_of(kind)
+        if words and isinstance(plain[name], str):
+            require(plain[name] in words, name, plain[name], f"one of {', '.join(words)}")
     try:
         return msgspec.convert(plain, TrainingConfig)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"parameters of Detector: {error}") from error
 
 
-def _words_of(kind: msgspec.inspect.Type) -> tuple[str, ...]:
-    """The words that a field takes, none where it takes numbers."""
-    kinds = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
-    return tuple(str(word) for each in kinds if isinstance(each, msgspec.inspect.LiteralType) for word in each.values)
+def _words_of(kind: Any) -> tuple[str, ...]:
+    """The words that a field of that type takes, none where it takes numbers."""
+    kinds = (kind, *get_args(kind))
+    return tuple(word for each in kinds if get_origin(each) is Literal for word in get_args(each))
 
 
 def _flags(known_anomalies: ArrayLike, n: int) -> NDArray[np.bool_]:
