@@ -46,6 +46,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="of measuring; default: %(default)s")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write a summary for a pull request")
     arguments = parser.parse_args()
+    if arguments.base is not None and not _python(arguments.base).is_file():
+        parser.error(f"--base is {arguments.base}: {_python(arguments.base)} is not there")
+    if arguments.base is None and not arguments.save and not arguments.baseline.is_file():
+        parser.error(f"--baseline is {arguments.baseline}: it is not there; --save stores one")
     with tempfile.TemporaryDirectory() as folder:
         slower, text = _verdict(arguments, Path(folder))
     print(text)
@@ -66,14 +70,17 @@ def _verdict(arguments: argparse.Namespace, folder: Path) -> tuple[set[str], str
             return set(), f"### Nothing was compared\n\n{other}\n"
         before = _named(read_result(arguments.baseline), arguments.baseline.name)
     else:
-        python = arguments.base / ".venv" / "bin" / "python"
-        measured = measure(arguments.base, str(python.absolute()), folder / "base", seconds, folder / "base.json")
+        measured = measure(arguments.base, str(_python(arguments.base)), folder / "base", seconds, folder / "base.json")
         before = _named(measured, str(arguments.base))
 
     def measure_now() -> Result:
         return _named(measure(Path(), sys.executable, folder / "now", seconds, folder / "now.json"), "this tree")
 
     return judge(before, measure_now)
+
+
+def _python(checkout: Path) -> Path:
+    return (checkout / ".venv" / "bin" / "python").absolute()
 
 
 def _named(result: Result, name: str) -> Result:
