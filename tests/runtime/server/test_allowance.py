@@ -46,9 +46,9 @@ def test_when_the_room_is_used_up_only_who_has_less_than_a_share_goes_on() -> No
 
 def test_more_streams_than_there_is_room_for_have_one_request_each() -> None:
     room, crowd = streams(5, max_requests=2)
-    for stream in crowd:
+    for each in crowd:
         assert not room.is_used_up(0)
-        read(stream, 1)
+        read(each, 1)
     assert room.is_used_up(1)
 
 
