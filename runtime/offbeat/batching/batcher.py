@@ -12,7 +12,7 @@ from offbeat.batching.key_queue import KeyQueue
 from offbeat.batching.request import Batch, Completion, Key, PendingRequest
 from offbeat.batching.selection import select
 from offbeat.config import BatchingConfig
-from offbeat.errors import InvalidWindowError, OverloadedError
+from offbeat.errors import DeadlineExceededError, InvalidWindowError, OverloadedError
 
 # Who would wait for longer than this share of the time that it has left is refused at once. Near 1 every answer would come at the
 # edge of its deadline, and most of them too late: there is the way back to the caller, too.
@@ -52,7 +52,7 @@ class DynamicBatcher(Generic[Completion]):
         """Queues a request; arrivals may not go backwards.
 
         Raises OverloadedError when `max_queue_size` requests wait already, or so many that this one could not be answered well
-        before its deadline, and InvalidWindowError for more rows than `max_batch_size`.
+        before its deadline, DeadlineExceededError where that has passed, and InvalidWindowError for more rows than `max_batch_size`.
         """
         self._check_admission(request)
         key = request.key
@@ -131,7 +131,10 @@ class DynamicBatcher(Generic[Completion]):
             )
         self.check_room(1)
         if request.deadline is not None:
-            self._check_wait(request, request.deadline - request.arrival)
+            left_s = request.deadline - request.arrival
+            if left_s < 0:
+                raise DeadlineExceededError("the deadline passed before the request was queued; nothing was run")
+            self._check_wait(request, left_s)
 
     def _check_wait(self, request: PendingRequest[Completion], left_s: float) -> None:
         wait_s = self._wait_s(request.level, request.arrival)

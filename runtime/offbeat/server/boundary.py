@@ -58,6 +58,7 @@ class Boundary:
             try:
                 return self.sendable((await answer(parse(kind, data), context)).SerializeToString())
             except Exception as error:
+                data = b""
                 await self.abort(context, error)
                 raise
 
@@ -136,8 +137,8 @@ class Boundary:
             # The connection is gone, or this very call was aborted: nobody is left to tell.
             raise error
         refusal = self.refusal(error)
-        # For the same reason without the frames that it came through, which know the request.
-        error.__traceback__ = None
+        # For the same reason without the frames that it, and what it comes from, came through: they know the request.
+        error.__traceback__ = error.__cause__ = error.__context__ = None
         try:
             await context.abort(status_code(refusal), details(refusal))
         except grpc.aio.InternalError:

@@ -79,8 +79,8 @@ class Dispatcher:
     ) -> PendingRequest[Awaited]:
         """Queues checked windows; what is returned has the future of their scores in its `completion`.
 
-        The future raises DeadlineExceededError or BackendError. Raises OverloadedError, and InvalidWindowError for too
-        many rows.
+        The future raises DeadlineExceededError or BackendError. Raises OverloadedError, DeadlineExceededError, and InvalidWindowError
+        for too many rows.
         """
         awaited = Awaited(reply=asyncio.get_running_loop().create_future(), form=form)
         request = PendingRequest(

@@ -43,17 +43,15 @@ class Engine:
     ) -> Ticket:
         max_rows = model.batching.max_batch_size
         starts = range(0, len(windows), max_rows)
+        parts: list[QueuedRequest] = []
         try:
             model.queue.check_room(len(starts))
-        except OverloadedError:
+            for start in starts:
+                request = self.dispatcher.submit(model, form, windows[start : start + max_rows], deadline, level)
+                parts.append(QueuedRequest(self.dispatcher, model, request))
+        except (OverloadedError, DeadlineExceededError):
             model.statistics.fail(1, 0.0)
+            # Nobody would wait for those that were taken.
+            SplitRequest(parts, form).cancel()
             raise
-        parts = [
-            QueuedRequest(
-                self.dispatcher,
-                model,
-                self.dispatcher.submit(model, form, windows[start : start + max_rows], deadline, level),
-            )
-            for start in starts
-        ]
         return parts[0] if len(parts) == 1 else SplitRequest(parts, form)

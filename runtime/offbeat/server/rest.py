@@ -105,8 +105,9 @@ class Rest:
         except Exception as error:  # noqa: BLE001 - the request boundary, of HTTP
             refusal = error if isinstance(error, OffbeatError) else incident("the request", error)
             self._refusals.record(refusal)
-            # The frames that it came through know the request's body, and the error: both would stay until garbage is collected.
-            error.__traceback__ = None
+            # The frames that it, and what it comes from, came through know the request's body, and the error: all would stay until
+            # garbage is collected.
+            error.__traceback__ = error.__cause__ = error.__context__ = None
             return _refusal(http_status(refusal), str(refusal))
 
     def _asking(self, method: str, message_of: Callable[[Request], Message], flag: str | None = None) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from offbeat.batching import DynamicBatcher
-from offbeat.errors import OverloadedError
+from offbeat.errors import DeadlineExceededError, OverloadedError
 
 from .test_dynamic_batcher import batcher, request
 
@@ -47,6 +47,14 @@ def test_what_was_measured_long_ago_refuses_nobody() -> None:
     queue = busy()
     queue.submit(request(arrival=1.1, deadline=1.11))
     assert len(queue) == 41
+
+
+@pytest.mark.parametrize("n_waiting", [0, 40])
+def test_who_comes_after_his_deadline_is_told_so_however_short_the_queue_is(n_waiting: int) -> None:
+    queue = busy(n_waiting)
+    with pytest.raises(DeadlineExceededError, match="before the request was queued"):
+        queue.submit(request(arrival=0.06, deadline=0.021))
+    assert len(queue) == n_waiting
 
 
 def test_a_pause_is_not_taken_for_slowness() -> None:

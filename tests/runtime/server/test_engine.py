@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Coroutine
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
-from offbeat.batching import BatchCost
+from offbeat.batching import BatchCost, PendingRequest
 from offbeat.config import BatchingConfig
 from offbeat.errors import BackendError, DeadlineExceededError
 from offbeat.server.dispatcher import Dispatcher
 from offbeat.server.engine import Engine
 from offbeat.server.query import Query, Scored
-from offbeat.server.served import ServedModel, ServedModels
+from offbeat.server.served import Awaited, ServedModel, ServedModels
 from offbeat.server.ticket import QueuedRequest as Ticket
 from offbeat.server.workers import WorkerPool
 from tests.runtime.folders import random_windows
@@ -117,6 +119,37 @@ def test_a_cancelled_ticket_frees_its_place_at_once() -> None:
         backend.gate.set()
         assert (await kept.reply).timing.size == 3
         assert backend.batches == [1, 3]
+        parts.close()
+
+    run(test())
+
+
+def test_of_a_split_request_whose_later_part_is_refused_no_part_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        complaints: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        backend = GatedBackend()
+        parts = Parts(backend, max_batch_size=2)
+        submit = parts.model.queue.submit
+
+        def slow_submit(request: PendingRequest[Awaited]) -> None:
+            # The first part is with a worker by then, the second waits.
+            if len(parts.model.queue) == 1:
+                sleep(0.06)
+                request = msgspec.structs.replace(request, arrival=monotonic())
+            submit(request)
+
+        monkeypatch.setattr(parts.model.queue, "submit", slow_submit)
+        with pytest.raises(DeadlineExceededError, match="before the request was queued"):
+            parts.engine.submit(query(6), 0.05, is_alone=True)
+        assert len(parts.model.queue) == 0
+        monkeypatch.undo()
+        backend.gate.set()
+        await queued(parts, 1, None).reply
+        assert backend.batches == [2, 1]
+        gc.collect()
+        await asyncio.sleep(0)
+        assert complaints == []
         parts.close()
 
     run(test())

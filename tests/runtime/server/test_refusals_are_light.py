@@ -43,7 +43,7 @@ def codes(server: LiveServer, method: str, message: bytes, **options: Any) -> se
 
 @pytest.mark.usefixtures("no_garbage_collection")
 @pytest.mark.parametrize("method", [SCORE, INFER])
-@pytest.mark.parametrize("why", ["late", "no room", "wrong"])
+@pytest.mark.parametrize("why", ["late", "no room", "wrong", "unreadable"])
 def test_a_refused_request_leaves_its_windows_behind_without_a_garbage_collection(
     serve: Serve, method: str, why: str
 ) -> None:
@@ -57,8 +57,15 @@ def test_a_refused_request_leaves_its_windows_behind_without_a_garbage_collectio
     windows = LARGE if why != "wrong" else np.full_like(LARGE, np.nan)
     request = score_request(windows) if method == SCORE else infer_request(windows)
     message = request.SerializeToString()
+    if why == "unreadable":
+        message = b"\xff" * len(message)
     before = tracemalloc.get_traced_memory()[0]
-    expected = {"late": "DEADLINE_EXCEEDED", "no room": "RESOURCE_EXHAUSTED", "wrong": "INVALID_ARGUMENT"}[why]
+    expected = {
+        "late": "DEADLINE_EXCEEDED",
+        "no room": "RESOURCE_EXHAUSTED",
+        "wrong": "INVALID_ARGUMENT",
+        "unreadable": "INVALID_ARGUMENT",
+    }[why]
     seen = codes(server, method, message, timeout=0.3 if why == "late" else 20)
     assert {code.name for code in seen} == {expected}
     size = N_REQUESTS * len(message)
