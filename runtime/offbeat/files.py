@@ -40,7 +40,13 @@ def open_regular(path: Path, *, follows_links: bool) -> BinaryIO:
     """
 
     def opener(name: str, flags: int) -> int:
-        descriptor = os.open(name, flags | os.O_NONBLOCK | (0 if follows_links else os.O_NOFOLLOW))
+        try:
+            descriptor = os.open(name, flags | os.O_NONBLOCK | (0 if follows_links else os.O_NOFOLLOW))
+        except OSError as error:
+            # What the system says of a link that it was told not to follow is "Too many levels of symbolic links".
+            if error.errno == errno.ELOOP and not follows_links and path.is_symlink():
+                raise OSError(errno.ELOOP, "a symbolic link") from error
+            raise
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             os.close(descriptor)

@@ -14,6 +14,7 @@ from offbeat.bulk.source import LocalSource
 from offbeat.data import ColumnSelection, MissingPolicy
 from offbeat.data.row_stream import rows_of_frame
 from offbeat.data.table import pyarrow_module
+from offbeat.errors import require
 from offbeat.scorer import Scorer
 
 
@@ -47,6 +48,7 @@ def score_table(
         scores = offbeat.score_table(offbeat.load("models/server-metrics"), frame)
         frame[scores["is_anomaly"]]
     """
+    require(not isinstance(columns, str), "columns", columns, "a sequence of names, such as ('p_value',)")
     options = BulkOptions(
         per=per,
         row_score=row_score,

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offbeat.bundle import Manifest
-from offbeat.errors import ConfigurationError
+from offbeat.errors import ConfigurationError, require
 from offbeat.result import P_VALUE
 from offbeat.scorer import check_calibration
 
@@ -16,7 +16,8 @@ COLUMNS = (P_VALUE, *HEADS)
 
 
 def check_columns(manifest: Manifest, columns: tuple[str, ...]) -> None:
-    """Raises ConfigurationError, or InvalidWindowError for a p-value, for a column that the model cannot fill."""
+    """Raises ConfigurationError, or InvalidWindowError for a p-value, for a column that the model cannot fill, or a second time."""
+    require(len(set(columns)) == len(columns), "columns", ", ".join(columns), "each at most once")
     for name in columns:
         if name not in COLUMNS:
             raise ConfigurationError(f"columns hold {name!r}; expected some of {', '.join(COLUMNS)}")

@@ -43,7 +43,8 @@ class RowSeries:
         is_bad = ~np.isfinite(values)
         if is_bad.any():
             row, *step, feature = (int(index) for index in np.argwhere(is_bad)[0])
-            gap = "numbers, or a policy for gaps: --missing" if self._options.missing == "reject" else "one before it"
+            policy = "numbers, or a policy for gaps: --missing, in Python missing="
+            gap = policy if self._options.missing == "reject" else "one before it"
             is_missing = np.isnan(values[row, *step, feature])
             what, needed = ("missing", gap) if is_missing else ("infinite", "finite numbers within float32")
             where = f"{place(int(numbers[row]))}, column {self._feature_names[feature]!r}"

@@ -104,9 +104,11 @@ def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> NDArray[np.
 def _check_array(array: NDArray[np.generic], spec: TensorSpec, window: NDArray[np.generic], where: str) -> None:
     sizes = {"batch": window.shape[0] if window.ndim else 0, "time": window.shape[1] if window.ndim == 3 else 0}
     expected = tuple(sizes[axis] if isinstance(axis, str) else axis for axis in spec.shape)
-    if array.dtype != np.dtype(spec.dtype) or array.shape != expected or 0 in expected:
+    if array.dtype != np.dtype(spec.dtype) or array.shape != expected:
+        raise BundleError(f"{where}: {spec.name} is {array.dtype} {array.shape}; expected {spec.dtype} {expected}")
+    if 0 in expected:
         raise BundleError(
-            f"{where}: {spec.name} is {array.dtype} {array.shape}; expected {spec.dtype} {expected}, not empty"
+            f"{where}: {spec.name} is empty, {array.dtype} {array.shape}; expected at least one window of one step"
         )
     if array.dtype != np.bool_ and not np.isfinite(array).all():
         raise BundleError(f"{where}: {spec.name} holds NaN or infinity")

@@ -28,6 +28,7 @@ from offbeat.cli.options import (
     ModelArgument,
     StrideOption,
 )
+from offbeat.cli.table_console import table_console
 from offbeat.config import BackendConfig
 from offbeat.data import ColumnSelection
 from offbeat.errors import OffbeatError
@@ -78,7 +79,7 @@ def diff(
 
 
 def _print(found: VersionDifference) -> None:
-    console = Console()
+    console = table_console()
     console.print(f"A {found.a}\nB {found.b}", markup=False, highlight=False)
     told = tuple(each for each in found.provenance if each.field.split(".")[0] not in _UNTOLD)
     for title, fields in (("differs", found.fields), ("changes no score", told)):

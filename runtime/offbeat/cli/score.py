@@ -39,7 +39,7 @@ from offbeat.config import BackendConfig
 from offbeat.data import ColumnSelection, read_dataset
 from offbeat.data.formats import format_of
 from offbeat.errors import require
-from offbeat.flag_use import refuse_unused
+from offbeat.flag_use import is_npz, refuse_unused
 from offbeat.security_config import ClientSecurity
 
 
@@ -148,7 +148,7 @@ def score(
         row_score=row_score,
         stride=stride,
         batch_size=batch_size,
-        columns=tuple(dict.fromkeys(name.strip() for name in columns.split(",") if name.strip())),
+        columns=tuple(name.strip() for name in columns.split(",") if name.strip()),
         rule=AlarmRule.of(alarm_k, alarm_n),
     )
     if engine == "ray":
@@ -162,6 +162,7 @@ def score(
     require(is_by_ending, "format", format_, f"a file whose ending says that: {READ_WHOLE}")
     target = None if out == Path("-") else out
     check_targets({"out": target, "outputs": outputs}, [data] if server else [data, Path(model)])
+    require(outputs is None or is_npz(outputs), "outputs", str(outputs), "a file whose name ends in .npz")
     require(
         outputs is None or row_score == "mean", "outputs", str(outputs), "none with --row-score newest: they are means"
     )

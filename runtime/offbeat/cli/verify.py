@@ -17,6 +17,7 @@ from rich.text import Text
 from offbeat.backends import names
 from offbeat.bundle import find_versions
 from offbeat.cli.options import DeviceOption, IsaOption, JsonOption
+from offbeat.cli.table_console import table_console
 from offbeat.cli.verification import BackendCheck, VersionCheck, verify_version
 from offbeat.config import BackendConfig
 from offbeat.errors import require
@@ -71,7 +72,7 @@ def verify(
 
 
 def _print(checks: Sequence[VersionCheck]) -> None:
-    console = Console()
+    console = table_console()
     table = Table("version", "backend", "", "of the bound", "worst in", "load")
     table.columns[1].no_wrap = table.columns[5].no_wrap = True
     for check in checks:

@@ -8,11 +8,11 @@ from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from offbeat.backends import names
 from offbeat.cli.options import JsonOption
+from offbeat.cli.table_console import table_console
 
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu", "grpcio", "protobuf", "numpy", "torch", "onnx", "pyarrow")
 
@@ -29,7 +29,7 @@ def version(as_json: JsonOption = False) -> None:
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
         table.add_row(name, ", ".join(value) if isinstance(value, list) else str(value))
-    Console().print(table)
+    table_console().print(table)
 
 
 def _facts() -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _filled(file: Path, table: Table, selection: ColumnSelection) -> tuple[Float
     if left.any():
         is_refused = selection.missing == "reject"
         gaps = f"one before it, for {selection.missing}"
-        needed = "numbers, or a policy for gaps: --missing" if is_refused else gaps
+        needed = "numbers, or a policy for gaps: --missing, in Python missing=" if is_refused else gaps
         raise DataError(f"{file}: {_first(file, table, left, 'missing', selection)}; expected {needed}")
     if infinite.any():
         found = _first(file, table, infinite, "infinite", selection)

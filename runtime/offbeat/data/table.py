@@ -162,7 +162,7 @@ def timestamp_samples(schema: Any) -> dict[str, str]:
 
 def gather(table: Any, columns: Columns) -> Table:
     """The columns of an Arrow table. Raises pyarrow's errors."""
-    numbers = [_numeric(table.column(name)) for name in columns.features]
+    numbers = [_numeric(table.column(name), name) for name in columns.features]
     return Table(
         values=np.ascontiguousarray(np.stack(numbers, axis=1)),
         feature_names=columns.features,
@@ -173,10 +173,14 @@ def gather(table: Any, columns: Columns) -> Table:
     )
 
 
-def _numeric(column: Any) -> FloatArray:
-    """As float32; a missing value becomes NaN, which Dataset refuses with its row."""
+def _numeric(column: Any, name: str) -> FloatArray:
+    """As float32; a missing value becomes NaN, which Dataset refuses with its row. Raises pyarrow's errors, with the name."""
+    try:
+        doubles = column.cast("float64")
+    except pyarrow_module().ArrowException as error:
+        raise pyarrow_module().ArrowInvalid(f"column {name!r}: {error}") from error
     with np.errstate(over="ignore"):
-        numbers: FloatArray = column.cast("float64").to_numpy().astype(np.float32)
+        numbers: FloatArray = doubles.to_numpy().astype(np.float32)
     return numbers
 
 

@@ -83,13 +83,19 @@ def test_what_is_no_frame_or_lacks_a_feature_is_named(scorer: offbeat.Scorer) ->
         offbeat.score_table(scorer, columns(9))
     with pytest.raises(DataError, match="the DataFrame: no column 'pressure'; it has flow"):
         offbeat.score_table(scorer, pd.DataFrame({"flow": np.zeros(9)}))
-    with pytest.raises(DataError, match="the Table: missing value in row 8, column 'flow'"):
+    with pytest.raises(DataError, match=r"the Table: missing value in row 8, column 'flow'.*in Python missing="):
         offbeat.score_table(scorer, pa.table({"flow": [1.0] * 8 + [None], "pressure": [1.0] * 9}))
     twice = pd.concat([pd.DataFrame(columns(9))] * 2, axis=1)
     with pytest.raises(DataError, match=r"the DataFrame: Duplicate column names.*; expected columns of numbers"):
         offbeat.score_table(scorer, twice)
     with pytest.raises(DataError, match=r"the DataFrame: .*; expected columns of numbers"):
         offbeat.score_table(scorer, pd.DataFrame(columns(9)).assign(flow=[object()] * 9))
+    with pytest.raises(DataError, match=r"the DataFrame: column 'flow': Failed to parse string: 'x'.*; expected Arrow"):
+        offbeat.score_table(scorer, pd.DataFrame(columns(9)).assign(flow=["x"] * 9))
+    with pytest.raises(ConfigurationError, match=r"columns is 'p_value'; expected a sequence of names"):
+        offbeat.score_table(scorer, pa.table(columns(9)), columns="p_value")
+    with pytest.raises(ConfigurationError, match=r"columns is 'forecast, forecast'; expected each at most once"):
+        offbeat.score_table(scorer, pa.table(columns(9)), columns=("forecast", "forecast"))
     with pytest.raises(DataError, match=r"the ChunkedArray: .*; expected columns of numbers"):
         offbeat.score_table(scorer, pa.chunked_array([[1.0]]))
     with pytest.raises(ConfigurationError, match="alarm_k is 1, alarm_n is None"):

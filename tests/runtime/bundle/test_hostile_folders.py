@@ -97,7 +97,8 @@ def test_what_is_no_regular_file_is_refused_and_never_waited_for(tmp_path: Path,
         case _:
             targets = {"link": tmp_path / "good", "dangling link": "nowhere", "loop": name, "device link": "/dev/zero"}
             (version / name).symlink_to(targets[kind])
-    with pytest.raises(BundleError, match=name):
+    words = f"{name}: a symbolic link; expected a regular file" if (version / name).is_symlink() else name
+    with pytest.raises(BundleError, match=words):
         ModelVersion.open(version)
 
 

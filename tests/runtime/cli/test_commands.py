@@ -64,7 +64,7 @@ def test_inspect_shows_names_that_look_like_markup(offbeat: Run, tmp_path: Path)
     [
         (("inspect", "absent"), "error: absent: no such file or folder"),
         (("recalibrate", "absent", "data.csv"), "error: absent: no such folder"),
-        (("recalibrate", "models", "data.csv"), "threshold_method fixed"),
+        (("recalibrate", "models", "data.csv"), "the model's threshold is fixed (1.5), and has no method to repeat"),
         (("inspect", "damaged"), "SHA-256"),
         (("score", "absent.csv", "--model", "models"), "absent.csv: no such file"),
         (("score", "data.csv", "--model", "absent"), "absent: no such folder"),
@@ -90,6 +90,14 @@ def test_inspect_shows_names_that_look_like_markup(offbeat: Run, tmp_path: Path)
         ),
         (("score", "data.csv", "--model", "models", "--out", "x", "--outputs", "x"), "another file than the other one"),
         (("score", "data.csv", "--model", "models", "--outputs", "o.npz", "--row-score", "newest"), "they are means"),
+        (
+            ("score", "data.csv", "--model", "models", "--outputs", "o.txt"),
+            "outputs is 'o.txt'; expected a file whose name ends in .npz",
+        ),
+        (
+            ("score", "data.csv", "--model", "models", "--columns", "error_std, error_std"),
+            "columns is 'error_std, error_std'; expected each at most once",
+        ),
         (("score", "data.csv", "--model", "models", "--stride", "7"), "stride is 7; expected at most 6"),
         (("score", "data.csv", "--model", "models", "--delimiter", ",,"), "delimiter is ',,'"),
         (("score", ".", "--model", "models"), "a folder; expected a file"),

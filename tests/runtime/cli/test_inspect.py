@@ -15,10 +15,10 @@ from offbeat.errors import BundleError, MissingExtraError
 from tests.runtime import folders
 
 
-def run(*arguments: object) -> Result:
+def run(*arguments: object, columns: str | None = "200") -> Result:
     app = typer.Typer()
     app.command("inspect")(inspect)
-    return CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": "200"})
+    return CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": columns})
 
 
 @pytest.fixture
@@ -37,6 +37,26 @@ def test_a_repository_is_a_table_of_its_models(repository: Path) -> None:
     facts = json.loads(run(repository, "--json").stdout)
     assert [(model["name"], model["versions"]) for model in facts["models"]] == [("level", [1, 2]), ("other", [1])]
     assert facts["models"][0]["newest"]["version"] == 2
+
+
+def test_names_are_cut_neither_in_a_pipe_nor_in_a_narrow_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "pressure-of-the-second-pump-behind-the-third-valve-of-the-northern-line-" + "x" * 40
+    for name in (long, "other"):
+        folders.write_version(tmp_path, name)
+    narrow = run(tmp_path, columns="60").stdout
+    assert "…" not in narrow
+    assert narrow.count("x") >= 40
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert long in run(tmp_path, columns=None).stdout
+
+
+def test_words_of_a_folder_do_not_steer_the_terminal(repository: Path) -> None:
+    path = repository / "other" / "1" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"description": "fine\x1b]0;title\x07"}))
+    told = run(repository / "other").stdout
+    assert r"fine\x1b]0;title\x07" in told
 
 
 def test_a_damaged_model_of_a_repository_is_named_and_the_others_are_shown(repository: Path) -> None:
