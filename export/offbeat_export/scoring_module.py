@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import torch
@@ -80,8 +81,15 @@ class SeriesScoringModule(ScoringModule):
         """The outputs that follow from normalised windows and their reconstruction."""
         compared = self.model.compared(normalised)
         error, feature_error, step_error = series_errors(compared, reconstruction, self.model.error)
-        is_anomaly = error > self.threshold
-        return error, self.score(error), is_anomaly, feature_error, step_error, self.denormalise(reconstruction)
+        error = infinite_where_undefined(error)
+        return (
+            error,
+            self.score(error),
+            error > self.threshold,
+            infinite_where_undefined(feature_error),
+            infinite_where_undefined(step_error),
+            self.denormalise(reconstruction),
+        )
 
 
 class ClassifierScoringModule(SeriesScoringModule):
@@ -118,6 +126,7 @@ class RowScoringModule(ScoringModule):
         normalised = self.normalise(window)
         reconstruction = self.model(normalised)
         error, feature_error = row_errors(normalised, reconstruction, self.model.error)
+        error, feature_error = infinite_where_undefined(error), infinite_where_undefined(feature_error)
         return error, self.score(error), error > self.threshold, feature_error, self.denormalise(reconstruction)
 
 
@@ -131,8 +140,24 @@ class DrawsScoringModule(ScoringModule):
         normalised = self.normalise(window)
         draws = self.model.draws(normalised)  # type: ignore[operator]
         error, feature_error, spread = draw_errors(normalised, draws, self.model.error)
-        reconstruction = self.denormalise(draws.mean(dim=0))
-        return error, self.score(error), error > self.threshold, feature_error, reconstruction, spread
+        error = infinite_where_undefined(error)
+        return (
+            error,
+            self.score(error),
+            error > self.threshold,
+            infinite_where_undefined(feature_error),
+            self.denormalise(draws.mean(dim=0)),
+            infinite_where_undefined(spread),
+        )
+
+
+def infinite_where_undefined(error: Tensor) -> Tensor:
+    """An error, a share of one or its spread, of any shape, with +infinity wherever it is not a number.
+
+    Finite values near float32's end overflow inside a model, and infinity − infinity compares as normal with any threshold.
+    """
+    # Two ONNX nodes, and functions that every reader of a TorchScript file allows; isnan and nan_to_num are neither.
+    return torch.where(error == error, error, math.inf)
 
 
 def _scorer_of(model: Architecture) -> type[ScoringModule]:

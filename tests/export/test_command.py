@@ -35,8 +35,8 @@ def test_the_command_writes_a_version_and_shows_parity_sizes_and_folder(app: typ
         assert word in result.output
     for word in (
         " s  measuring parity\n",
-        "classic exporter: 22 nodes",
-        "dynamo exporter: 22 nodes",
+        "classic exporter: 26 nodes",
+        "dynamo exporter: 26 nodes",
         "model.onnx is the ",
     ):
         assert word in result.output

@@ -93,9 +93,19 @@ def test_lstm_layers_are_single_nodes_without_computed_initial_states() -> None:
     lstms = [node for node in graph.node if node.op_type == "LSTM"]
     assert [node.name for node in lstms] == ["encoder/LSTM", "encoder/LSTM_1", "decoder/LSTM", "decoder/LSTM_1"]
     assert all(len([name for name in node.input if name]) == 4 for node in lstms)
-    left_by_tracing = {"ConstantOfShape", "Where", "Slice", "Constant", "Identity", "Equal"}
+    left_by_tracing = {"ConstantOfShape", "Slice", "Constant", "Identity"}
     assert not left_by_tracing & {node.op_type for node in graph.node}
     assert len(graph.node) <= 40
+
+
+def test_where_and_equal_do_nothing_but_make_errors_that_are_no_number_infinite() -> None:
+    module, manifest = scorer_of(lstm_checkpoint(2, 2))
+    nodes = _graph(export_onnx(module, manifest)).node
+    guards = [node for node in nodes if node.op_type == "Where"]
+    assert {node.output[0] for node in guards} == {"reconstruction_error", "feature_error", "step_error"}
+    compared = {node.output[0]: list(node.input) for node in nodes if node.op_type == "Equal"}
+    assert len(compared) == len(guards)
+    assert all(compared[node.input[0]] == [node.input[1], node.input[1]] for node in guards)
 
 
 def _lstm_inputs(checkpoint: Checkpoint) -> dict[str, list[str]]:

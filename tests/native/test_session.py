@@ -179,11 +179,15 @@ def test_one_value_that_is_not_finite_is_seen_wherever_it_is() -> None:
 @pytest.mark.parametrize("name", DESIGNS)
 def test_values_that_overflow_are_never_called_normal(name: str, isa: str) -> None:
     session = design(name).session(isa=isa)
-    windows = np.full_like(design(name).windows(3), 3e38)
+    windows = np.full_like(design(name).windows(16), 3e38)
     windows[1] *= -1
-    result = session.score(windows, (ERROR, "is_anomaly"))
+    windows[2:] *= np.random.default_rng(0).choice([-1, 1], windows[2:].shape)
+    result = session.score(windows, design(name).outputs)
     assert result["is_anomaly"].all()
-    assert not np.isfinite(result[ERROR]).any() or (result[ERROR] > 1e30).all()
+    assert (result["anomaly_score"] == 1).all()
+    for output in {ERROR, "feature_error", "step_error", "error_std"} & result.keys():
+        assert not np.isnan(result[output]).any(), output
+    assert (result[ERROR] > 1e30).all()
 
 
 def test_outputs_that_the_model_does_not_have_are_refused() -> None:

@@ -111,8 +111,8 @@ OFFBEAT_API offbeat_status offbeat_workspace_new(const offbeat_session *session,
 OFFBEAT_API void offbeat_workspace_free(offbeat_workspace *workspace);
 
 /* Scores `n` windows [n, time, feature] in raw units. Any number of threads at once, each with a workspace of its own.
- * Allocates nothing. Finite values so large that float32 overflows give an error that is infinite or NaN, and is_anomaly is
- * then true. */
+ * Allocates nothing. Finite values so large that float32 overflows give an infinite error, score 1 and is_anomaly: errors, shares
+ * and spread are never NaN. A reconstruction, a forecast or a probability that the overflow reached may be. */
 OFFBEAT_API offbeat_status offbeat_score(const offbeat_session *session, const float *windows, size_t n, size_t time,
                                          const offbeat_outputs *outputs, offbeat_workspace *workspace);
 

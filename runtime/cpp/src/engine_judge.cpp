@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "engine_frame.h"
 
@@ -43,21 +44,22 @@ void sum_steps(const Frame& frame, const Sums& sums, std::size_t draw) noexcept 
   }
 }
 
+/// An error, a share of one or its spread. No window is normal because its arithmetic failed: infinity - infinity compares
+/// as normal with any threshold, and whether it comes to that depends on the order of a sum, which is each kernel's own.
+float infinite_where_undefined(float error) noexcept { return std::isnan(error) ? std::numeric_limits<float>::infinity() : error; }
+
 float sum_features(const Frame& frame, const Sums& sums, std::size_t sequence) noexcept {
   float total = 0;
   for (std::size_t feature = 0; feature < frame.program.n_features; ++feature) total += sums.data[sequence * sums.stride + feature];
   return total / sums.divisor;
 }
 
-void write_error(const Frame& frame, float error, std::size_t row, const Outputs& outputs) noexcept {
+void write_error(const Frame& frame, float computed, std::size_t row, const Outputs& outputs) noexcept {
   const float threshold = frame.program.threshold;
+  const float error = infinite_where_undefined(computed);
   if (outputs.reconstruction_error != nullptr) outputs.reconstruction_error[row] = error;
-  if (outputs.anomaly_score != nullptr) {
-    const float score = error / threshold * 0.5f;
-    outputs.anomaly_score[row] = score < 0 ? 0 : score > 1 ? 1 : score;  // not a number stays what it is
-  }
-  // Negated, so that an error that overflowed to "not a number" is never called normal.
-  if (outputs.is_anomaly != nullptr) outputs.is_anomaly[row] = !(error <= threshold);
+  if (outputs.anomaly_score != nullptr) outputs.anomaly_score[row] = std::clamp(error / threshold * 0.5f, 0.0f, 1.0f);
+  if (outputs.is_anomaly != nullptr) outputs.is_anomaly[row] = error > threshold;
 }
 
 void add_feature_errors(const Frame& frame, const Sums& sums, std::size_t draw, std::size_t first, float* out) noexcept {
@@ -66,7 +68,7 @@ void add_feature_errors(const Frame& frame, const Sums& sums, std::size_t draw, 
   for (std::size_t sequence = 0; sequence < frame.n; ++sequence) {
     for (std::size_t feature = 0; feature < n_features; ++feature) {
       float& total = out[(first + sequence) * n_features + feature];
-      total = (draw == 0 ? 0.0f : total) + sums.data[sequence * sums.stride + feature] / divisor;
+      total = (draw == 0 ? 0.0f : total) + infinite_where_undefined(sums.data[sequence * sums.stride + feature] / divisor);
     }
   }
 }
@@ -88,7 +90,7 @@ void judge_draws(const Frame& frame, const Sums& sums, std::size_t first, const 
     if (outputs.error_std == nullptr) continue;
     float variance = 0;
     for (std::size_t draw = 0; draw < sums.n_draws; ++draw) variance += (errors[draw] - mean) * (errors[draw] - mean);
-    outputs.error_std[first + sequence] = std::sqrt(variance / n_draws);
+    outputs.error_std[first + sequence] = infinite_where_undefined(std::sqrt(variance / n_draws));
   }
 }
 
@@ -112,7 +114,7 @@ float step_error(const Frame& frame, const Sums& sums, std::size_t step, std::si
       total += program.error == ErrorKind::sum_absolute ? std::fabs(difference) : difference * difference;
     }
   }
-  return total / (sums.divisor * static_cast<float>(sums.n_draws));
+  return infinite_where_undefined(total / (sums.divisor * static_cast<float>(sums.n_draws)));
 }
 
 void write_reconstruction(const Frame& frame, const Sums& sums, std::size_t step, std::size_t sequence, float* out) noexcept {

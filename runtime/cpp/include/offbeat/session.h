@@ -94,7 +94,8 @@ class OFFBEAT_API Session {
   /// Scores `n` windows [n, time, feature] in raw units (time 1 for tables). Allocates nothing, locks nothing.
   ///
   /// A window with NaN or infinity in it is never scored: `not_finite`. Finite values so large that the model's float32
-  /// arithmetic overflows give an error that is infinite or NaN, and `is_anomaly` is then true.
+  /// arithmetic overflows give an infinite error, score 1 and `is_anomaly`: errors, shares and spread are never NaN. A
+  /// reconstruction, a forecast or a probability that the overflow reached may be.
   Status score(const float* windows, std::size_t n, std::size_t time, const Outputs& outputs, Workspace& workspace) const noexcept;
 
   [[nodiscard]] const ModelShape& shape() const noexcept;
