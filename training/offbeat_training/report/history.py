@@ -29,5 +29,5 @@ def read_history(path: Path) -> TrainingHistory:
     columns = dict(zip(table.feature_names, table.values.T.astype(np.float64), strict=True))
     losses = {name: values for name, values in columns.items() if "loss" in name}
     if not losses or table.values.ndim != 2:
-        raise DataError(f"{path}: columns {listed(columns)}; expected at least one whose name holds 'loss'")
+        raise DataError(f"{path}: columns {listed(list(columns))}; expected at least one whose name holds 'loss'")
     return TrainingHistory(epochs=columns.get("epoch", np.arange(1.0, table.n_rows + 1)), losses=losses)
