@@ -29,6 +29,9 @@ from __future__ import annotations
 
 from numbers import Integral
 
+# That of the longest folder, whose name a model has.
+_MAX_NAME = 255
+
 
 class OffbeatError(Exception):
     """Base of every error that offbeat raises on purpose."""
@@ -108,6 +111,11 @@ class UnavailableError(OffbeatError):
 
 class BackendError(OffbeatError):
     """The engine that runs the model failed."""
+
+
+def quoted(name: str) -> str:
+    """What a caller has called something, as a message tells it: no longer than a name can be, and gone with the message."""
+    return repr(name) if len(name) <= _MAX_NAME else f"{name[:_MAX_NAME]!r}… ({len(name)} characters)"
 
 
 def require(condition: bool, field: str, seen: object, expected: str) -> None:

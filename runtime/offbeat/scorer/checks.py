@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from offbeat.bundle import Manifest
 from offbeat.conformal import Calibration
-from offbeat.errors import InvalidWindowError
+from offbeat.errors import InvalidWindowError, quoted
 from offbeat.result import DEFAULT_OUTPUTS, P_VALUE, FloatArray
 from offbeat.telling import listed
 
@@ -44,9 +44,11 @@ def check_outputs(manifest: Manifest, outputs: Sequence[str]) -> tuple[str, ...]
         if name == P_VALUE:
             check_calibration(manifest)
         elif name not in manifest.output_names:
-            raise InvalidWindowError(f"output {name!r}; model {manifest.name!r} has {listed(manifest.output_names)}")
+            raise InvalidWindowError(
+                f"output {quoted(name)}; model {manifest.name!r} has {listed(manifest.output_names)}"
+            )
     if len(set(names)) != len(names):
-        raise InvalidWindowError(f"outputs {listed(names)}; expected each at most once")
+        raise InvalidWindowError(f"outputs {listed(names):.500}; expected each at most once")
     return names
 
 

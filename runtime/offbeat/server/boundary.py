@@ -104,14 +104,14 @@ class Boundary:
                 return reply
             except asyncio.CancelledError as error:
                 self.count_refusal(traffic, model, error)
-                data, request, query, taken = b"", None, None, None
+                model, data, request, query, taken = "", b"", None, None, None
                 raise
             except Exception as error:
                 if isinstance(error, (OverloadedError, DeadlineExceededError)):
                     overload.suspect(monotonic(), remaining_s)
                 self.count_refusal(traffic, model, error)
                 # What ends a call refers to itself by way of this frame, and stays until garbage is collected: not with the windows.
-                data, request, query, taken = b"", None, None, None
+                model, data, request, query, taken = "", b"", None, None, None
                 await self.abort(context, error)
                 raise
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from offbeat.errors import InvalidWindowError, UnknownModelError
+from offbeat.errors import InvalidWindowError, UnknownModelError, quoted
 from offbeat.inference.open_inference_pb2 import (
     InferParameter,
     ModelInferRequest,
@@ -30,7 +30,7 @@ def version_of(text: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise UnknownModelError(f"model version {text!r}; expected a positive integer, or nothing for the newest")
+        raise UnknownModelError(f"model version {quoted(text)}; expected a positive integer, or nothing for the newest")
     return int(text)
 
 
@@ -42,7 +42,7 @@ def query_of(request: ModelInferRequest) -> Query:
     """
     _check_parameters("the request", request.parameters)
     for output in request.outputs:
-        _check_parameters(f"output {output.name!r}", output.parameters)
+        _check_parameters(f"output {quoted(output.name)}", output.parameters)
     tensor = _input(request)
     return Query(
         model=request.model_name,
@@ -93,11 +93,11 @@ def _input(request: ModelInferRequest) -> ModelInferRequest.InferInputTensor:
     if len(request.inputs) != 1:
         raise InvalidWindowError(f"{len(request.inputs)} input tensors; expected one, {INPUT!r}")
     tensor = request.inputs[0]
-    _check_parameters(f"input {tensor.name!r}", tensor.parameters)
+    _check_parameters(f"input {quoted(tensor.name)}", tensor.parameters)
     if tensor.name != INPUT:
-        raise InvalidWindowError(f"the input is named {tensor.name!r}; expected {INPUT!r}")
+        raise InvalidWindowError(f"the input is named {quoted(tensor.name)}; expected {INPUT!r}")
     if tensor.datatype != "FP32":
-        raise InvalidWindowError(f"{INPUT!r} has datatype {tensor.datatype!r}; expected 'FP32'")
+        raise InvalidWindowError(f"{INPUT!r} has datatype {quoted(tensor.datatype)}; expected 'FP32'")
     return tensor
 
 
@@ -130,7 +130,7 @@ def _count(name: str, parameters: Mapping[str, InferParameter]) -> int:
     value = parameter.uint64_param if kind == "uint64_param" else parameter.int64_param
     if kind not in ("uint64_param", "int64_param") or value < 0:
         raise InvalidWindowError(
-            f"parameter {name!r} is {str(parameter).strip() or 'empty'}; expected an integer from 0"
+            f"parameter {name!r} is {str(parameter).strip()[:100] or 'empty'}; expected an integer from 0"
         )
     return value
 

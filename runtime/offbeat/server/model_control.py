@@ -11,7 +11,7 @@ import msgspec
 
 from offbeat.bundle import ModelRepository
 from offbeat.config import ServerConfig
-from offbeat.errors import BundleError, OffbeatError, UnavailableError, UnknownModelError
+from offbeat.errors import BundleError, OffbeatError, UnavailableError, UnknownModelError, quoted
 from offbeat.scorer import Scorer
 from offbeat.server.incident import incident
 from offbeat.server.model_state import ModelState, VersionStatus
@@ -153,19 +153,20 @@ class ModelControl:
                 folder = await served.find(name)
                 if policy is not None:
                     folder = msgspec.structs.replace(folder, policy=policy)
+                    _check_choice(folder)
                 errors = await served.update(name, folder)
             except OffbeatError as error:
                 errors = [error]
             served.tell(name, errors)
         if errors:
             # The words with which Triton begins.
-            raise type(errors[0])(f"failed to load {name!r}, {'; '.join(map(str, errors))}")
+            raise type(errors[0])(f"failed to load {quoted(name)}, {'; '.join(map(str, errors))}")
 
     async def _unload(self, name: str) -> None:
         async with self._lock:
             versions = [status.version for status in self._models.index() if status.name == name]
             if not versions:
-                raise UnknownModelError(f"failed to unload {name!r}, it is not loaded")
+                raise UnknownModelError(f"failed to unload {quoted(name)}, it is not loaded")
             tasks = [self._loader.withdraw(name, version) for version in versions]
         await asyncio.gather(*(task for task in tasks if task is not None))
 
@@ -186,3 +187,10 @@ class ModelControl:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _check_choice(folder: ModelFolder) -> None:
+    """Raises UnknownModelError where a request to load asks for versions that are not there: it changes nothing then."""
+    if not folder.wanted:
+        there = ", ".join(map(str, folder.versions))
+        raise UnknownModelError(f"version_policy {folder.policy} chooses none of the versions {there}")

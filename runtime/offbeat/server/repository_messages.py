@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from offbeat.errors import InvalidWindowError
+from offbeat.errors import InvalidWindowError, quoted
 from offbeat.inference.open_inference_pb2 import (
     RepositoryIndexResponse,
     RepositoryModelLoadRequest,
@@ -22,7 +22,7 @@ def model_name(request: RepositoryModelLoadRequest | RepositoryModelUnloadReques
     """
     if request.model_name and request.repository_name:
         raise InvalidWindowError(
-            f"repository_name is {request.repository_name!r}; expected none: there is one repository"
+            f"repository_name is {quoted(request.repository_name)}; expected none: there is one repository"
         )
     return request.model_name or request.repository_name
 
@@ -53,4 +53,4 @@ def index_of(status: VersionStatus) -> RepositoryIndexResponse.ModelIndex:
 
 def _check(request: RepositoryModelLoadRequest | RepositoryModelUnloadRequest, known: Iterable[str]) -> None:
     if unknown := sorted(set(request.parameters).difference(known)):
-        raise InvalidWindowError(f"parameters {', '.join(unknown)}; expected none but {', '.join(known)}")
+        raise InvalidWindowError(f"parameters {', '.join(unknown):.500}; expected none but {', '.join(known)}")

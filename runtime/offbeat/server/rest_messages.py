@@ -16,7 +16,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from msgspec import Raw, Struct
 
-from offbeat.errors import InvalidWindowError
+from offbeat.errors import InvalidWindowError, quoted
 from offbeat.inference import open_inference_pb2 as pb
 from offbeat.result import FloatArray
 from offbeat.server.inference_messages import DATATYPES
@@ -160,10 +160,10 @@ def _data(tensor: _Input, body: bytes, place: int) -> tuple[bytes, int]:
         # Another type is refused with all that is wrong about it.
         return _values(tensor) if tensor.datatype == DATATYPES["float32"] else b"", place
     if bytes(tensor.data):
-        raise InvalidWindowError(f"{tensor.name!r} has data and {_BINARY_SIZE}; expected one of them")
+        raise InvalidWindowError(f"{quoted(tensor.name)} has data and {_BINARY_SIZE}; expected one of them")
     if type(size) is not int or not 0 <= size <= len(body) - place:
         raise InvalidWindowError(
-            f"{tensor.name!r} has {_BINARY_SIZE} {size!r}; expected 0 to the {len(body) - place} bytes that are there"
+            f"{quoted(tensor.name)} has {_BINARY_SIZE} {size!r:.100}; expected 0 to the {len(body) - place} bytes that are there"
         )
     return body[place : place + size], place + size
 
@@ -171,14 +171,14 @@ def _data(tensor: _Input, body: bytes, place: int) -> tuple[bytes, int]:
 def _values(tensor: _Input) -> bytes:
     """The numbers in JSON, flat or nested, as little-endian float32."""
     if not bytes(tensor.data):
-        raise InvalidWindowError(f"{tensor.name!r} has no data; expected numbers, or {_BINARY_SIZE}")
+        raise InvalidWindowError(f"{quoted(tensor.name)} has no data; expected numbers, or {_BINARY_SIZE}")
     flat = list[float]
     kind = _NESTED.get(len(tensor.shape), flat) if _BEGINS_NESTED.match(tensor.data) else flat
     try:
         values = msgspec.json.decode(tensor.data, type=kind)
     except msgspec.ValidationError as error:
         raise InvalidWindowError(
-            f"data of {tensor.name!r}: {error}; expected numbers, flat or nested by shape"
+            f"data of {quoted(tensor.name)}: {error}; expected numbers, flat or nested by shape"
         ) from error
     if kind is flat:
         return _array(values).tobytes()
@@ -186,10 +186,12 @@ def _values(tensor: _Input) -> bytes:
         array = _array(values)
     except ValueError as error:
         raise InvalidWindowError(
-            f"data of {tensor.name!r} has rows of several lengths; expected {tensor.shape}"
+            f"data of {quoted(tensor.name)} has rows of several lengths; expected {tensor.shape}"
         ) from error
     if list(array.shape) != tensor.shape:
-        raise InvalidWindowError(f"data of {tensor.name!r} is of shape {list(array.shape)}; expected {tensor.shape}")
+        raise InvalidWindowError(
+            f"data of {quoted(tensor.name)} is of shape {list(array.shape)}; expected {tensor.shape}"
+        )
     return array.tobytes()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from offbeat.errors import InvalidWindowError
+from offbeat.errors import InvalidWindowError, quoted
 from offbeat.server.form import INPUT
 from offbeat.server.query import Query, Scored
 from offbeat.server.stream_format import StreamFormat
@@ -29,7 +29,7 @@ def query_of(request: ScoreRequest) -> Query:
     """What the request asks for. Raises InvalidWindowError for a tensor that is not what its fields say."""
     window = request.window
     if window.name != INPUT:
-        raise InvalidWindowError(f"the tensor is named {window.name!r}; expected {INPUT!r}")
+        raise InvalidWindowError(f"the tensor is named {quoted(window.name)}; expected {INPUT!r}")
     if window.data_type != DATA_TYPE_FLOAT32:
         raise InvalidWindowError(f"{INPUT!r} has data type {_data_type_name(window.data_type)}; expected FLOAT32")
     return Query(

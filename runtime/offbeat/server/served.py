@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from offbeat.batching import BatchCost, DynamicBatcher
 from offbeat.config import BatchingConfig
-from offbeat.errors import OffbeatError, UnavailableError, UnknownModelError
+from offbeat.errors import OffbeatError, UnavailableError, UnknownModelError, quoted
 from offbeat.scorer import Scorer
 from offbeat.server.drift import Reference
 from offbeat.server.form import RequestForm, RequestForms
@@ -205,7 +205,7 @@ class ServedModels:
     def _absence(self, name: str, version: int | None) -> OffbeatError:
         """Why there is no such model; clients of Triton look for its words, which are these."""
         notes = [note for note in self._notes.values() if note.name == name and version in (None, note.version)]
-        wanted = f"{name!r}" if version is None else f"{name!r} version {version}"
+        wanted = quoted(name) if version is None else f"{quoted(name)} version {version}"
         if not self.is_announced or any(note.state is ModelState.LOADING for note in notes):
             return UnavailableError(f"model {wanted} is loading; expected to be ready soon")
         for note in notes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from google.protobuf import json_format, text_format
 
-from offbeat.errors import BundleError, InvalidWindowError
+from offbeat.errors import BundleError, InvalidWindowError, quoted
 from offbeat.files import open_regular
 from offbeat.inference.open_inference_pb2 import ModelConfig, ModelVersionPolicy
 from offbeat.version_policy import VersionPolicy
@@ -45,17 +45,20 @@ def policy_of_json(text: str, name: str) -> VersionPolicy | None:
 
     Raises InvalidWindowError for a text that is no ModelConfig, and for settings that would not be honoured.
     """
-    where = f"parameter 'config' of the request to load {name!r}"
+    where = f"parameter 'config' of the request to load {quoted(name)}"
     if len(text) > _MAX_JSON:
         raise InvalidWindowError(f"{where} has {len(text)} characters; expected at most {_MAX_JSON}")
     try:
+        # A list without entries, and nothing, would be taken for a message without fields.
+        if not text.lstrip().startswith("{"):
+            raise json_format.ParseError("no object")
         config = json_format.Parse(text, ModelConfig())
     except (json_format.ParseError, RecursionError) as error:
         raise InvalidWindowError(f"{where}: {error}; expected JSON with version_policy, and name if need be") from error
     fields = [field.name for field, _ in config.ListFields() if field.name not in ("name", "version_policy")]
     if fields or config.name not in ("", name):
         raise InvalidWindowError(
-            f"{where} sets {', '.join(fields) or f'name {config.name!r}'}; expected version_policy alone: "
+            f"{where} sets {', '.join(fields) or f'name {quoted(config.name)}'}; expected version_policy alone: "
             "all else is the server's configuration"
         )
     try:

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from offbeat.errors import InvalidWindowError
+from offbeat.errors import InvalidWindowError, quoted
 from offbeat.result import FloatArray
 
 Integers = NDArray[np.int64]
@@ -53,12 +53,16 @@ def check_rows(rows: Rows, n_features: int) -> None:
         raise InvalidWindowError(f"{len(rows.series)} series for {n_rows} rows; expected one for each, or one for all")
     if rows.timestamps is not None and len(rows.timestamps) != n_rows:
         raise InvalidWindowError(f"{len(rows.timestamps)} timestamps for {n_rows} rows; expected one for each, or none")
-    # No sum of so few float32 numbers leaves float64, and one that is not finite stays so.
-    if not math.isfinite(np.add.reduce(rows.values, axis=None, dtype=np.float64)):
-        row, feature = (int(place) for place in np.argwhere(~np.isfinite(rows.values))[0])
+    # Unlike numpy's other sums this one warns of nothing. It is not finite where a number is not, and where it leaves float32.
+    if not math.isfinite(np.einsum("ij->", rows.values)):
+        _check_finite(rows)
+
+
+def _check_finite(rows: Rows) -> None:
+    for row, feature in np.argwhere(~np.isfinite(rows.values))[:1]:
         raise InvalidWindowError(
-            f"row {row}, of series {rows.series_of(row)!r}, is {rows.values[row, feature]} in feature {feature}; expected finite "
-            "numbers; nothing was changed"
+            f"row {row}, of series {quoted(rows.series_of(row))}, is {rows.values[row, feature]} in feature {feature}; expected "
+            "finite numbers; nothing was changed"
         )
 
 

@@ -105,6 +105,14 @@ def test_a_load_may_bring_a_policy_and_the_others_go(server: LiveServer) -> None
     assert ready(server) == [("level", "3")]
 
 
+def test_a_load_of_versions_that_are_not_there_is_not_found_and_changes_nothing(server: LiveServer) -> None:
+    load(server)
+    code, details = refused(load_versions, server, '{"specific": {"versions": [9]}}')
+    assert code is grpc.StatusCode.NOT_FOUND
+    assert details == "failed to load 'level', version_policy specific:9 chooses none of the versions 1, 2, 3"
+    assert ready(server) == [("level", "3")]
+
+
 def test_an_unloaded_model_takes_no_requests_and_can_be_loaded_again(server: LiveServer) -> None:
     for _ in range(3):
         load(server)

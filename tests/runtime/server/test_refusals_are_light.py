@@ -15,13 +15,16 @@ import pytest
 from google.protobuf.message import DecodeError
 
 from offbeat.errors import OverloadedError
+from offbeat.inference.open_inference_pb2 import ModelInferRequest
 from offbeat.server import run
+from offbeat.v1.scoring_pb2 import GetModelRequest, ScoreRequest
 from tests.runtime.folders import random_windows
 
 from .calls import INFER, SCORE, infer_request, score_later, score_request
 from .fakes import GatedBackend, make_scorer
 from .live import LiveServer, Serve, eventually
 
+SERVICE = "/offbeat.v1.AnomalyScoring"
 LARGE = random_windows(1000)
 N_REQUESTS = 40
 
@@ -72,6 +75,24 @@ def test_a_refused_request_leaves_its_windows_behind_without_a_garbage_collectio
     eventually(lambda: tracemalloc.get_traced_memory()[0] - before < size / 4, "the windows are gone")
     backend.gate.set()
     assert all(call.result(10) for call in running)
+
+
+@pytest.mark.usefixtures("no_garbage_collection")
+@pytest.mark.parametrize("method", [SCORE, INFER, f"{SERVICE}/GetModel"])
+def test_a_name_of_half_a_mebibyte_is_told_in_part_and_not_kept(serve: Serve, method: str) -> None:
+    server = serve(make_scorer())
+    name = "x" * 2**19
+    message = {
+        SCORE: ScoreRequest(model=name, window=score_request(LARGE[:1]).window).SerializeToString(),
+        INFER: ModelInferRequest(model_name=name, inputs=infer_request(LARGE[:1]).inputs).SerializeToString(),
+    }.get(method, GetModelRequest(name=name).SerializeToString())
+    before = tracemalloc.get_traced_memory()[0]
+    with pytest.raises(grpc.RpcError, match=r"x{255}'… .524288 characters.") as caught:
+        server.channel.unary_unary(method)(message, timeout=20)
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    codes(server, method, message, timeout=20)
+    size = N_REQUESTS * len(message)
+    eventually(lambda: tracemalloc.get_traced_memory()[0] - before < size / 4, "the names are gone")
 
 
 class GoneContext:

@@ -74,6 +74,8 @@ def test_a_request_may_bring_a_policy() -> None:
         ('{"name": "other"}', "sets name 'other'"),
         ('{"no_such_field": 1}', "no_such_field"),
         ("not json", "expected JSON"),
+        ("[]", "expected JSON"),
+        ('""', "expected JSON"),
         ("[" * 60_000, "expected JSON"),
         (" " * 70_000, "70000 characters"),
         ('{"version_policy": {"specific": {"versions": [0]}}}', r"versions \[0\]"),

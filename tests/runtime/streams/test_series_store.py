@@ -212,6 +212,14 @@ def test_refused_rows_are_counted() -> None:
     assert (store.n_rows["refused"], store.n_changes, len(store)) == (2, 0, 0)
 
 
+def test_infinities_of_both_signs_are_refused_without_a_warning_and_large_numbers_are_taken() -> None:
+    store = SeriesStore(3, ["a", "b"], SeriesConfig(max_series=4))
+    values = np.array([[np.inf, -np.inf]], np.float32)
+    with pytest.raises(InvalidWindowError, match="row 0, of series 'x', is inf in feature 0"):
+        store.take(Rows(series=["x"], values=values), 0.0)
+    assert store.take(rows(["x", "y"], value=3e38), 0.0).n_started == 2
+
+
 def test_a_state_holds_nothing_of_who_had_the_slot_before() -> None:
     store = SeriesStore(4, ["a", "b"], SeriesConfig(max_series=1))
     for now in range(20):
