@@ -88,6 +88,30 @@ void scores_by_the_formula() {
   expect(reconstruction[0] == 10 && reconstruction[11] == 10, "the reconstruction is in raw units");
 }
 
+// Values near float32's end become infinite in the first layer, and infinity times zero in the second.
+void calls_no_window_normal_whose_arithmetic_fails() {
+  const auto file = file_of(R"({"schema_version":1,"input":{"name":"window","shape":["batch","time",2]},"normalisation":{"mean":"mean","scale":"scale"},)"
+                            R"("layers":[{"kind":"linear","input_size":2,"output_size":2,"weight":"wa","bias":"ba"},)"
+                            R"({"kind":"linear","input_size":2,"output_size":2,"weight":"wb","bias":"bb"}],"error":"mean_squared","threshold":"threshold"})",
+                            {filled("mean", {2}, 0), filled("scale", {2}, 1), filled("wa", {2, 2}, 4), filled("ba", {2}, 0), filled("wb", {2, 2}, 0),
+                             filled("bb", {2}, 0), filled("threshold", {}, 1.5F)});
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  for (const std::string_view isa : offbeat::instruction_sets()) {
+    const auto session = Session::load(bytes_of(file), "by hand", {.isa = isa});
+    Workspace workspace = session.value().workspace(2).value();
+    const std::vector<float> window(4, 3e38F);
+    float error = 0, score = 0;
+    bool is_anomaly = false;
+    std::vector<float> features(2), steps(2), reconstruction(4);
+    const Outputs outputs{.reconstruction_error = &error, .anomaly_score = &score, .is_anomaly = &is_anomaly, .feature_error = features.data(),
+                          .step_error = steps.data(), .reconstruction = reconstruction.data()};
+    expect(session.value().score(window.data(), 1, 2, outputs, workspace) == Status::ok, "it is scored");
+    expect(std::isnan(reconstruction[0]), "the arithmetic fails");
+    expect(error == infinity && score == 1 && is_anomaly, "the error is infinite, the score 1, the window an anomaly");
+    expect(features == std::vector<float>(2, infinity) && steps == std::vector<float>(2, infinity), "so are its shares");
+  }
+}
+
 void says_what_it_cannot_do() {
   const Session session = open(level_file());
   const Session other = open(recurrent_file());
@@ -224,6 +248,7 @@ void survives_spoilt_files() {
 
 int main() {
   scores_by_the_formula();
+  calls_no_window_normal_whose_arithmetic_fails();
   says_what_it_cannot_do();
   bounds_threads();
   names_the_instruction_sets_there_are();
