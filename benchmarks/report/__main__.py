@@ -3,7 +3,8 @@
     python -m benchmarks.report
     python -m benchmarks.report --check
 
-With --check nothing is written, and the exit status is 1 where a page does not show what the files give.
+With --check nothing is written, and the exit status is 1 where a page does not show what the files give, or where
+a block of figures in a page has not its two marks.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     report = Report(arguments.root)
-    stale = report.stale()
+    try:
+        stale = report.stale()
+    except ValueError as error:
+        sys.exit(f"error: {error}")
     for path in stale:
         print(f"{path.relative_to(arguments.root)}{': not what the results give' if arguments.check else ''}")
     if arguments.check:

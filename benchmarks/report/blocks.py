@@ -31,10 +31,20 @@ from benchmarks.report.trials import KERNEL, trials_table
 from benchmarks.serving.shares import ECHO
 
 _BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(\n<!-- end of figures -->)", re.DOTALL)
+_MARK = re.compile(r"^ *<!-- (figures|end of figures)\b", re.MULTILINE)
 
 
 def filled(page: str, results: Results, to_root: str) -> str:
-    """The page with its blocks, and the figures in its sentences, written anew. Raises KeyError for what nobody writes."""
+    """The page with its blocks, and the figures in its sentences, written anew.
+
+    Raises KeyError for what nobody writes, ValueError for marks that do not enclose a block each: they would be left as they are.
+    """
+    marks, n_blocks = _MARK.findall(page), len(_BLOCK.findall(page))
+    if marks != ["figures", "end of figures"] * n_blocks:
+        raise ValueError(
+            f"{len(marks)} marks of figures around {n_blocks} blocks; expected two around each, `<!-- figures: … -->` alone in a line, "
+            "and `<!-- end of figures -->` after a blank line"
+        )
     blocks = _BLOCK.sub(lambda found: f"{found[1]}\n{BLOCKS[found[2]](results, to_root)}\n{found[3]}", page)
     return with_figures(blocks, results)
 

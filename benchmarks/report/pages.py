@@ -44,5 +44,11 @@ class Report:
         texts = {page: "\n\n".join([front(self._results, parts), *(text for _, _, text in parts)]) + "\n"}
         for path in (self._root / "README.md", *sorted((self._root / "docs").glob("*.md"))):
             if path != page:
-                texts[path] = filled(path.read_text(), self._results, "" if path.parent == self._root else TO_ROOT)
+                texts[path] = self._filled(path)
         return texts
+
+    def _filled(self, path: Path) -> str:
+        try:
+            return filled(path.read_text(), self._results, "" if path.parent == self._root else TO_ROOT)
+        except ValueError as error:
+            raise ValueError(f"{path.relative_to(self._root)}: {error}") from error

@@ -2,7 +2,8 @@
  *
  *   score model.safetensors 60 < rows.csv
  *
- * The second argument is the number of rows in a window, 0 where the model fixes it.
+ * The second argument is the number of rows in a window, 0 where the model fixes it. The first line may be one of names; another that
+ * holds no row ends the program.
  */
 #include <offbeat.h>
 #include <stdio.h>
@@ -29,9 +30,13 @@ static int score_rows(offbeat_window_buffer *buffer, float *row, size_t n_featur
   outputs.reconstruction_error = &error;
   outputs.anomaly_score = &score;
   outputs.is_anomaly = &is_anomaly;
-  while (fgets(line, sizeof line, stdin) != NULL) {
+  for (size_t n_lines = 1; fgets(line, sizeof line, stdin) != NULL; ++n_lines) {
     bool is_scored = false;
-    if (!read_row(line, row, n_features)) continue; /* a line of names */
+    if (!read_row(line, row, n_features)) {
+      if (n_lines == 1) continue; /* a line of names */
+      fprintf(stderr, "score: line %zu: expected %zu numbers between commas\n", n_lines, n_features);
+      return EXIT_FAILURE;
+    }
     const offbeat_status status = offbeat_window_buffer_push(buffer, row, &outputs, &is_scored);
     if (status != OFFBEAT_OK) fprintf(stderr, "score: %s\n", offbeat_status_text(status));
     if (is_scored) printf("%.9g,%.9g,%d\n", (double)error, (double)score, is_anomaly);

@@ -2,7 +2,8 @@
 //
 //   score model.safetensors 60 < rows.csv
 //
-// The second argument is the number of rows in a window, 0 where the model fixes it.
+// The second argument is the number of rows in a window, 0 where the model fixes it. The first line may be one of names; another that
+// holds no row ends the program.
 #include <offbeat/session.h>
 #include <offbeat/window_buffer.h>
 
@@ -46,8 +47,13 @@ int main(int n_arguments, char** arguments) {
   bool is_anomaly = false;
   const offbeat::Outputs outputs{.reconstruction_error = &error, .anomaly_score = &score, .is_anomaly = &is_anomaly};
   std::vector<float> row(session.value().shape().n_features);
+  std::size_t n_lines = 0;
   for (std::string line; std::getline(std::cin, line);) {
-    if (!read_row(line, row)) continue;  // a line of names
+    const bool may_be_names = ++n_lines == 1;
+    if (!read_row(line, row)) {
+      if (may_be_names) continue;
+      return fail({"line " + std::to_string(n_lines) + ": expected " + std::to_string(row.size()) + " numbers between commas"});
+    }
     const offbeat::Pushed pushed = buffer.value().push(row.data(), outputs);
     if (pushed.status != offbeat::Status::ok) std::cerr << "score: " << describe(pushed.status) << '\n';
     if (pushed.is_scored()) std::printf("%.9g,%.9g,%d\n", static_cast<double>(error), static_cast<double>(score), is_anomaly);

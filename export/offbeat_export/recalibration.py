@@ -78,11 +78,12 @@ def recalibrate(
 
 
 def _repository_of(version: ModelVersion) -> Path:
-    folder, manifest = version.path.resolve(), version.manifest
-    expected = Path(manifest.name) / str(manifest.version)
-    if Path(folder.parent.name) / folder.name != expected:
-        raise ExportError(f"{version.path}: is not in a model repository; expected a folder …/{expected}")
-    return folder.parent.parent
+    """As the path was given, where that names the model and the version; `.` in a version's folder does not."""
+    expected = (version.manifest.name, str(version.manifest.version))
+    for folder in (version.path, version.path.resolve()):
+        if (folder.parent.name, folder.name) == expected:
+            return folder.parent.parent
+    raise ExportError(f"{version.path}: is not in a model repository; expected a folder …/{'/'.join(expected)}")
 
 
 def _manifest(origin: Manifest, version: int, threshold: Threshold, source: DataSource | None) -> Manifest:

@@ -240,6 +240,13 @@ def test_a_file_that_may_hold_a_threshold_of_its_own_is_refused(repository: Path
         recalibrate(opened.path, NEW)
 
 
+def test_the_new_folder_is_told_as_the_model_was(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+    assert "wrote table/2" in run("table", "--threshold", 0.5).output
+    monkeypatch.chdir(repository / "table" / "2")
+    assert f"wrote {repository.resolve() / 'table' / '3'}" in run(".", "--threshold", 0.5).output
+
+
 def test_a_folder_outside_a_repository_is_refused(repository: Path, tmp_path: Path) -> None:
     shutil.copytree(repository / "table" / "1", tmp_path / "copy")
     with pytest.raises(ExportError, match=r"not in a model repository; expected a folder …/table/1"):

@@ -207,7 +207,7 @@ def test_nothing_to_score_is_no_error() -> None:
 
 def test_output_that_cannot_be_written_is_told() -> None:
     with Path("/dev/full").open("wb") as full:
-        command = [EDGE, "score", MODEL]
+        command = [str(EDGE), "score", str(MODEL)]
         result = subprocess.run(command, input=ROWS.encode(), stdout=full, stderr=subprocess.PIPE, check=False)
     assert result.returncode == 5
     assert b"standard output" in result.stderr

@@ -76,6 +76,14 @@ def _check_scores(program: Path, environment: dict[str, str]) -> None:
     out = _run(str(program), str(MODEL), str(N_STEPS), environment=environment, stdin=rows)
     seen = np.array([line.split(",") for line in out.splitlines()], np.float64)
     np.testing.assert_allclose(seen[:, 0], expected_errors("state", rows, N_STEPS), rtol=1e-5)
+    # Only the first line may be one of names: any other that is no row is an error, not a gap in the window.
+    torn = "\n".join([*rows.splitlines()[:20], "lost", *rows.splitlines()[20:]])
+    given = {**os.environ, **environment}
+    refused = subprocess.run(
+        [program, MODEL, str(N_STEPS)], env=given, input=torn, capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1
+    assert "score: line 21: expected 2 numbers between commas" in refused.stderr
 
 
 def _run(*command: str, environment: dict[str, str] | None = None, stdin: str | None = None) -> str:

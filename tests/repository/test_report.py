@@ -99,6 +99,25 @@ def test_a_figure_edited_by_hand_is_found_and_written_anew(copy: Path) -> None:
     assert Report(copy).stale() == []
 
 
+@pytest.mark.parametrize(
+    "marks",
+    [
+        "<!-- figures: edge -->\n<!-- end of figures -->\n",
+        "<!-- figures: edge -->\n\nNothing ends here.\n",
+        "<!-- figures: edge --> \n\n<!-- end of figures -->\n",
+        "\n<!-- end of figures -->\n",
+    ],
+)
+@pytest.mark.parametrize("rest", ["", "\n<!-- figures: edge -->\n\n<!-- end of figures -->\n"])
+def test_marks_of_figures_that_enclose_no_block_are_an_error_and_not_skipped(copy: Path, marks: str, rest: str) -> None:
+    page = copy / "docs" / "edge.md"
+    page.write_text(f"{page.read_text()}\n{marks}{rest}")
+    with pytest.raises(
+        ValueError, match=r"docs/edge\.md: \d+ marks of figures around \d+ blocks; expected two around each"
+    ):
+        Report(copy).stale()
+
+
 def test_a_newer_file_is_taken_wherever_its_kind_is_shown(copy: Path) -> None:
     content = _newest(copy, "streams") | {"n_series": 77_000}
     _edit(copy / "benchmarks" / "results" / "2099-01-01-streams.json", content)

@@ -100,15 +100,17 @@ class Scorer:
         self.close()
 
 
-def load(path: str | os.PathLike[str], *, backend: str = "auto", device: str = "auto", n_threads: int = 1) -> Scorer:
+def load(
+    path: str | os.PathLike[str], *, backend: str = "auto", device: str = "auto", n_threads: int = 1, isa: str = "auto"
+) -> Scorer:
     """Opens a model version folder for scoring in this process.
 
     `path` may also be a model's folder (its newest version) or a repository that holds one model. Raises BundleError for
-    a folder that is not what its manifest says, and what `Scorer.open` raises.
+    a folder that is not what its manifest says, and what `Scorer.open` raises. `isa` names an instruction set of the native core.
 
         scorer = offbeat.load("models/server-metrics")
         result = scorer.score(windows)          # float32 [batch, time, feature], raw units
         result.is_anomaly                       # bool [batch]
     """
-    config = BackendConfig(backend=backend, device=device, n_threads=n_threads)  # type: ignore[arg-type]
+    config = BackendConfig(backend=backend, device=device, n_threads=n_threads, isa=isa)  # type: ignore[arg-type]
     return Scorer.open(open_version(path), config)

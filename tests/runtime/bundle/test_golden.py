@@ -67,6 +67,15 @@ def test_a_decision_may_differ_from_the_golden_one_only_where_the_error_is_at_th
     assert near.largest_deviation(manifest, near.outputs | {"is_anomaly": other["is_anomaly"]})[0] == 0
 
 
+def test_golden_windows_that_are_none_are_called_empty(tmp_path: Path) -> None:
+    none = {"window": folders.random_windows(8)[:0]} | folders.expected_outputs(folders.random_windows(8)[:0])
+    buffer = io.BytesIO()
+    np.savez(buffer, **none)  # type: ignore[arg-type]
+    folder = folders.write_version(tmp_path, golden=buffer.getvalue())
+    with pytest.raises(BundleError, match=r"window is empty, float32 \(0, 6, 2\); expected at least one window"):
+        ModelVersion.open(folder).golden()
+
+
 def flip(outputs: Outputs) -> None:
     outputs["is_anomaly"] = ~outputs["is_anomaly"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from offbeat.errors import BackendError, InvalidWindowError
+from offbeat.errors import BackendError, ConfigurationError, InvalidWindowError
 from offbeat.result import DEFAULT_OUTPUTS
 from offbeat.scorer import Scorer, load
 from tests.runtime import folders
@@ -18,6 +18,13 @@ from tests.runtime import folders
 def scorer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scorer]:
     with load(folders.write_version(tmp_path_factory.mktemp("models"))) as opened:
         yield opened
+
+
+def test_an_instruction_set_is_named_where_a_folder_is_loaded(tmp_path: Path) -> None:
+    folder = folders.write_version(tmp_path)
+    load(folder, isa="baseline").close()
+    with pytest.raises(ConfigurationError, match="isa is 'avx1024'; expected auto, "):
+        load(folder, isa="avx1024")
 
 
 @pytest.mark.parametrize("n_windows", [1, 3, 512, 513, 1300])
