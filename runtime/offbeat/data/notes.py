@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from offbeat.data.dataset import Dataset
 from offbeat.data.sampling import describe_sampling
 from offbeat.errors import DataError
+from offbeat.telling import in_one_line
 
 
 def data_notes(dataset: Dataset) -> tuple[str, ...]:
@@ -17,7 +18,8 @@ def data_notes(dataset: Dataset) -> tuple[str, ...]:
     """
     notes = []
     if dataset.n_filled:
-        notes.append(f"{dataset.name}: {dataset.n_filled:,} of {dataset.values.size:,} values were missing and filled")
+        filled = f"{dataset.n_filled:,} of {dataset.values.size:,} values were missing and filled"
+        notes.append(in_one_line(f"{dataset.name}: {filled}"))
     if dataset.timestamps is not None and dataset.values.ndim == 2:
         sampling = sampling_note(dataset.name, dataset.timestamps)
         notes += [] if sampling is None else [sampling]
@@ -29,5 +31,5 @@ def sampling_note(name: str, timestamps: NDArray[np.str_], which: str = "") -> s
     try:
         sampling = describe_sampling(timestamps)
     except DataError as error:
-        return f"{name}: sampling{which} unknown: {error}"
-    return None if sampling.is_regular else f"{name}: irregular sampling{which}: {sampling.summary()}"
+        return in_one_line(f"{name}: sampling{which} unknown: {error}")
+    return None if sampling.is_regular else in_one_line(f"{name}: irregular sampling{which}: {sampling.summary()}")

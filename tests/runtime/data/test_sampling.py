@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -91,6 +92,8 @@ def test_irregular_and_unreadable_time_stamps_are_noted_and_kept(tmp_path: Path)
     dataset = read_dataset(file)
     assert np.asarray(dataset.timestamps).tolist() == ["2024-01-01", "2024-01-02", "2024-01-05"]
     assert data_notes(dataset) == ("t.csv: irregular sampling: median step 172800 s, 2 uneven steps",)
+    hostile = msgspec.structs.replace(dataset, name="t\x1b[31m.csv", n_filled=1)
+    assert all(note.startswith(r"t\x1b[31m.csv: ") for note in data_notes(hostile))
     file.write_text("time,v\nMonday,1\nTuesday,2\n")
     (note,) = data_notes(read_dataset(file))
     assert "sampling unknown: row 0: time stamp 'Monday'" in note
