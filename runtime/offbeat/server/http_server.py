@@ -23,7 +23,8 @@ from offbeat.errors import ConfigurationError
 _HEADERS_S = 5.0
 _STALL_S = 30.0
 _KEEP_ALIVE_S = 5
-# Above, requests are answered with 503; above twice as many, connections are closed as they come.
+# Above, whoever has been silent for longest makes room for the next, and where nobody is, requests are answered with 503; above twice
+# as many, connections are closed as they come.
 _MAX_CONNECTIONS = 256
 Failure = Callable[[int, str], Response]
 
@@ -46,9 +47,12 @@ class HttpServer:
         self._host = host
         self.port = port
         self._thread: threading.Thread | None = None
+        application = Starlette(routes=routes, exception_handlers={HTTPException: _told_by(failure)})
+        # Where it would send a client is what that client's own header says: there is no such path instead.
+        application.router.redirect_slashes = False
         self._http = uvicorn.Server(
             uvicorn.Config(
-                Starlette(routes=routes, exception_handlers={HTTPException: _told_by(failure)}),
+                application,
                 # One that survives hostile input, in Python; parsing is not what costs here.
                 http=_PatientProtocol,
                 loop="asyncio",
@@ -107,13 +111,17 @@ class HttpServer:
 class _PatientProtocol(H11Protocol):
     """A connection that is given up where its client sends no whole request head, or reads no answer, in time."""
 
+    _opened_s = 0.0
     _silence: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._opened_s = self.loop.time()
         if len(self.connections) > 2 * _MAX_CONNECTIONS:
             transport.abort()
+        elif len(self.connections) >= _MAX_CONNECTIONS:
+            self._displace()
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
@@ -139,12 +147,22 @@ class _PatientProtocol(H11Protocol):
 
     def _await_head(self) -> None:
         """The time runs from the connection, or the first byte after the answer before, whatever trickles in meanwhile."""
-        is_owed = self.cycle is None or self.cycle.response_complete
-        if is_owed and self._silence is None:
+        if self._is_owed() and self._silence is None:
             self._silence = self.loop.call_later(_HEADERS_S, self.transport.abort)
-        elif not is_owed and self._silence is not None:
+        elif not self._is_owed() and self._silence is not None:
             self._silence.cancel()
             self._silence = None
+
+    def _is_owed(self) -> bool:
+        """Whether the next thing is a request of the client's."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _displace(self) -> None:
+        """Closes the oldest connection that asks for nothing, so that silent ones keep nobody from asking."""
+        others = (each for each in self.connections if isinstance(each, _PatientProtocol) and each is not self)
+        silent = [each for each in others if each._is_owed() and not each.transport.is_closing()]
+        if silent:
+            min(silent, key=lambda each: each._opened_s).transport.abort()
 
 
 def _told_by(failure: Failure) -> Callable[[Request, Exception], Any]:

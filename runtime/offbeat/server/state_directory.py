@@ -23,6 +23,7 @@ from offbeat.streams import SeriesState, SeriesStore, read_state, write_state
 
 _logger = logging.getLogger("offbeat.server")
 _SUFFIX = ".series"
+_LOCK = ".lock"
 # Copied without a turn of the event loop: a fraction of a millisecond.
 _BLOCK_BYTES = 256 * 2**10
 
@@ -59,6 +60,7 @@ class StateDirectory:
     async def write(self) -> int:
         """Writes what has changed; returns the number of series in all files. Raises UnavailableError where that fails."""
         async with self._turn:
+            await self._keep_folder()
             begun_at, n_series, failure = self._memory.clock(), 0, None
             for shape, store in self._memory.stores():
                 n_series += len(store)
@@ -93,14 +95,30 @@ class StateDirectory:
         try:
             await self._thread.call(partial(_write, self._path / _file_name(shape), blocks))
         except OSError as error:
-            self.snapshots["failed"] += 1
-            told = f"state_dir {self._path}: series cannot be written: {error.strerror or error}"
-            if not self._is_failing:
-                self._is_failing = True
-                _logger.error("%s; scoring goes on, and a restart would know what was written before", told)
-            raise UnavailableError(told) from error
+            raise self._failure(error.strerror or str(error)) from error
         self.snapshots["written"] += 1
         self._n_changes[shape] = n_changes
+
+    async def _keep_folder(self) -> None:
+        """Takes the folder once more where it is another than that of the start. Raises UnavailableError where another server has it."""
+        if self._lock is None or await self._thread.call(partial(_is_lock_of, self._lock, self._path)):
+            return
+        try:
+            lock = await self._thread.call(partial(_take_folder, self._path))
+        except ConfigurationError as error:
+            raise self._failure(str(error)) from error
+        os.close(self._lock)
+        self._lock = lock
+        # Nothing is in it yet.
+        self._n_changes.clear()
+
+    def _failure(self, reason: str) -> UnavailableError:
+        self.snapshots["failed"] += 1
+        told = f"state_dir {self._path}: series cannot be written: {reason}"
+        if not self._is_failing:
+            self._is_failing = True
+            _logger.error("%s; scoring goes on, and a restart would know what was written before", told)
+        return UnavailableError(told)
 
     def _read(self) -> list[SeriesState]:
         for partial_file in self._path.glob(PARTIAL_FILES):
@@ -159,10 +177,19 @@ def _take_folder(path: Path) -> int:
     return descriptor
 
 
+def _is_lock_of(descriptor: int, path: Path) -> bool:
+    """Whether that lock is in the folder that is there now; true also where there is none."""
+    try:
+        there = (path / _LOCK).lstat()
+    except OSError:
+        return not path.is_dir()
+    return os.path.samestat(os.fstat(descriptor), there)
+
+
 def _open_lock(path: Path) -> int:
     try:
         path.mkdir(0o700, parents=True, exist_ok=True)
-        return os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        return os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise ConfigurationError(
             f"state_dir {path}: {error.strerror}; expected a folder that can be written"

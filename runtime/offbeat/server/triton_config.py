@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from google.protobuf import json_format, text_format
@@ -15,6 +16,7 @@ CONFIG_FILE = "config.pbtxt"
 _CLOSING = {"{": "}", "[": "]", "<": ">"}
 _MAX_BYTES = 1 << 20
 _MAX_JSON = 1 << 16
+_MAX_REMEMBERED = 4096
 
 
 def policy_of_file(folder: Path) -> VersionPolicy | None:
@@ -24,13 +26,21 @@ def policy_of_file(folder: Path) -> VersionPolicy | None:
     """
     path = folder / CONFIG_FILE
     try:
-        # An operator's own file, unlike those of a version: where a link leads is for them to say.
-        with open_regular(path, follows_links=True) as file:
-            content = file.read(_MAX_BYTES + 1)
+        state = path.stat()
+        return _policy_of_state(path, state.st_ino, state.st_size, state.st_ctime_ns)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise BundleError(f"{path}: {error.strerror}; expected a file that can be read") from error
+
+
+# Repositories are looked at again and again, and the files of hundreds of models would be parsed for nothing.
+@lru_cache(maxsize=_MAX_REMEMBERED)
+def _policy_of_state(path: Path, *_: int) -> VersionPolicy | None:
+    """The policy of a file that is in this state. Raises OSError, BundleError."""
+    # An operator's own file, unlike those of a version: where a link leads is for them to say.
+    with open_regular(path, follows_links=True) as file:
+        content = file.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
         raise BundleError(f"{path}: more than {_MAX_BYTES:,} bytes; expected Triton's configuration of a model")
     try:

@@ -22,7 +22,7 @@ from tests.runtime.folders import random_windows
 from .fakes import GatedBackend
 from .live import LiveServer, Serve, eventually
 from .metrics_port import samples
-from .rest_client import INFER, ask, infer_json, raw, received, rest
+from .rest_client import INFER, ask, exchange, infer_json, raw, received, rest
 
 WINDOWS = random_windows(3)
 
@@ -125,6 +125,25 @@ def test_many_silent_connections_hold_up_nobody_for_long(serve: Serve, monkeypat
     assert ask(server, INFER, infer_json(WINDOWS))[0] == 200
     for each in silent:
         each.close()
+
+
+def test_silent_connections_make_room_for_one_that_asks(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "_MAX_CONNECTIONS", 20)
+    server = rest(serve)
+    silent = [raw(server) for _ in range(30)]
+    assert ask(server, INFER, infer_json(WINDOWS))[0] == 200
+    # The oldest went, and not those of whom a request may come any time.
+    assert [received(each) for each in silent[:11]] == [b""] * 11
+    silent[-1].sendall(b"GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert received(silent[-1]).startswith(b"HTTP/1.1 200 ")
+    for each in silent:
+        each.close()
+
+
+def test_a_path_with_a_slash_behind_it_sends_nobody_where_a_header_says(rest_server: LiveServer) -> None:
+    status, headers, _ = exchange(rest_server, f"{INFER}/", infer_json(WINDOWS), Host="elsewhere")
+    assert status == 404
+    assert "location" not in headers
 
 
 def test_an_engine_that_hangs_on_the_loop_makes_rest_unavailable(serve: Serve) -> None:

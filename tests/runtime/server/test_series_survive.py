@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import grpc
 import msgspec
@@ -67,6 +68,8 @@ def test_a_series_that_moved_while_all_were_copied_is_written_once_and_the_file_
     monkeypatch.setattr("offbeat.server.state_directory._BLOCK_BYTES", 1)
     memory = SeriesMemory(SeriesConfig(), lambda: 0.0)
     store = memory.store(make_manifest({}))
+    copy = Mock(wraps=store.state)
+    monkeypatch.setattr(store, "state", copy)
 
     def take(name: str, value: float) -> None:
         store.take(Rows(series=[name], values=np.full((1, 2), value, np.float32)), 0.0)
@@ -75,8 +78,9 @@ def test_a_series_that_moved_while_all_were_copied_is_written_once_and_the_file_
         directory = StateDirectory(tmp_path, memory, 2**20)
         await directory.open()
         writing = asyncio.create_task(directory.write())
-        # The first block, of a alone, is copied; then a comes back in the place of c, which is copied last.
-        await asyncio.sleep(0)
+        # What is the same for all, and the first block, of a alone, is copied; then a comes back in the place of c, which is copied last.
+        while copy.call_count < 2:
+            await asyncio.sleep(0)
         store.reset(["c"])
         store.reset(["a"])
         take("d", 4.0)
@@ -122,6 +126,26 @@ def test_a_state_directory_belongs_to_one_server(serve: Serve, loop: Loop, tmp_p
     second = Server(ServerConfig(model_repository=tmp_path, port=0, series=series), [make_scorer()])
     with pytest.raises(ConfigurationError, match="is in use"):
         loop.run(second.start())
+
+
+def test_a_folder_that_is_made_anew_is_taken_again_unless_another_server_has_it(serve: Serve, tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    server = serve(make_scorer(), series=SeriesConfig(state_dir=folder))
+    with feeding(server.channel) as feed:
+        feed.scores(points_request("a", VALUES[:1]))
+    assert snapshot(server) == 1
+    folder.rename(tmp_path / "before")
+    folder.mkdir()
+    assert snapshot(server) == 1, "nothing has changed but the folder"
+    assert list(folder.glob("*.series"))
+    folder.rename(tmp_path / "between")
+    other = serve(make_scorer(), series=SeriesConfig(state_dir=folder))
+    for _ in range(2):
+        with pytest.raises(grpc.RpcError, match="is in use"):
+            snapshot(server)
+    assert not list(folder.glob("*.series"))
+    other.close()
+    assert snapshot(server) == 1
 
 
 @pytest.mark.parametrize("damage", ["truncated", "changed", "of another model", "empty", "a folder"])

@@ -41,6 +41,21 @@ def test_the_policy_is_read_from_among_all_that_is_tritons(tmp_path: Path, text:
     assert policy_of_file(folder) == VersionPolicy.parse(expected)
 
 
+def test_a_file_is_parsed_again_when_it_has_changed_and_only_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = VersionPolicy.parse("specific:1"), VersionPolicy.parse("specific:2")
+    folder = write(tmp_path, "version_policy { specific { versions: 1 } }")
+    assert policy_of_file(folder) == first
+    with monkeypatch.context() as patch:
+        patch.setattr("google.protobuf.text_format.Tokenizer", lambda *_: pytest.fail("parsed again"))
+        assert policy_of_file(folder) == first
+    # Of the same length, and in place.
+    assert policy_of_file(write(tmp_path, "version_policy { specific { versions: 2 } }")) == second
+    (tmp_path / "config.pbtxt").unlink()
+    assert policy_of_file(folder) is None
+
+
 @pytest.mark.parametrize(
     "text",
     ["version_policy: {", "{" * 5000, "}", "version_policy: { specific { versions: [ ] } }", "x" * (1 << 20) + "x"],
