@@ -1,6 +1,9 @@
 """Turns a pytest-benchmark result into a Markdown table, engines side by side.
 
-python -m benchmarks.summary benchmarks/results/2026-11-21-engines.json
+    python -m benchmarks.summary result.json
+    python -m benchmarks.summary result.json --store benchmarks/results/<date>-engines.json
+
+With --store the result is also kept in short: six digits, a line for each benchmark, without samples and what is counted from them twice.
 """
 
 from __future__ import annotations
@@ -10,12 +13,35 @@ import json
 from pathlib import Path
 from typing import Any
 
+_LEFT_OUT = {
+    *("data", "reference_data", "options", "params", "fullname", "ops", "total"),
+    *("outliers", "iqr_outliers", "stddev_outliers", "ld15iqr", "hd15iqr"),
+}
+
 
 def main() -> None:
     """Prints the table of the file given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("result", type=Path, help="JSON that pytest --benchmark-json wrote")
-    print(engine_table(json.loads(parser.parse_args().result.read_text())))
+    parser.add_argument("--store", type=Path, metavar="FILE", help="also write the result in short")
+    arguments = parser.parse_args()
+    result = json.loads(arguments.result.read_text())
+    print(engine_table(result))
+    if arguments.store is not None:
+        arguments.store.write_text(in_short(result))
+
+
+def in_short(result: dict[str, Any]) -> str:
+    """JSON of the result without samples, whose every benchmark is a line."""
+    about = {key: value for key, value in result.items() if key != "benchmarks"}
+    benchmarks = ",\n".join(json.dumps(_without_samples(benchmark)) for benchmark in result["benchmarks"])
+    return f'{json.dumps(about, indent=1)[:-2]},\n "benchmarks": [\n{benchmarks}\n]\n}}\n'
+
+
+def _without_samples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_samples(each) for key, each in value.items() if key not in _LEFT_OUT}
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def engine_table(result: dict[str, Any]) -> str:

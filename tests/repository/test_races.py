@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from benchmarks.engines import race as races
 from benchmarks.engines.race import REFERENCE, Race, Stable
 from benchmarks.engines.worker import make_call
+from benchmarks.summary import engine_table, in_short
 from offbeat.backends import auto_backend
 from offbeat.backends.cuda_backend import CudaBackend
 from offbeat.bundle import ModelVersion
@@ -109,3 +111,14 @@ def test_cuda_is_timed_on_the_gpu_and_onnxruntime_never(folder: Path, gpus: list
 def test_without_a_gpu_cuda_says_what_is_missing(folder: Path) -> None:
     with pytest.raises(MissingExtraError, match="device is 'cuda'"):
         make_call("cuda", folder, 1, WINDOWS)
+
+
+def test_a_result_in_short_has_the_figures_that_pages_are_written_from_and_no_samples() -> None:
+    about = {"version": "5", "machine_info": {"cpu": {"brand_raw": "made up"}}}
+    kept = {"model": "M1", "batch": 1, "threads": 1, "backend": "eager", "parity_max_abs": 0.0}
+    stats = {"median": 0.123456789, "rounds": 2, "data": [0.1, 0.2], "ops": 8.1}
+    benchmark = {"name": "a", "stats": stats, "extra_info": {**kept, "reference_data": [1.0]}}
+    short = json.loads(in_short({**about, "benchmarks": [benchmark] * 2}))
+    assert {key: short[key] for key in about} == about
+    assert short["benchmarks"] == [{"name": "a", "stats": {"median": 0.123457, "rounds": 2}, "extra_info": kept}] * 2
+    assert engine_table(short).count("123,457.0") == 1
