@@ -114,7 +114,7 @@ def test_without_a_gpu_cuda_says_what_is_missing(folder: Path) -> None:
 
 
 def test_a_result_in_short_has_the_figures_that_pages_are_written_from_and_no_samples() -> None:
-    about = {"version": "5", "machine_info": {"cpu": {"brand_raw": "made up"}}}
+    about = {"version": "5", "machine_info": {"cpu": {"brand_raw": "made up"}, "processor": ""}}
     kept = {"model": "M1", "batch": 1, "threads": 1, "backend": "eager", "parity_max_abs": 0.0}
     stats = {"median": 0.123456789, "rounds": 2, "data": [0.1, 0.2], "ops": 8.1}
     benchmark = {"name": "a", "stats": stats, "extra_info": {**kept, "reference_data": [1.0]}}
