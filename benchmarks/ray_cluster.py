@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import shutil
-import socket
 import statistics
 import tempfile
 import time
@@ -32,6 +31,7 @@ from ray.cluster_utils import Cluster
 from benchmarks.bulk import write
 from benchmarks.environment import environment
 from benchmarks.models import export_model
+from benchmarks.ports import free_ports
 from benchmarks.serving.load import Load
 from benchmarks.serving.payloads import METHODS, payload
 from benchmarks.serving.servers import measure, offbeat_server, running
@@ -110,9 +110,7 @@ def bulk_runs(
 
 def serving_runs(repository: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     """offbeat's server and one replica of Ray Serve in turns, both with one thread for the model."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    (port,) = free_ports(1)
     serve.start(
         http_options={"port": 0}, grpc_options={"port": port, "grpc_servicer_functions": list(SERVICER_FUNCTIONS)}
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import grpc
 
+from benchmarks.ports import free_ports
 from offbeat.inference.open_inference_pb2 import ServerReadyRequest, ServerReadyResponse
 
 _MODEL = Path(__file__).parents[2] / "deploy" / "triton" / "model.py"
@@ -30,14 +30,15 @@ def tritonserver(packages: Path, repository: Path, folder: Path, core: int | Non
     Raises SystemExit with the end of the log where it ends before it is ready.
     """
     server = packages / "pytriton" / "tritonserver"
-    target = f"127.0.0.1:{_free_port()}"
+    (port,) = free_ports(1)
+    target = f"127.0.0.1:{port}"
     log = folder / "triton.log"
     command = [] if core is None else ["taskset", "-c", str(core)]
     command += [
         str(server / "bin" / "tritonserver"),
         f"--model-repository={repository}",
         f"--backend-directory={_backends(server, folder)}",
-        *("--grpc-address=127.0.0.1", f"--grpc-port={target.rpartition(':')[2]}"),
+        *("--grpc-address=127.0.0.1", f"--grpc-port={port}"),
         *("--allow-http=false", "--allow-metrics=false", f"--exit-timeout-secs={_STOP_S}"),
     ]
     environment = os.environ | {
@@ -82,9 +83,3 @@ def _wait(process: subprocess.Popen[bytes], target: str, log: Path) -> None:
                 continue
             time.sleep(0.1)
     raise SystemExit(f"tritonserver is not ready:\n{log.read_text()[-4000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import numpy as np
 
 from benchmarks.environment import environment
 from benchmarks.models import ARCHITECTURES, export_model
+from benchmarks.ports import free_ports
 from benchmarks.serving.servers import offbeat_server, running
 from benchmarks.streams.load import Load, Measured
 from offbeat.series_config import SeriesConfig
@@ -69,7 +69,7 @@ def main() -> None:
         cost = _memory_cost(arguments.series, length, n_features, Path(folder))
         lines = []
         for rows in arguments.rows:
-            port = _free_port()
+            (port,) = free_ports(1)
             flags = ["--backend", arguments.backend, "--metrics-port", str(port)]
             flags += ["--state-dir", str(Path(folder, f"state-{rows}")), "--series-snapshot-s", "5"]
             with running(offbeat_server(Path(folder, "models"), flags), server_core) as target:
@@ -171,13 +171,6 @@ def _memory_cost(n_series: int, length: int, n_features: int, folder: Path) -> M
         copy_ms=(copied - begun) * 1e3,
         write_ms=(perf_counter() - copied) * 1e3,
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _markdown(lines: list[Line], cost: MemoryCost) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from benchmarks.ports import free_ports
 
 from .manifests import DEPLOY, Object, environment_of, stages
 
@@ -103,7 +104,7 @@ def started(
     container: Object, models: Path, confined_by: tuple[str, ...] = (), program: Path = OFFBEAT
 ) -> Iterator[Container]:
     """The server of a manifest's container in the image for CPUs: its environment, then the container's, and nothing of ours."""
-    ports = {9000: _free_port(), 8002: _free_port()}
+    ports = dict(zip((9000, 8002), free_ports(2), strict=True))
     image = environment_of(stages(DEPLOY / "docker" / "cpu.Dockerfile")[-1])
     set_here = {each["name"]: each["value"] for each in container.get("env", ())}
     environment = {**image, **set_here, "PATH": f"{program.parent}:/usr/bin:/bin", "HOME": "/"}
@@ -130,9 +131,3 @@ def _here(value: str, ports: dict[int, int], models: Path) -> str:
     for port, free in ports.items():
         value = re.sub(rf"(?<!\d){port}(?!\d)", str(free), value)
     return value.replace("/mnt/models", str(models))
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ import pytest
 import yaml
 
 import offbeat
+from benchmarks.ports import free_ports
 from offbeat.errors import (
     BundleError,
     ConfigurationError,
@@ -42,12 +42,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 _CONFIG = Path(__file__).parents[2] / "deploy" / "ray" / "serve.yaml"
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two models, one of them in two versions."""
@@ -62,10 +56,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def target(cluster: Any, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`serve run` of the configuration as it is, but for the ports and the repository."""
     config = yaml.safe_load(_CONFIG.read_text())
-    port = config["grpc_options"]["port"] = _free_port()
+    port, http_port = free_ports(2)
+    config["grpc_options"]["port"] = port
     # The nodes of this cluster share one machine, and its ports.
     config["proxy_location"] = "HeadOnly"
-    config["http_options"] = {"host": "127.0.0.1", "port": _free_port()}
+    config["http_options"] = {"host": "127.0.0.1", "port": http_port}
     config["applications"][0]["args"] |= {"model_repository": str(repository), "version_policy": "latest:2"}
     path = tmp_path_factory.mktemp("config") / "serve.yaml"
     path.write_text(yaml.safe_dump(config))

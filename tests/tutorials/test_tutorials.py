@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from benchmarks.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
@@ -72,11 +73,6 @@ def run(script: str, folder: Path) -> str:
     return output
 
 
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return str(listening.getsockname()[1])
-
-
 def assert_prints(expected: str, printed: str) -> None:
     """Each line is there, in this order; … stands for anything, and what lies between does not matter."""
     rest = " ".join(printed.split())
@@ -93,7 +89,8 @@ def test_a_tutorial_runs_as_it_stands_and_prints_what_it_says(page: Path, tmp_pa
     (tmp_path / "offbeat").symlink_to(ROOT)
     blocks = blocks_of(page)
     # The page's port may be taken here, and a test's servers are all on free ones.
-    output = run(script_of(blocks).replace("8001", free_port()), tmp_path)
+    (port,) = free_ports(1)
+    output = run(script_of(blocks).replace("8001", str(port)), tmp_path)
     printed = {int(number): text for number, text in re.findall(r"^@@ (\d+)$(.*?)(?=^@@|\Z)", output, re.DOTALL | re.M)}
     for number, block in enumerate(blocks):
         if block.language == "text":

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.models import random_windows
+from benchmarks.ports import free_ports
 from benchmarks.serving.load import Load
 from benchmarks.serving.payloads import METHODS, payload
 from benchmarks.serving.tritonserver import tritonserver
@@ -57,17 +58,6 @@ class Contender(msgspec.Struct, frozen=True, kw_only=True):
             return float(answer["reconstruction_error"][0])
         found = next(each for each in answer["outputs"] if each["name"] == "reconstruction_error")
         return float(np.ravel(found["data"])[0])
-
-
-def free_ports(n: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(n)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [int(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @contextmanager
