@@ -16,7 +16,8 @@ from offbeat.data.dataset import Layout
 from offbeat.errors import ConfigurationError, DataError
 from offbeat.flag_use import refuse_unused
 from offbeat_training.flag_uses import EVALUATE_USES, SCORED_USES
-from offbeat_training.flags import flag, training_extra
+from offbeat_training.flags import flag
+from offbeat_training.given_flags import training_extra
 
 if TYPE_CHECKING:
     import numpy as np

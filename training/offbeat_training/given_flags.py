@@ -1,12 +1,11 @@
-"""From the flags of a command to the structs they are fields of, for the commands that train."""
+"""What the commands that train ask of their flags, and of the data that these name."""
 
 from __future__ import annotations
 
 import contextlib
-import inspect
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,45 +13,18 @@ import typer
 from rich.console import Console
 
 from offbeat.data import ColumnSelection, Dataset, data_notes, read_dataset
-from offbeat.errors import ConfigurationError, TrainingError, require
+from offbeat.errors import ConfigurationError, MissingExtraError, TrainingError, require
+from offbeat.flag_use import refuse_unused
 from offbeat_training.class_labels import CLASSIFIER
 from offbeat_training.config import TrainingConfig
+from offbeat_training.flag_uses import DATA_USES
 from offbeat_training.whole_file import file_at
-
-Command = Callable[..., None]
-
-
-def with_flags_of(source: Command) -> Callable[[Command], Command]:
-    """Replaces a command's `**given` by the flags of another command that it has not itself."""
-    inherited = inspect.signature(source, eval_str=True).parameters
-
-    def adopt(command: Command) -> Command:
-        own = inspect.signature(command, eval_str=True).parameters.copy()
-        own.popitem()
-        more = {name: each for name, each in inherited.items() if name not in own}
-        command.__signature__ = inspect.Signature([*own.values(), *more.values()])  # type: ignore[attr-defined]
-        return command
-
-    return adopt
-
-
-def training_config(given: Mapping[str, Any]) -> TrainingConfig:
-    """The configuration among the flags. Raises ConfigurationError for values out of range."""
-    return TrainingConfig(**{name: given[name] for name in TrainingConfig.__struct_fields__})
 
 
 def given_fields(context: typer.Context) -> tuple[str, ...]:
     """The fields of the configuration that a flag, a variable or the file of settings gives."""
     sources = {name: context.get_parameter_source(name) for name in TrainingConfig.__struct_fields__}
     return tuple(name for name, source in sources.items() if source is not None and source.name != "DEFAULT")
-
-
-def column_selection(given: Mapping[str, Any]) -> ColumnSelection:
-    """What the flags say of columns; names of features have commas between."""
-    # A training file is one series: no flag names a column of them.
-    fields = {name: given[name] for name in ColumnSelection.__struct_fields__ if name in given}
-    names = (name.strip() for name in given["features"].split(","))
-    return ColumnSelection(**fields | {"features": tuple(name for name in names if name)})
 
 
 def require_class_column(given: Mapping[str, Any]) -> None:
@@ -74,14 +46,19 @@ def read_noted(path: Path, columns: ColumnSelection, console: Console) -> Datase
     return dataset
 
 
-def require_normal(dataset: Dataset, columns: ColumnSelection) -> None:
-    """Raises TrainingError where the labels leave nothing to learn from, as words do that no flag explains."""
+def read_normal(path: Path, columns: ColumnSelection, context: typer.Context, console: Console) -> Dataset:
+    """The data set to learn from, likewise. Raises TrainingError where the labels leave nothing to learn from, as words do
+    that no flag explains, and ConfigurationError for a flag that ready-made windows have no use for.
+    """
+    dataset = read_noted(path, columns, console)
     if dataset.labels is not None and dataset.labels.all():
         n = f"{dataset.n_rows:,}"
         raise TrainingError(
             f"{dataset.name}: {n} of {n} rows are labelled anomalous; the normal label is {columns.normal_label!r}: "
             "expected rows that have it, or another --normal-label"
         )
+    refuse_unused(context, DATA_USES, is_windows=dataset.values.ndim == 3)
+    return dataset
 
 
 @contextlib.contextmanager
@@ -109,3 +86,14 @@ def check_writable(out: Path, *inputs: Path | None) -> None:
             raise ConfigurationError(
                 f"out is {str(out)!r}, which would overwrite the input {each}; expected another file"
             )
+
+
+@contextlib.contextmanager
+def training_extra(command: str) -> Iterator[None]:
+    """Raises MissingExtraError, naming the extra, where an import inside fails for want of another's package."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("offbeat"):
+            raise
+        raise MissingExtraError(f"{command} needs {error.name}; pip install 'offbeat[training]'") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,59 +12,39 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from offbeat.data import ColumnSelection
+from offbeat.flag_fields import made, with_fields
 from offbeat.flag_use import refuse_unused
-from offbeat_training.flag_uses import DATA_USES, SEARCH_USES
-from offbeat_training.flags import CHECKPOINT_VARIABLE, ConfigOption, flag, training_extra
+from offbeat_training.config import TrainingConfig
+from offbeat_training.flag_uses import SEARCH_USES
 from offbeat_training.given_flags import (
     check_writable,
-    column_selection,
     given_fields,
+    read_normal,
     read_noted,
     require_class_column,
-    require_normal,
-    training_config,
+    training_extra,
     warnings_on,
-    with_flags_of,
 )
 from offbeat_training.interruption import told_of_interruption
-from offbeat_training.search_config import Method, Metric, SearchConfig
-from offbeat_training.train_command import summary, train
+from offbeat_training.search_config import SearchConfig
+from offbeat_training.search_flags import FLAGS, KINDS, SearchFlags
+from offbeat_training.train_command import summary
+from offbeat_training.train_flags import CHECKPOINT_VARIABLE, ConfigOption, DataArgument
 
 if TYPE_CHECKING:
+    from offbeat_training.search import Announce
     from offbeat_training.search_study import SearchTrial
 
-_DEFAULT = SearchConfig()
 
-
-@with_flags_of(train)
+@with_fields(KINDS, FLAGS)
 def search(
     context: typer.Context,
-    data: Annotated[
-        Path, typer.Argument(help="csv, JSON Lines, Parquet, Arrow or npz file of raw values, mostly normal.")
-    ],
-    out: Annotated[Path, flag("out", "Checkpoint of the best trial to write.", envvar=CHECKPOINT_VARIABLE)] = Path(
-        "model.ckpt"
-    ),
+    data: DataArgument,
+    out: Annotated[
+        Path, typer.Option(envvar=CHECKPOINT_VARIABLE, help="Checkpoint of the best trial to write.")
+    ] = Path("model.ckpt"),
     config: ConfigOption = None,
-    space: Annotated[
-        list[str], flag("space", "NAME=A,B,C or NAME=log:LOW:HIGH or NAME=lin:LOW:HIGH; once for each name.")
-    ] = list(_DEFAULT.space),  # noqa: B006
-    method: Annotated[
-        Method, flag("method", "tpe learns from earlier trials; grid tries everything.")
-    ] = _DEFAULT.method,
-    metric: Annotated[Metric, flag("metric", "What is best; the areas need labels.")] = _DEFAULT.metric,
-    n_trials: Annotated[
-        int | None, flag("n-trials", "Trials of all sittings. Default 20; with grid all there are.")
-    ] = _DEFAULT.n_trials,
-    labelled_data: Annotated[
-        Path | None,
-        flag("labelled-data", "File for the areas, its columns as in the data; by default the data's own labels."),
-    ] = None,
-    model_dir: Annotated[
-        Path, flag("model-dir", "Folder for study.db, best.ckpt, best.toml and trials.png.")
-    ] = _DEFAULT.model_dir,
-    resume: Annotated[bool, flag("resume", "Go on with the search in --model-dir, if it holds one.")] = _DEFAULT.resume,
-    log_interval: Annotated[int, flag("log-interval", "Trials between printed lines; 0 for none.", min=0)] = 1,
     **given: Any,
 ) -> None:
     """Search for the best learning rate, hidden size, clipping, and whatever else is named, by training again and again.
@@ -76,46 +58,39 @@ def search(
     """
     refuse_unused(context, SEARCH_USES)
     require_class_column(given)
-    settings, columns = training_config(given), column_selection(given)
-    search_config = SearchConfig(
-        space=tuple(space),
-        fixed=given_fields(context),
-        method=method,
-        metric=metric,
-        n_trials=n_trials,
-        model_dir=model_dir,
-        resume=resume,
-    )
-    check_writable(out, data, config, labelled_data)
+    settings, columns = made(TrainingConfig, given), made(ColumnSelection, given)
+    asked = made(SearchFlags, given, fixed=given_fields(context))
+    check_writable(out, data, config, asked.labelled_data)
     console = Console(stderr=True)
-    with (
-        warnings_on(console),
-        told_of_interruption(console, lambda: f"the trials that have ended are kept in {model_dir}, for --resume"),
-    ):
+    kept = f"the trials that have ended are kept in {asked.model_dir}, for --resume"
+    with warnings_on(console), told_of_interruption(console, lambda: kept):
         with training_extra("offbeat search"):
             from offbeat_training.auto import resolve
             from offbeat_training.checkpoint import Checkpoint
             from offbeat_training.search import search as run_search
-        dataset = read_noted(data, columns, console)
-        require_normal(dataset, columns)
-        refuse_unused(context, DATA_USES, is_windows=dataset.values.ndim == 3)
-        choice = resolve(dataset, settings, search_config.fixed)
+        dataset = read_normal(data, columns, context, console)
+        choice = resolve(dataset, settings, asked.fixed)
         choice.tell(console)
-        labelled = None if labelled_data is None else read_noted(labelled_data, columns, console)
-        with Progress(console=console) as progress:
-            bar = progress.add_task("searching", total=None)
-
-            def announce(trials: list[SearchTrial], n_trials: int) -> None:
-                progress.update(bar, completed=len(trials), total=n_trials)
-                if log_interval and len(trials) % log_interval == 0:
-                    progress.console.print(_line(trials[-1]), markup=False, highlight=False, soft_wrap=True)
-
-            trials = run_search(
-                dataset, choice.config, search_config, labelled=labelled, columns=columns, announce=announce
-            )
-        best = Checkpoint.load(model_dir / "best.ckpt")
+        labelled = None if asked.labelled_data is None else read_noted(asked.labelled_data, columns, console)
+        with _told(console, asked.log_interval) as announce:
+            trials = run_search(dataset, choice.config, asked, labelled=labelled, columns=columns, announce=announce)
+        best = Checkpoint.load(asked.model_dir / "best.ckpt")
         best.save(out)
-    Console().print(_table(trials, search_config), summary(best, out))
+    Console().print(_table(trials, asked), summary(best, out))
+
+
+@contextlib.contextmanager
+def _told(console: Console, log_interval: int) -> Iterator[Announce]:
+    """A bar, and a line of every `log_interval`th trial, on `console`."""
+    with Progress(console=console) as progress:
+        bar = progress.add_task("searching", total=None)
+
+        def announce(trials: list[SearchTrial], n_trials: int) -> None:
+            progress.update(bar, completed=len(trials), total=n_trials)
+            if log_interval and len(trials) % log_interval == 0:
+                progress.console.print(_line(trials[-1]), markup=False, highlight=False, soft_wrap=True)
+
+        yield announce
 
 
 def _line(trial: SearchTrial) -> str:

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 
-from offbeat.cli.flag_fields import made, with_fields
 from offbeat.cli.logs import log_to_stderr
 from offbeat.cli.serve_check import check as check_config
 from offbeat.cli.serve_flags import FLAGS, KINDS
@@ -21,6 +20,7 @@ from offbeat.config import BackendConfig, BatchingConfig, ServerConfig
 from offbeat.config_file import use_config_file
 from offbeat.connection_config import ConnectionConfig
 from offbeat.errors import MissingExtraError
+from offbeat.flag_fields import made, with_fields
 from offbeat.security_config import SecurityConfig
 from offbeat.series_config import SeriesConfig
 
@@ -88,7 +88,6 @@ def _settings(model_repository: Path, given: Mapping[str, Any]) -> ServerConfig:
         ServerConfig,
         given,
         model_repository=model_repository,
-        load_model=tuple(given["load_model"]),
         backend=made(BackendConfig, given, n_streams=given["n_workers"], max_bucket_size=buckets),
         batching=made(BatchingConfig, given),
         connections=made(ConnectionConfig, given),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from offbeat.cli.flag_fields import Flags, flag
 from offbeat.cli.options import (
     BackendOption,
     CudaGraphsOption,
@@ -13,6 +12,7 @@ from offbeat.cli.options import (
 )
 from offbeat.config import BackendConfig, BatchingConfig, ServerConfig
 from offbeat.connection_config import ConnectionConfig
+from offbeat.flag_fields import Flags, flag
 from offbeat.security_config import SecurityConfig
 from offbeat.series_config import SeriesConfig
 

@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from offbeat.cli.app import _build
-from offbeat.cli.flag_fields import flag, made, with_fields
+from offbeat.flag_fields import flag, made, with_fields
 from offbeat.cli.serve_flags import FLAGS, KINDS
 from offbeat.errors import ConfigurationError
 from offbeat.series_config import SeriesConfig
