@@ -1,22 +1,29 @@
-"""Which threshold a recalibration is to choose."""
+"""The flags of `offbeat recalibrate`, in the order of its help, and which threshold they choose."""
 
 from __future__ import annotations
 
 import msgspec
 
 from offbeat.bundle import Manifest
+from offbeat.data import ColumnSelection
 from offbeat.errors import ConfigurationError, require
+from offbeat.flag_fields import Flags, flag
 from offbeat.result import ThresholdMethod
 from offbeat_training.config import TrainingConfig
+from offbeat_training.train_flags import COLUMNS
 
 
 class CalibrationFlags(msgspec.Struct, frozen=True, kw_only=True):
-    """What the flags ask for; whatever is None stays as the model's present threshold has it."""
+    """What the flags ask for. Whatever is None of the threshold stays as the model's present one has it; `version` None is the
+    next free one, and `stride` None, in rows from one window to the next, that of training.
+    """
 
     threshold_method: ThresholdMethod | None = None
     percentile: float | None = None
     false_alarm_rate: float | None = None
     threshold: float | None = None
+    version: int | None = None
+    stride: int | None = None
 
     def config(self, present: Manifest) -> TrainingConfig:
         """The fields of a training configuration that choose a threshold. Raises ConfigurationError where they contradict each other."""
@@ -45,3 +52,17 @@ class CalibrationFlags(msgspec.Struct, frozen=True, kw_only=True):
         if self.false_alarm_rate is not None:
             return present if present in ("pot", "conformal") else "conformal"
         return present
+
+
+KINDS = (ColumnSelection, CalibrationFlags)
+FLAGS: Flags = {
+    "threshold_method": flag("As in training. Default: the model's present one."),
+    "percentile": flag("Of the errors of the data: the threshold."),
+    "false_alarm_rate": flag("Of normal windows: conformal, or pot where the model has that."),
+    "threshold": flag("A fixed threshold, in units of the error."),
+    "version": flag("The version to write; the next free one by default.", min=1),
+    "stride": flag("Rows from one window to the next; that of training by default.", min=1),
+    "label_column": flag("Says which rows are anomalous: left out, or used by best-f1."),
+    "normal_label": flag("The label of normal rows."),
+    **{name: COLUMNS[name] for name in ("timestamp_column", "delimiter", "key", "layout", "missing")},
+}

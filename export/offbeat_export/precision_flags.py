@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from rich.console import Console
@@ -11,42 +11,19 @@ from rich.console import Console
 from offbeat.data import ColumnSelection, Dataset, data_notes, read_dataset
 from offbeat.errors import ConfigurationError, ExportError, require
 from offbeat_export.precision import MAX_QUALITY_LOSS, Precision, parse_precisions
-from offbeat_training.flags import flag
 
 if TYPE_CHECKING:
     from offbeat.bundle import Manifest
     from offbeat_export.variant_attempt import VariantReport
 
-PrecisionOption = Annotated[
-    list[str] | None,
-    flag(
-        "precision", "fp32 (the default), fp16, bf16, int8: several times, or with commas. Each is a model of its own."
-    ),
-]
-MaxQualityLossOption = Annotated[
-    float, flag("max-quality-loss", "What a variant may lose of ROC-AUC.", min=0.0, max=1.0)
-]
-LabelledOption = Annotated[
-    Path | None,
-    flag("labelled", "csv, JSON Lines, Parquet, Arrow or npz file with labels that variants are judged on."),
-]
-CalibrationOption = Annotated[
-    Path | None, flag("calibration", "Normal data for static scales of int8's large linear layers.")
-]
-LabelColumnOption = Annotated[str | None, flag("label-column", "Of --labelled: column, or array of an npz file.")]
-NormalLabelOption = Annotated[str, flag("normal-label", "Of --labelled: the label of normal lines.")]
-DelimiterOption = Annotated[str | None, flag("delimiter", "Of csv files; recognised where it is not given.")]
-KeyOption = Annotated[str | None, flag("key", "Array of an npz file given as --labelled.")]
-CalibrationKeyOption = Annotated[str | None, flag("calibration-key", "Array of an npz file given as --calibration.")]
-LayoutOption = Annotated[
-    Literal["rows", "windows"], flag("layout", "What a line of the data is: a step, or a window of one feature.")
-]
-
 
 class PrecisionFlags(msgspec.Struct, frozen=True, kw_only=True):
-    """The precisions asked for, and the data to judge and to calibrate them with. Raises ConfigurationError."""
+    """The precisions asked for, in the words of `parse_precisions`, and the data to judge and to calibrate them with.
 
-    precisions: tuple[Precision, ...]
+    Raises ConfigurationError.
+    """
+
+    precision: tuple[str, ...] = ()
     max_quality_loss: float = MAX_QUALITY_LOSS
     labelled: Path | None = None
     calibration: Path | None = None
@@ -58,6 +35,7 @@ class PrecisionFlags(msgspec.Struct, frozen=True, kw_only=True):
     layout: Literal["rows", "windows"] = "rows"
 
     def __post_init__(self) -> None:
+        parse_precisions(self.precision)
         has_labels = self.label_column is not None
         if (self.labelled is None) == has_labels:
             seen, other = ("label_column", "labelled") if has_labels else ("labelled", "label_column")
@@ -66,10 +44,10 @@ class PrecisionFlags(msgspec.Struct, frozen=True, kw_only=True):
             path = getattr(self, field)
             require(path is None or bool(self.variants), field, str(path), "none where fp32 is the only precision")
 
-    @classmethod
-    def of(cls, precision: list[str] | None, **fields: object) -> PrecisionFlags:
-        """The flags as they were given; `precision` in words."""
-        return cls(precisions=parse_precisions(precision or ()), **fields)  # type: ignore[arg-type]
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """Each precision asked for, once; float32 where none is."""
+        return parse_precisions(self.precision)
 
     @property
     def variants(self) -> tuple[Precision, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
@@ -13,51 +13,27 @@ from rich.table import Table
 
 from offbeat.bundle import Manifest, ModelVersion, open_version
 from offbeat.config import BackendConfig
-from offbeat.data import ColumnSelection, Dataset, MissingPolicy, data_notes, read_dataset
+from offbeat.data import ColumnSelection, Dataset, data_notes, read_dataset
 from offbeat.errors import ConfigurationError, MissingExtraError
+from offbeat.flag_fields import made, with_fields
 from offbeat.provenance import DataSource
-from offbeat.result import ThresholdMethod
 from offbeat.scorer import Scorer
-from offbeat_export.calibration_flags import CalibrationFlags
+from offbeat_export.calibration_flags import FLAGS, KINDS, CalibrationFlags
 from offbeat_training.config import TrainingConfig
-from offbeat_training.flags import flag
 
 if TYPE_CHECKING:
     from offbeat_export.calibration_errors import CalibrationErrors
     from offbeat_export.recalibration import RecalibrationReport
 
 
+@with_fields(KINDS, FLAGS)
 def recalibrate(
     model: Annotated[Path, typer.Argument(help="A version of a model in its repository, or the model: its newest.")],
     data: Annotated[
         Path | None,
         typer.Argument(help="csv, JSON Lines, Parquet, Arrow or npz file of normal data; none with --threshold."),
     ] = None,
-    threshold_method: Annotated[
-        ThresholdMethod | None, flag("threshold-method", "As in training. Default: the model's present one.")
-    ] = None,
-    percentile: Annotated[float | None, flag("percentile", "Of the errors of the data: the threshold.")] = None,
-    false_alarm_rate: Annotated[
-        float | None, flag("false-alarm-rate", "Of normal windows: conformal, or pot where the model has that.")
-    ] = None,
-    threshold: Annotated[float | None, flag("threshold", "A fixed threshold, in units of the error.")] = None,
-    version: Annotated[
-        int | None, flag("version", "The version to write; the next free one by default.", min=1)
-    ] = None,
-    stride: Annotated[
-        int | None, flag("stride", "Rows from one window to the next; that of training by default.", min=1)
-    ] = None,
-    label_column: Annotated[
-        str | None, flag("label-column", "Says which rows are anomalous: left out, or used by best-f1.")
-    ] = None,
-    normal_label: Annotated[str, flag("normal-label", "The label of normal rows.")] = "0",
-    timestamp_column: Annotated[str | None, flag("timestamp-column", "Recognised where it is not given.")] = None,
-    delimiter: Annotated[str | None, flag("delimiter", "Of a csv file; recognised where it is not given.")] = None,
-    key: Annotated[str | None, flag("key", "Array of an npz file.")] = None,
-    layout: Annotated[
-        Literal["rows", "windows"], flag("layout", "What a line of the data is: a step, or a window of one feature.")
-    ] = "rows",
-    missing: Annotated[MissingPolicy, flag("missing", "What becomes of NaN and empty cells.")] = "reject",
+    **given: Any,
 ) -> None:
     """Write a new version of a model with a new threshold and the same weights, bit for bit.
 
@@ -69,21 +45,7 @@ def recalibrate(
     - `offbeat recalibrate models/server-metrics last-week.csv`
     - for fewer alarms: `offbeat recalibrate models/server-metrics last-week.csv --false-alarm-rate 0.001`
     """
-    flags = CalibrationFlags(
-        threshold_method=threshold_method,
-        percentile=percentile,
-        false_alarm_rate=false_alarm_rate,
-        threshold=threshold,
-    )
-    columns = ColumnSelection(
-        label_column=label_column,
-        normal_label=normal_label,
-        timestamp_column=timestamp_column,
-        delimiter=delimiter,
-        key=key,
-        layout=layout,
-        missing=missing,
-    )
+    flags, columns = made(CalibrationFlags, given), made(ColumnSelection, given)
     opened = open_version(model)
     config, console = flags.config(opened.manifest), Console()
     dataset = _read(data, columns, opened.manifest, config)
@@ -96,9 +58,9 @@ def recalibrate(
             f"offbeat recalibrate rewrites every format of the model, and needs {error.name} for that; pip install 'offbeat[export]'"
         ) from error
     with console.status("scoring the data") as status:
-        errors = CalibrationErrors.none() if dataset is None else _score(opened, dataset, stride)
+        errors = CalibrationErrors.none() if dataset is None else _score(opened, dataset, flags.stride)
         chosen = choose_threshold(errors.normal, config, errors.anomalous)
-        report = write_version(opened, chosen, source=_source(dataset), version=version, announce=status.update)
+        report = write_version(opened, chosen, source=_source(dataset), version=flags.version, announce=status.update)
     _print(console, opened.manifest, report, errors)
 
 

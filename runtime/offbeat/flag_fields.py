@@ -39,13 +39,15 @@ def with_fields(kinds: Sequence[type[msgspec.Struct]], flags: Flags) -> Callable
 
 def made(kind: type[Config], given: Mapping[str, Any], **further: Any) -> Config:
     """The struct of the flags that are its fields, and of what else it is told. Raises ConfigurationError."""
-    fields = (field for field in msgspec.structs.fields(kind) if field.name in given.keys() - further.keys())
-    return kind(**{field.name: _value(field, given[field.name]) for field in fields} | further)
+    # Defaults belong to the last fields.
+    defaults = dict(zip(reversed(kind.__struct_fields__), reversed(kind.__struct_defaults__), strict=False))
+    names = set(kind.__struct_fields__) & given.keys() - further.keys()
+    return kind(**{name: _value(given[name], defaults.get(name)) for name in names} | further)
 
 
-def _value(field: msgspec.structs.FieldInfo, given: Any) -> Any:
-    """What the field holds of what the flag gave."""
-    if not isinstance(field.default, tuple):
+def _value(given: Any, default: Any) -> Any:
+    """What a field with that default holds of what the flag gave."""
+    if not isinstance(default, tuple):
         return given
     if isinstance(given, str):
         return tuple(word.strip() for word in given.split(",") if word.strip())

@@ -114,15 +114,15 @@ def test_a_refused_variant_ends_the_command_with_its_figures_and_leaves_the_othe
 def test_flags_that_contradict_each_other_are_refused() -> None:
     path = Path("labelled.csv")
     with pytest.raises(ConfigurationError, match="labelled is given, label_column is not"):
-        PrecisionFlags.of(["int8"], labelled=path)
+        PrecisionFlags(precision=("int8",), labelled=path)
     with pytest.raises(ConfigurationError, match="label_column is given, labelled is not"):
-        PrecisionFlags.of(["int8"], label_column="y")
+        PrecisionFlags(precision=("int8",), label_column="y")
     for field in ("labelled", "calibration"):
         given = {field: path} | ({"label_column": "y"} if field == "labelled" else {})
         with pytest.raises(
             ConfigurationError, match=f"{field} is 'labelled.csv'; expected none where fp32 is the only"
         ):
-            PrecisionFlags.of(None, **given)
+            PrecisionFlags(**given)
 
 
 def test_a_file_that_is_not_there_is_named_before_anything_is_written(app: typer.Typer, exported: Path) -> None:

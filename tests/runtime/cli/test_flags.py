@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
 import typer
 
 from offbeat.cli.app import _build
-from offbeat.flag_fields import flag, made, with_fields
 from offbeat.cli.serve_flags import FLAGS, KINDS
+from offbeat.data import ColumnSelection
 from offbeat.errors import ConfigurationError
+from offbeat.flag_fields import flag, made, with_fields
 from offbeat.series_config import SeriesConfig
 
 # They say what one call is to show or to write; nobody sets them for all.
@@ -62,3 +63,27 @@ def test_a_struct_is_made_of_the_flags_that_are_its_fields() -> None:
     assert seen == [SeriesConfig(alarm_k=2, alarm_n=3, max_series=7)]
     with pytest.raises(ConfigurationError, match="alarm_k is 4"):
         app(["--alarm-k", "4", "--of", "3"], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (flag("Of the features."), ["--features", "cpu", "--features", "a, b"]),
+        (Annotated[str, typer.Option(help="Of the features.")], ["--features", " cpu,,b ,"]),
+    ],
+)
+def test_a_field_of_several_words_is_a_flag_repeated_or_one_with_commas(option: Any, words: list[str]) -> None:
+    seen: list[ColumnSelection] = []
+
+    @with_fields((ColumnSelection,), {"features": option})
+    def read(**given: Any) -> None:
+        seen.append(made(ColumnSelection, given))
+
+    app = typer.Typer()
+    app.command()(read)
+    app(words, standalone_mode=False)
+    app([], standalone_mode=False)
+    assert seen == [
+        ColumnSelection(features=("cpu", "a, b") if len(words) == 4 else ("cpu", "b")),
+        ColumnSelection(),
+    ]
