@@ -4,8 +4,10 @@
 
 The capacity is what closed loops get answered. Then requests arrive as Poisson processes, whether answers come or not, from
 processes of their own, each request with a deadline and an id, each answer held against the right one to the byte; beside
-them every client has a stream, on which each id must be answered once. Exits with 1 where a bar is missed. The server has
-one core and the clients the other, unless `--all-cores`.
+them every client has a stream, on which each id must be answered once. With `--over streams` all requests come on these, with
+`--over points` as rows of series by ScorePoints, whose answers follow from the rows before: what a stream has no room for is
+held back in the client then. Exits with 1 where a bar is missed. The server has one core and the clients the other, unless
+`--all-cores`.
 """
 
 from __future__ import annotations
@@ -14,16 +16,18 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from benchmarks.endurance.load import Load
-from benchmarks.endurance.messages import questions
+from benchmarks.endurance.messages import SCORE_POINTS, Question, point_questions, questions
 from benchmarks.endurance.phase import run_phase
 from benchmarks.environment import environment
-from benchmarks.models import ARCHITECTURES, export_model
+from benchmarks.models import ARCHITECTURES, export_model, random_windows
 from benchmarks.serving.servers import offbeat_server, started
 
 _SERVER_CORE, _CLIENT_CORE = 1, 0
@@ -47,10 +51,10 @@ def main() -> None:
         with started(offbeat_server(Path(folder), flags), server_core) as (target, server):
             load = Load(
                 target=target,
-                questions=questions(target, arguments.model, arguments.windows, _N_QUESTIONS),
+                questions=[],
                 seconds=arguments.capacity_seconds,
                 deadline_s=arguments.deadline_ms / 1e3,
-                concurrency=_IN_FLIGHT,
+                stream_room=_IN_FLIGHT // arguments.clients,
                 core=client_core,
             )
             phases = _phases(arguments, load, server)
@@ -76,6 +80,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", choices=ARCHITECTURES, default="M1")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--server-flags", default="", help="further flags of the server, in one word")
+    parser.add_argument(
+        "--over", choices=("calls", "streams", "points"), default="calls", help="how most requests come"
+    )
     parser.add_argument("--windows", type=int, default=32, help="in each request; default: %(default)s")
     parser.add_argument("--seconds", type=float, default=20.0, help="at 90 %% of capacity; default: %(default)s")
     parser.add_argument("--overload-seconds", type=float, default=10.0, help="at 300 %%; default: %(default)s")
@@ -88,19 +95,42 @@ def _arguments() -> argparse.Namespace:
 
 
 def _phases(arguments: argparse.Namespace, load: Load, server: int) -> dict[str, dict[str, Any]]:
-    run_phase(msgspec.structs.replace(load, seconds=1.0), arguments.clients, server)
-    phases = {"capacity": _told("capacity", run_phase(load, arguments.clients, server))}
+    asked = _questions(arguments, load.target)
+
+    def told(name: str, **changes: Any) -> dict[str, Any]:
+        changed = msgspec.structs.replace(load, **changes)
+        return _told(name, run_phase(changed, arguments.clients, server, asked))
+
+    if arguments.over == "points":
+        load = msgspec.structs.replace(load, stream_method=SCORE_POINTS)
+    full: dict[str, Any] = {"concurrency": _IN_FLIGHT} if arguments.over == "calls" else {"fills_stream": True}
+    told("warm-up", seconds=1.0, **full)
+    phases = {"capacity": told("capacity", **full)}
     capacity = phases["capacity"]["right_per_s"]
     for name, share, seconds in (
         ("steady", 0.9, arguments.seconds),
         ("overload", 3.0, arguments.overload_seconds),
     ):
-        rate = capacity * (share - _STREAM_SHARE)
-        opened = msgspec.structs.replace(
-            load, seconds=seconds, rate=rate, concurrency=0, stream_rate=capacity * _STREAM_SHARE
-        )
-        phases[name] = _told(name, run_phase(opened, arguments.clients, server))
+        streamed = _STREAM_SHARE if arguments.over == "calls" else share
+        phases[name] = told(name, seconds=seconds, rate=capacity * (share - streamed), stream_rate=capacity * streamed)
     return phases
+
+
+def _questions(arguments: argparse.Namespace, target: str) -> Callable[[], list[Question]]:
+    """The same for every client, or rows of series that nobody has had before."""
+    model, n_windows = arguments.model, arguments.windows
+    windows = [random_windows(model, n_windows, seed) for seed in range(_N_QUESTIONS)]
+    if arguments.over != "points":
+        known = questions(target, model, windows)
+        return lambda: known
+    numbers, length = count(), ARCHITECTURES[model][1] or 1
+    rows = [each.reshape(n_windows, length, -1)[:, 0] for each in windows]
+
+    def of_new_series() -> list[Question]:
+        series = [f"series-{next(numbers)}" for _ in range(n_windows)]
+        return point_questions(target, model, series, length, rows)
+
+    return of_new_series
 
 
 def _told(name: str, phase: dict[str, Any]) -> dict[str, Any]:
@@ -118,22 +148,25 @@ def _missed(phases: dict[str, dict[str, Any]], deadline_ms: float) -> list[str]:
     missed = []
     if (goodput := _goodput(phases)) < _MIN_GOODPUT:
         missed.append(f"goodput under overload is {goodput:.1%} of capacity; expected {_MIN_GOODPUT:.0%} and more")
-    if phases["steady"]["n_right"] < 0.99 * phases["steady"]["n_sent"]:
-        missed.append(
-            f"at 90 % of capacity only {phases['steady']['n_right']} of {phases['steady']['n_sent']} were answered"
-        )
+    steady = phases["steady"]
+    if steady["n_right"] < 0.99 * _n_due(steady):
+        missed.append(f"at 90 % of capacity only {steady['n_right']} of {_n_due(steady)} were answered")
     for name in ("steady", "overload"):
         phase = phases[name]
-        if phase["sent_per_s"] < _MIN_SENT * phase["asked_per_s"]:
-            missed.append(f"{name}: the clients sent {phase['sent_per_s']} a second of {phase['asked_per_s']}")
+        due_per_s = _n_due(phase) / phase["seconds"]
+        if due_per_s < _MIN_SENT * phase["asked_per_s"]:
+            missed.append(f"{name}: the clients came to {due_per_s:.1f} requests a second of {phase['asked_per_s']}")
         if abs(phase["drift"]) > _MAX_DRIFT:
             missed.append(f"{name}: memory moved by {phase['drift']:+.1%}; expected {_MAX_DRIFT:.0%} at most")
         if phase["latency_ms"]["p99"] > deadline_ms:
             missed.append(f"{name}: p99 of the accepted is {phase['latency_ms']['p99']} ms, above the deadline")
-        counts = {key: phase[key] for key in ("n_wrong", "n_unanswered", "n_unaccounted")}
-        counts |= {f"stream {key}": phase["stream"][key] for key in ("answered_twice", "answered_never", "wrong")}
-        missed += [f"{name}: {count} requests {key}" for key, count in counts.items() if count]
+        lost = {key: phase[key] for key in ("n_wrong", "n_unanswered", "n_unaccounted", "n_twice")}
+        missed += [f"{name}: {number} requests {key}" for key, number in lost.items() if number]
     return missed
+
+
+def _n_due(phase: dict[str, Any]) -> int:
+    return int(phase["n_sent"] + phase["n_held_back"])
 
 
 if __name__ == "__main__":

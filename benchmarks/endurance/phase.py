@@ -7,8 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ import msgspec
 import numpy as np
 
 from benchmarks.endurance.load import Counted, Load
+from benchmarks.endurance.messages import Question
+from benchmarks.endurance.tally import Counts, together
 from benchmarks.progress import tell
 from benchmarks.start.memory import resident
 
@@ -23,15 +24,15 @@ _SAMPLE_S = 1.0
 _TOLD_EVERY = 30
 
 
-def run_phase(load: Load, n_clients: int, server: int) -> dict[str, Any]:
-    """Splits the load's rates evenly over so many processes. `server` is the server's process id."""
+def run_phase(load: Load, n_clients: int, server: int, questions: Callable[[], list[Question]]) -> dict[str, Any]:
+    """Splits the load's rates evenly over so many processes, each with `questions` of its own. `server` is the server's process id."""
     part = msgspec.structs.replace(
         load,
         rate=load.rate / n_clients,
         stream_rate=load.stream_rate / n_clients,
         concurrency=load.concurrency // n_clients,
     )
-    loads = [msgspec.structs.replace(part, seed=seed) for seed in range(n_clients)]
+    loads = [msgspec.structs.replace(part, seed=seed, questions=questions()) for seed in range(n_clients)]
     memory, ended = [resident(server)["rss_mib"]], threading.Event()
 
     def watch() -> None:
@@ -49,7 +50,7 @@ def run_phase(load: Load, n_clients: int, server: int) -> dict[str, Any]:
         ended.set()
         watcher.join()
     server_cpu = (_cpu_s(server) - began_cpu) / (time.perf_counter() - began)
-    return {**_figures(load, counted), "server_of_a_core": round(server_cpu, 3), **_memory(memory)}
+    return {**figures(load, counted), "server_of_a_core": round(server_cpu, 3), **_memory(memory)}
 
 
 def _together(loads: Sequence[Load]) -> list[Counted]:
@@ -70,37 +71,43 @@ def _together(loads: Sequence[Load]) -> list[Counted]:
     return [msgspec.json.decode(each, type=Counted) for each in told]
 
 
-def _figures(load: Load, counted: Sequence[Counted]) -> dict[str, Any]:
+def figures(load: Load, counted: Sequence[Counted]) -> dict[str, Any]:
+    """What the clients counted, together: every request, whether it came as a call or on a stream.
+
+    Latencies are those of the calls, or, where there are none, of the streams, whose requests have no deadline.
+    """
     seconds = max(each.seconds for each in counted)
-    n_sent, n_right = sum(each.n_sent for each in counted), sum(each.n_right for each in counted)
-    by_status: Counter[str] = Counter()
-    stream: Counter[str] = Counter()
-    for each in counted:
-        by_status.update(each.by_status)
-        stream.update(each.stream)
-    n_unanswered = sum(each.n_unanswered for each in counted)
-    n_wrong = sum(each.n_wrong for each in counted)
+    calls, stream = together([each.calls for each in counted]), together([each.stream for each in counted])
+    both, timed = together([calls, stream]), calls if load.has_calls else stream
     return {
         "seconds": round(seconds, 2),
-        "asked_per_s": round(load.rate, 1),
-        "sent_per_s": round(n_sent / seconds, 1),
-        "right_per_s": round((n_right + stream["answered_once"] - stream["refused"]) / seconds, 1),
-        "n_sent": n_sent,
-        "n_right": n_right,
-        "n_wrong": n_wrong,
-        "n_unanswered": n_unanswered,
-        "n_unaccounted": n_sent - n_right - n_wrong - n_unanswered - by_status.total(),
-        "by_status": dict(by_status),
-        "stream": dict(stream),
-        "latency_ms": _percentiles([each.latencies for each in counted]),
-        "latency_from_due_ms": _percentiles([each.latencies_from_due for each in counted]),
+        "asked_per_s": round(load.rate + load.stream_rate, 1),
+        "sent_per_s": round(both.n_sent / seconds, 1),
+        "right_per_s": round(both.n_right / seconds, 1),
+        **_told(both),
+        "stream": _told(stream),
+        "latency_ms": _percentiles(timed.latencies),
+        "latency_from_due_ms": _percentiles(timed.latencies_from_due),
         "late_s": round(max(each.late_s for each in counted), 3),
         "clients_of_a_core": round(sum(each.cpu_s for each in counted) / seconds, 3),
     }
 
 
-def _percentiles(latencies: Sequence[bytes]) -> dict[str, float]:
-    values = np.frombuffer(b"".join(latencies), np.float32) * 1e3
+def _told(counts: Counts) -> dict[str, Any]:
+    return {
+        "n_sent": counts.n_sent,
+        "n_right": counts.n_right,
+        "n_wrong": counts.n_wrong,
+        "n_unanswered": counts.n_unanswered,
+        "n_unaccounted": counts.n_unaccounted,
+        "n_twice": counts.n_twice,
+        "n_held_back": counts.n_held_back,
+        "by_status": counts.by_status,
+    }
+
+
+def _percentiles(latencies: bytes) -> dict[str, float]:
+    values = np.frombuffer(latencies, np.float32) * 1e3
     if not len(values):
         raise SystemExit("no request was answered")
     return {f"p{p:g}": round(float(np.percentile(values, p)), 3) for p in (50, 99, 99.9, 100)}

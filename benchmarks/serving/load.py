@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import random
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
 import msgspec
 import numpy as np
 
+from benchmarks.generator import arrivals, closed_loops, generate
 from offbeat.reply_timing import ReplyTiming
 
 _SAMPLE_EVERY = 32
@@ -94,27 +93,16 @@ class _Book:
 
 
 async def _closed(load: Load, channel: grpc.aio.Channel, book: _Book) -> None:
-    send, end = channel.unary_unary(load.method), time.perf_counter() + load.seconds
-
-    async def caller() -> None:
-        while (now := time.perf_counter()) < end:
-            await book.call(send, load.payload, now)
-
-    await asyncio.gather(*(caller() for _ in range(load.concurrency)))
+    call = partial(book.call, channel.unary_unary(load.method), load.payload)
+    await closed_loops([call] * load.concurrency, load.seconds)
 
 
 async def _open(load: Load, channel: grpc.aio.Channel, book: _Book) -> None:
-    send, gaps = channel.unary_unary(load.method), random.Random(load.seed)  # noqa: S311 - arrivals, not secrets
-    due = time.perf_counter()
-    end = due + load.seconds
-    calls: set[asyncio.Task[None]] = set()
-    while due < end:
-        if (wait := due - time.perf_counter()) > 0:
-            await asyncio.sleep(wait)
+    send, calls = channel.unary_unary(load.method), set[asyncio.Task[None]]()
+    async for due in arrivals(load.rate, load.seconds, load.seed):
         task = asyncio.create_task(book.call(send, load.payload, due))
         calls.add(task)
         task.add_done_callback(calls.discard)
-        due += gaps.expovariate(load.rate)
     await asyncio.gather(*calls)
 
 
@@ -148,20 +136,5 @@ async def _run(load: Load) -> Measured:
         return book.measured(time.perf_counter() - started)
 
 
-def main() -> None:
-    """Runs the load that stdin describes."""
-    load = msgspec.json.decode(sys.stdin.buffer.read(), type=Load)
-    if load.core is not None:
-        os.sched_setaffinity(0, {load.core})
-    try:
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    except ImportError:
-        factory = None
-    with asyncio.Runner(loop_factory=factory) as runner:
-        sys.stdout.buffer.write(msgspec.json.encode(runner.run(_run(load))))
-
-
 if __name__ == "__main__":
-    main()
+    generate(Load, _run)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import msgspec
 import numpy as np
 
+from benchmarks.generator import generate
 from offbeat.v1.scoring_pb2 import PointsRequest, PointsResponse
 
 _METHOD = "/offbeat.v1.AnomalyScoring/ScorePoints"
@@ -85,7 +85,7 @@ class _Stream:
             self._free.set()
 
 
-def _messages(load: Load, names: list[str], n_rows: int, seconds: range) -> AsyncIterator[bytes] | Any:
+def _messages(load: Load, names: list[str], n_rows: int, seconds: range) -> Iterator[bytes]:
     """The messages of one stream, second after second, each of the next `n_rows` series."""
     rng = np.random.default_rng(1)
     for second in seconds:
@@ -157,16 +157,5 @@ async def _run(load: Load) -> Measured:
     )
 
 
-def main() -> None:
-    """Runs the load that stdin describes."""
-    load = msgspec.json.decode(sys.stdin.buffer.read(), type=Load)
-    if load.core is not None:
-        os.sched_setaffinity(0, {load.core})
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.stdout.buffer.write(msgspec.json.encode(runner.run(_run(load))))
-
-
 if __name__ == "__main__":
-    main()
+    generate(Load, _run)

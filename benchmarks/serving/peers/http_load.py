@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import time
+from collections.abc import Awaitable, Callable
 
-import msgspec
 import numpy as np
-import uvloop
 
+from benchmarks.generator import closed_loops, generate
 from benchmarks.serving.load import Load, Measured
 
 _WARM_UP_S = 0.3
@@ -79,29 +77,22 @@ async def _run(load: Load) -> Measured:
 async def _loop(connections: list[Connection], request: bytes, seconds: float) -> tuple[list[float], int]:
     """Latencies in seconds of what was answered with 200, and how many were not."""
     latencies: list[float] = []
-    n_errors, end = 0, time.perf_counter() + seconds
+    n_errors = 0
 
-    async def caller(connection: Connection) -> None:
-        nonlocal n_errors
-        while (sent := time.perf_counter()) < end:
+    def caller(connection: Connection) -> Callable[[float], Awaitable[None]]:
+        async def call(sent: float) -> None:
+            nonlocal n_errors
             status, _ = await connection.post(request)
             if status == 200:
                 latencies.append(time.perf_counter() - sent)
             else:
                 n_errors += 1
 
-    await asyncio.gather(*(caller(each) for each in connections))
+        return call
+
+    await closed_loops([caller(each) for each in connections], seconds)
     return latencies, n_errors
 
 
-def main() -> None:
-    """Runs the load that stdin describes."""
-    load = msgspec.json.decode(sys.stdin.buffer.read(), type=Load)
-    if load.core is not None:
-        os.sched_setaffinity(0, {load.core})
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        sys.stdout.buffer.write(msgspec.json.encode(runner.run(_run(load))))
-
-
 if __name__ == "__main__":
-    main()
+    generate(Load, _run)
