@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,12 +12,16 @@ from msgspec import Struct
 
 from offbeat.bundle import ModelRepository
 from offbeat.bundle.listing import entries
-from offbeat.errors import BundleError
+from offbeat.config import ServerConfig
+from offbeat.errors import BundleError, UnknownModelError
 from offbeat.server.triton_config import policy_of_file
 from offbeat.version_policy import VersionPolicy
 
-# Of each file its name, its inode, size and time of change: no writer leaves all of them as they were.
-FolderState: TypeAlias = tuple[tuple[str, int, int, int], ...]
+# Of each file its name, inode, size and time of writing, and who may read it: a file that could not be read may be readable now.
+# Not the inode's own time of change: a chown that changes nothing, as each pod's start does it to a volume, would load all anew.
+FolderState: TypeAlias = tuple[tuple[str, int, int, int, int, int, int], ...]
+
+_ALL_MODELS = "*"
 
 
 class ModelFolder(Struct, frozen=True, kw_only=True):
@@ -48,6 +53,23 @@ def scan_repository(repository: ModelRepository, default: VersionPolicy) -> dict
     return found
 
 
+def models_at_start(
+    config: ServerConfig, found: Mapping[str, ModelFolder | BundleError]
+) -> Mapping[str, ModelFolder | BundleError]:
+    """Those of the models found that a start loads. Raises BundleError and UnknownModelError where that refuses it."""
+    names, mode, where = config.load_model, config.model_control_mode, config.model_repository
+    if mode == "none" and not found:
+        raise BundleError(f"{where}: no models; expected <model>/<version>/manifest.json")
+    if mode != "explicit" or _ALL_MODELS in names:
+        return found
+    for name in names:
+        if name not in found:
+            raise UnknownModelError(
+                f"load_model {name!r}: {where} holds {', '.join(found) or 'no models'}; expected one of them"
+            )
+    return {name: found[name] for name in names}
+
+
 def scan_model(repository: ModelRepository, name: str, default: VersionPolicy) -> ModelFolder:
     """One model; without versions where there is none of that name. Raises BundleError for what cannot be looked at."""
     versions = {}
@@ -68,4 +90,9 @@ def folder_state(folder: Path) -> FolderState:
         raise
     except OSError as error:
         raise BundleError(f"{folder}: {error.strerror}; expected a folder that can be listed") from error
-    return tuple(sorted((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
+    return tuple(
+        sorted(
+            (name, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_mode, stat.st_uid, stat.st_gid)
+            for name, stat in stats
+        )
+    )

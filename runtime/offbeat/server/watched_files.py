@@ -12,8 +12,10 @@ from typing import Generic, TypeAlias, TypeVar
 from offbeat.errors import ConfigurationError
 
 Value = TypeVar("Value")
-_State: TypeAlias = "tuple[tuple[int, int, int] | None, ...]"
+_State: TypeAlias = "tuple[tuple[int, int, int, int] | None, ...]"
 _logger = logging.getLogger("offbeat.server")
+# What made a change useless may be over without another change: too many open files, a disk that was away.
+_RETRY_S = 1.0
 
 
 class WatchedFiles(Generic[Value]):
@@ -29,6 +31,9 @@ class WatchedFiles(Generic[Value]):
         self._interval_s = interval_s
         self._next_look = monotonic() + interval_s
         self._lock = threading.Lock()
+        self._told = ""
+        self._next_try = 0.0
+        self._refused: _State | None = None
         self._state = _state(self._paths)
         self._value = read()
 
@@ -40,21 +45,24 @@ class WatchedFiles(Generic[Value]):
         with self._lock:
             self._next_look = now + self._interval_s
             state = _state(self._paths)
-            if state != self._state:
-                self._follow(state)
+            if state != self._state and (state != self._refused or now >= self._next_try):
+                self._follow(state, now)
             return self._value
 
-    def _follow(self, state: _State) -> None:
+    def _follow(self, state: _State, now: float) -> None:
         names = ", ".join(map(str, self._paths))
         try:
             value = self._read()
         except ConfigurationError as error:
-            self._state = state
-            _logger.error("what was read before stays in use: %s", error)
+            self._refused, self._next_try = state, now + _RETRY_S
+            if str(error) != self._told:
+                self._told = str(error)
+                _logger.error("what was read before stays in use: %s", error)
             return
         # Of files that change while they are read nobody knows which version was seen: the next look decides.
         if state == _state(self._paths):
             self._value, self._state = value, state
+            self._told = ""
             _logger.info("read again: %s", names)
 
 
@@ -63,9 +71,10 @@ def _state(paths: Sequence[Path]) -> _State:
     return tuple(map(_state_of, paths))
 
 
-def _state_of(path: Path) -> tuple[int, int, int] | None:
+def _state_of(path: Path) -> tuple[int, int, int, int] | None:
     try:
         stat = path.stat()
     except OSError:
         return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+    # The change of the inode, too: who may read a file is no change of its content.
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

@@ -6,11 +6,13 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 
+from offbeat.errors import BundleError
 from offbeat.scorer import Scorer
 from tests.runtime.folders import expected_outputs, onnx_bytes, random_windows, write_version
 
@@ -232,3 +234,21 @@ def test_an_empty_repository_may_be_watched(serve: Serve, tmp_path: Path) -> Non
     assert ready(server) == []
     write_version(tmp_path)
     until_ready(server, ("level", "1"))
+
+
+def test_a_version_that_could_not_be_read_is_tried_again_when_its_permissions_are_mended(
+    server: LiveServer, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, folder = Scorer.open, write_version(repository, "level", 2)
+
+    def open_as_another_user(version: Any, *arguments: Any) -> Scorer:
+        # Root, who runs tests in containers, reads everything.
+        if not (version.path / "model.onnx").stat().st_mode & 0o004:
+            raise BundleError(f"{version.path / 'model.onnx'}: Permission denied; expected a regular file")
+        return original(version, *arguments)
+
+    monkeypatch.setattr(Scorer, "open", open_as_another_user)
+    (folder / "model.onnx").chmod(0o600)
+    eventually(lambda: index(server).get(("level", "2"), ("",))[0] == "UNAVAILABLE", "version 2 is refused")
+    (folder / "model.onnx").chmod(0o644)
+    until_ready(server, ("level", "2"))
