@@ -37,7 +37,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
     Raises ConfigurationError for a file that is no TOML, and for a key that is there twice.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

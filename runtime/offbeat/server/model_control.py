@@ -11,18 +11,17 @@ import msgspec
 
 from offbeat.bundle import ModelRepository
 from offbeat.config import ServerConfig
-from offbeat.errors import BundleError, OffbeatError, UnavailableError, UnknownModelError, quoted
+from offbeat.errors import OffbeatError, UnavailableError, UnknownModelError, quoted
 from offbeat.scorer import Scorer
 from offbeat.server.incident import incident
 from offbeat.server.model_state import ModelState, VersionStatus
-from offbeat.server.repository_scan import ModelFolder
+from offbeat.server.repository_scan import ModelFolder, models_at_start
 from offbeat.server.served import ServedModel, ServedModels
 from offbeat.server.served_repository import ServedRepository
 from offbeat.server.version_loader import VersionLoader
 from offbeat.version_policy import VersionPolicy
 
 _logger = logging.getLogger("offbeat.server")
-_ALL_MODELS = "*"
 
 
 class ModelControl:
@@ -105,7 +104,7 @@ class ModelControl:
         served = self._served = ServedRepository(repository, default, self._models, self._loader)
         self._loader.start()
         async with self._lock:
-            chosen = self._chosen(served, dict(await served.scan()))
+            chosen = models_at_start(self._config, await served.scan())
             for name, folder in chosen.items():
                 for version in folder.wanted if isinstance(folder, ModelFolder) else ():
                     self._models.announce(name, version)
@@ -130,23 +129,6 @@ class ModelControl:
             "expected 'explicit'"
         )
 
-    def _chosen(
-        self, served: ServedRepository, found: dict[str, ModelFolder | BundleError]
-    ) -> dict[str, ModelFolder | BundleError]:
-        """What is to be loaded at the start."""
-        names, mode = self._config.load_model, self._config.model_control_mode
-        where = served.repository.path
-        if mode == "none" and not found:
-            raise BundleError(f"{where}: no models; expected <model>/<version>/manifest.json")
-        if mode != "explicit" or _ALL_MODELS in names:
-            return found
-        for name in names:
-            if name not in found:
-                raise UnknownModelError(
-                    f"load_model {name!r}: {where} holds {', '.join(found) or 'no models'}; expected one of them"
-                )
-        return {name: found[name] for name in names}
-
     async def _load(self, served: ServedRepository, name: str, policy: VersionPolicy | None) -> None:
         async with self._lock:
             try:
@@ -155,12 +137,14 @@ class ModelControl:
                     folder = msgspec.structs.replace(folder, policy=policy)
                     _check_choice(folder)
                 errors = await served.update(name, folder)
+            except UnknownModelError as error:
+                # For its caller alone: anyone may make up names, which must fill neither the log nor the memory.
+                raise _failed_to_load(name, [error]) from None
             except OffbeatError as error:
                 errors = [error]
             served.tell(name, errors)
         if errors:
-            # The words with which Triton begins.
-            raise type(errors[0])(f"failed to load {quoted(name)}, {'; '.join(map(str, errors))}")
+            raise _failed_to_load(name, errors)
 
     async def _unload(self, name: str) -> None:
         async with self._lock:
@@ -187,6 +171,11 @@ class ModelControl:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _failed_to_load(name: str, errors: Sequence[OffbeatError]) -> OffbeatError:
+    """In the words with which Triton begins."""
+    return type(errors[0])(f"failed to load {quoted(name)}, {'; '.join(map(str, errors))}")
 
 
 def _check_choice(folder: ModelFolder) -> None:

@@ -11,7 +11,7 @@ from offbeat.certificates import read_certificates
 from offbeat.config import ServerConfig
 from offbeat.errors import OffbeatError
 from offbeat.server.loading import open_model
-from offbeat.server.repository_scan import ModelFolder, scan_repository
+from offbeat.server.repository_scan import ModelFolder, models_at_start, scan_repository
 from offbeat.server.server import open_tracing
 from offbeat.server.state_directory import check_state_dir
 from offbeat.server.tokens import read_tokens
@@ -50,26 +50,24 @@ def preflight(config: ServerConfig) -> Iterator[Finding]:
 
 
 def _check_models(config: ServerConfig) -> Iterator[Finding]:
-    repository = ModelRepository(config.model_repository)
-    subject = f"repository {repository.path}"
+    subject = f"repository {config.model_repository}"
     try:
+        repository = ModelRepository(config.model_repository)
         found = scan_repository(repository, VersionPolicy.parse(config.version_policy))
         skipped = repository.skipped()
     except OffbeatError as error:
         yield Finding(subject=subject, problem=str(error))
         return
-    absent = [name for name in config.load_model if name not in ("*", *found)]
-    if absent:
-        yield Finding(
-            subject=subject, problem=f"load_model {', '.join(absent)}; it holds {', '.join(found) or 'no models'}"
-        )
-    elif not found and config.model_control_mode == "none":
-        yield Finding(subject=subject, problem="no models; expected <model>/<version>/manifest.json")
+    try:
+        chosen = models_at_start(config, found)
+    except OffbeatError as error:
+        yield Finding(subject=subject, problem=str(error))
+        chosen = {name: found[name] for name in config.load_model if name in found}
     else:
         yield Finding(subject=f"{subject}, {len(found)} models")
     for reason in skipped.values():
         yield Finding(subject=reason, is_skipped=True)
-    for name, folder in found.items():
+    for name, folder in chosen.items():
         yield from _check_versions(config, repository, name, folder)
 
 

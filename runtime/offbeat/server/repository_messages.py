@@ -12,6 +12,7 @@ from offbeat.inference.open_inference_pb2 import (
 )
 from offbeat.server.model_state import VersionStatus
 from offbeat.server.triton_config import policy_of_json
+from offbeat.telling import in_lines
 from offbeat.version_policy import VersionPolicy
 
 
@@ -47,7 +48,7 @@ def index_of(status: VersionStatus) -> RepositoryIndexResponse.ModelIndex:
     """One entry of the index; its version is empty where the model as a whole is meant."""
     version = str(status.version) if status.version else ""
     return RepositoryIndexResponse.ModelIndex(
-        name=status.name, version=version, state=status.state, reason=status.reason
+        name=status.name, version=version, state=status.state, reason=in_lines(status.reason)
     )
 
 

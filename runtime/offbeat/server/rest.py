@@ -28,6 +28,7 @@ from offbeat.server.rest_body import Intake
 from offbeat.server.rest_messages import RestRequest, infer_request, infer_response, plain, put_parameters
 from offbeat.server.rest_scoring import RestScoring
 from offbeat.server.rest_status import http_status
+from offbeat.telling import in_lines
 
 if TYPE_CHECKING:
     from offbeat.server.tracing import Tracing
@@ -108,7 +109,7 @@ class Rest:
             # The frames that it, and what it comes from, came through know the request's body, and the error: all would stay until
             # garbage is collected.
             error.__traceback__ = error.__cause__ = error.__context__ = None
-            return _refusal(http_status(refusal), str(refusal))
+            return _refusal(http_status(refusal), in_lines(str(refusal)))
 
     def _asking(self, method: str, message_of: Callable[[Request], Message], flag: str | None = None) -> Answer:
         """What the service answers to a question; with a `flag`, 503 where that is false."""

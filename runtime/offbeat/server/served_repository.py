@@ -60,6 +60,7 @@ class ServedRepository:
             folder = found.get(name)
             if folder is None:
                 self._withdraw_others(name, None)
+                self.tell(name, [])
             else:
                 errors = await self.update(name, folder, before.get(name, _ABSENT))
                 if errors:
@@ -106,7 +107,10 @@ class ServedRepository:
         text = "; ".join(str(error) for error in errors if not isinstance(error, UnavailableError))
         if text and text != self._told.get(name):
             _logger.error("refused: %s; what was served before is served further", text)
-        self._told[name] = text
+        if text:
+            self._told[name] = text
+        else:
+            self._told.pop(name, None)
 
     def policy(self, name: str) -> VersionPolicy:
         """By which the versions of the model are chosen."""

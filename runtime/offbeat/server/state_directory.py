@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import hashlib
 import logging
@@ -189,7 +190,12 @@ def _is_lock_of(descriptor: int, path: Path) -> bool:
 def _open_lock(path: Path) -> int:
     try:
         path.mkdir(0o700, parents=True, exist_ok=True)
-        return os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        if not os.access(path, os.W_OK | os.X_OK):
+            # The lock of another time may be there all the same.
+            os.close(descriptor)
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return descriptor
     except OSError as error:
         raise ConfigurationError(
             f"state_dir {path}: {error.strerror}; expected a folder that can be written"

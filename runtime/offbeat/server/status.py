@@ -17,6 +17,7 @@ from offbeat.errors import (
     UnavailableError,
     UnknownModelError,
 )
+from offbeat.telling import in_lines
 
 # A subclass has the status of its nearest ancestor here. What has no row of its own is nothing a caller did wrong.
 STATUS: dict[type[OffbeatError], grpc.StatusCode] = {
@@ -43,6 +44,9 @@ def status_code(error: OffbeatError) -> grpc.StatusCode:
 
 
 def details(error: OffbeatError) -> str:
-    """The message of an error, short enough for a header whatever the caller has put into it."""
-    text = str(error)
+    """The message of an error, short enough for a header whatever the caller has put into it.
+
+    Names of files are in it, which may be no text: grpc could not send it as it is, and would never end the call.
+    """
+    text = in_lines(str(error))
     return text if len(text) <= _MAX_DETAILS else f"{text[:_MAX_DETAILS]} … ({len(text)} characters)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from offbeat.server import Server, loading
 from offbeat.server.served import ServedModel
 from tests.runtime.folders import random_windows, write_version
 
+from . import rest_client
 from .admin import SERVICE, index, load, load_versions, ready, unload
 from .calls import ask, score, score_later, score_request
 from .fakes import GatedBackend, NumpyBackend, make_scorer
@@ -321,3 +323,31 @@ def test_there_is_one_repository(server: LiveServer) -> None:
     )
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert "repository_name is 'mine'" in details
+
+
+def test_a_name_of_a_file_that_is_no_text_is_told_to_whoever_loads_the_model_or_lists_all(
+    serve: Serve, repository: Path
+) -> None:
+    server = serve(path=repository, model_control_mode="explicit", metrics_port=0, rest=True)
+    (repository / "other" / "1" / os.fsdecode(b"\xff\n.tmp")).touch()
+    code, details = refused(load, server, "other")
+    assert code is grpc.StatusCode.INTERNAL
+    assert "\\udcff" in details
+    assert "not listed" in details
+    state, reason = index(server)["other", "1"]
+    assert state == "UNAVAILABLE"
+    assert "\\udcff" in reason
+    assert rest_client.ask(server, "/v2/repository/models/other/load", {})[0] == 500
+    assert "\\udcff" in rest_client.ask(server, "/v2/repository/index", {})[1][1]["reason"]
+
+
+def test_names_that_callers_make_up_fill_neither_the_log_nor_the_memory(
+    server: LiveServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(20):
+        code, _ = refused(load, server, f"no such model {number}")
+        assert code is grpc.StatusCode.NOT_FOUND
+    lines = [record.message for record in caplog.records if record.message.startswith("refused: ")]
+    assert len(lines) <= 2, "one in a second"
+    assert server.server._control._served is not None
+    assert server.server._control._served._told == {}
