@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from offbeat.bulk import LocalSource, ScoreSource
 from offbeat.bundle import open_version
+from offbeat.cli.score_flags import ScoreFlags
 from offbeat.config import BackendConfig
 from offbeat.errors import MissingExtraError, OverloadedError
 from offbeat.result import FloatArray, ScoreResult
@@ -69,22 +70,15 @@ class ServerSource:
 
 
 @contextmanager
-def open_source(
-    model: str,
-    server: str | None,
-    version: int | None,
-    config: BackendConfig,
-    timeout_s: float,
-    security: ClientSecurity,
-) -> Iterator[ScoreSource]:
+def open_source(asked: ScoreFlags, config: BackendConfig, security: ClientSecurity) -> Iterator[ScoreSource]:
     """Loads a folder, or connects to a server. Raises OffbeatError."""
-    if server is None:
-        with Scorer.open(open_version(model), config) as scorer:
+    if asked.server is None:
+        with Scorer.open(open_version(asked.model), config) as scorer:
             yield LocalSource(scorer)
         return
     try:
         from offbeat.client import Client
     except ImportError as error:
         raise MissingExtraError(f"--server needs {error.name}; pip install 'offbeat[server]'") from error
-    with Client(server, timeout_s=timeout_s, security=security) as client:
-        yield ServerSource(client, model, version, server, timeout_s)
+    with Client(asked.server, timeout_s=asked.timeout_s, security=security) as client:
+        yield ServerSource(client, asked.model, asked.model_version, asked.server, asked.timeout_s)
