@@ -43,7 +43,7 @@ def flipped(content: bytes, position: float, value: int) -> bytes:
     return bytes(damaged)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(file=st.sampled_from(FILES), damage=Damage)
 def test_a_flipped_byte_in_any_file_is_found_by_its_digest(folder: Path, file: str, damage: tuple[float, int]) -> None:
     path = folder / file
@@ -59,7 +59,7 @@ def test_a_flipped_byte_in_any_file_is_found_by_its_digest(folder: Path, file: s
 
 
 @pytest.mark.parametrize(("file", "backend"), READERS)
-@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(damage=st.lists(Damage, min_size=1, max_size=3))
 def test_a_folder_whose_digests_fit_its_damage_is_refused_or_scores_as_before(
     folder: Path, tmp_path: Path, file: str, backend: str, damage: list[tuple[float, int]]

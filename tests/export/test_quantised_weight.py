@@ -10,7 +10,7 @@ from offbeat_export.quantised_weight import QuantisedWeight
 
 
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 9), columns=st.integers(1, 9), exponent=st.integers(-45, 38))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_int8_is_at_most_half_a_step_of_its_row_away(seed: int, rows: int, columns: int, exponent: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     weight = (torch.randn(rows, columns, generator=generator).clamp(-3, 3) * 10.0 ** (exponent - 1)).to(torch.float32)

@@ -9,7 +9,7 @@ from offbeat.reply_timing import TIMING_KEY, ReplyTiming
 NUMBERS = st.integers(0, 2**40)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, st.text(st.characters(min_codepoint=32, max_codepoint=126)))
 def test_a_timing_is_read_as_it_was_written(
     version: int, queue_us: int, batch_us: int, compute_us: int, size: int, backend: str

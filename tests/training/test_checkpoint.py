@@ -302,7 +302,7 @@ def test_a_bare_pickle_is_refused_unread(tmp_path: Path, monkeypatch: pytest.Mon
     assert not Path("pwned").exists()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(position=st.floats(0, 1, exclude_max=True), flipped=st.integers(1, 255))
 def test_a_file_with_a_flipped_byte_is_refused_or_holds_exactly_the_same(position: float, flipped: int) -> None:
     checkpoint = series_checkpoint()

@@ -123,5 +123,5 @@ class Queueing(RuleBasedStateMachine):
         assert self.batcher.next_wakeup(worker_is_idle=True) is None
 
 
-Queueing.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Queueing.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 TestQueueing = Queueing.TestCase

@@ -41,7 +41,7 @@ def scores(folder: Path) -> np.ndarray:
         return np.append(result.reconstruction_error, [threshold, scorer.manifest.window.length])
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(
     file=st.sampled_from(FILES),
     position=st.floats(0, 1, exclude_max=True),

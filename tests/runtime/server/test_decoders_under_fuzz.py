@@ -29,7 +29,7 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 SHAPES = st.lists(st.sampled_from([0, 1, 2, 3, 6, -1, 2**31, 2**62]) | INT64, max_size=5)
 NAMES = st.sampled_from(["window", "level", "anomaly_score", "", "1", "FP32"]) | st.text(max_size=5)
 DATA = st.binary(max_size=64) | st.integers(0, 3).map(lambda n: random_windows(n + 1).tobytes())
-SETTINGS = settings(max_examples=300, deadline=None)
+SETTINGS = settings(max_examples=300)
 
 MUTATIONS = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=8)
 

@@ -28,7 +28,7 @@ from .two_paths import OnePath, native_scorer
 CALLS = {"Score": (SCORE, score_request), "ModelInfer": (INFER, infer_request)}
 STREAMS = {"ScoreStream": (SCORE_STREAM, score_request), "ModelStreamInfer": (INFERENCE_STREAM, infer_request)}
 METHODS: dict[str, tuple[UnaryFormat | StreamFormat, Any]] = {**CALLS, **STREAMS}
-FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")

@@ -32,13 +32,13 @@ def check(body: bytes, n_json: int) -> None:
         query_of(infer_request("level", "", body, n_json).message)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=60), st.integers(0, 60))
 def test_any_bytes(body: bytes, n_json: int) -> None:
     check(body, min(n_json, len(body)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(NAMES, VALUES, max_size=2), PARAMETERS, PARAMETERS, st.binary(max_size=30))
 def test_a_good_request_with_some_fields_changed(
     tensor: dict[str, Any], own: dict[str, Any], whole: dict[str, Any], binary: bytes

@@ -130,7 +130,7 @@ VALUES = st.recursive(
 POLICIES = st.fixed_dictionaries({"version_policy": st.dictionaries(WORDS, VALUES, max_size=2)})
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(POLICIES.map(json.dumps) | VALUES.map(json.dumps) | st.text(max_size=60))
 def test_any_text_is_a_policy_or_refused(text: str) -> None:
     with contextlib.suppress(InvalidWindowError):
@@ -143,7 +143,7 @@ TOKENS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(TOKENS, max_size=14).map(" ".join) | st.binary(max_size=60))
 def test_any_file_is_a_policy_or_refused(content: str | bytes) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(BundleError):

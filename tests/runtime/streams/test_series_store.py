@@ -75,7 +75,7 @@ class Plain:
             table.pop(name, None)  # type: ignore[attr-defined]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(requests=REQUESTS, length=st.integers(1, 7), stride=st.integers(1, 3), max_series=st.integers(6, 8))
 def test_arrays_remember_what_plain_lists_would(
     requests: list[tuple[list[tuple[str, int]], int]], length: int, stride: int, max_series: int
@@ -132,7 +132,7 @@ def test_the_least_recently_used_go_and_never_one_that_is_named_now() -> None:
     assert store.n_forgotten == {"ttl": 0, "lru": 2, "reset": 0}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(used=st.lists(st.sampled_from("abcdefghi"), max_size=80), capacity=st.integers(1, 6))
 def test_who_has_to_go_is_always_the_one_whose_last_row_is_oldest(used: list[str], capacity: int) -> None:
     store, kept = SeriesStore(1, ["a", "b"], SeriesConfig(max_series=capacity)), list[str]()
@@ -230,7 +230,7 @@ def test_a_state_holds_nothing_of_who_had_the_slot_before() -> None:
     assert state.tails[0].tolist() == [[0, 0], [0, 0], [1, 1]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(n_rows=st.lists(st.integers(1, 30), min_size=1, max_size=8), length=st.integers(1, 9), alarm_n=st.integers(1, 4))
 def test_a_state_written_and_read_goes_on_as_if_nothing_had_been(
     tmp_path_factory: pytest.TempPathFactory, n_rows: list[int], length: int, alarm_n: int
@@ -270,7 +270,7 @@ def _written(path: Path) -> bytes:
     return path.read_bytes()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_no_bytes_are_taken_for_a_state_that_were_not_written_as_one(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
