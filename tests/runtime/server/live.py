@@ -45,6 +45,10 @@ class LiveServer:
         self.target = f"127.0.0.1:{server.port}"
         self.channel = grpc.insecure_channel(self.target)
 
+    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+        """Waits for a coroutine on the server's loop."""
+        return self._loop.run(coroutine)
+
     def drain(self) -> None:
         self._loop.run(self.server.drain())
 

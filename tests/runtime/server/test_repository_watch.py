@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from offbeat.errors import BundleError
 from offbeat.scorer import Scorer
+from offbeat.server.served_repository import ServedRepository
 from tests.runtime.folders import expected_outputs, onnx_bytes, random_windows, write_version
 
 from .admin import index, ready
@@ -43,12 +45,36 @@ def refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records if record.message.startswith("refused: ")]
 
 
-def some_polls() -> None:
-    time.sleep(10 * POLL_S)
+def looks(server: LiveServer) -> ServedRepository:
+    served = server.server._control._served
+    assert served is not None
+    return served
+
+
+def some_polls(server: LiveServer) -> None:
+    """Waits until the repository has been looked at a few times more."""
+    for _ in range(5):
+        before = looks(server)._seen
+        eventually(lambda before=before: looks(server)._seen is not before, "another look")
+
+
+def arrive(repository: Path, *, spoilt: Mapping[str, bytes] | None = None, **files: bytes) -> Path:
+    """Version 2 of `level`, there all at once: of one that is written where it lies, a look may find the half."""
+    folder = write_version(repository.parent / "elsewhere", "level", 2, **files)
+    for name, content in (spoilt or {}).items():
+        (folder / name).write_bytes(content)
+    return folder.rename(repository / "level" / "2")
+
+
+def edit(repository: Path, config: str) -> None:
+    """A new configuration of `level`, there all at once."""
+    new = repository.parent / "config.pbtxt"
+    new.write_text(config)
+    new.rename(repository / "level" / "config.pbtxt")
 
 
 def test_a_new_version_takes_over_and_the_old_one_is_unloaded(server: LiveServer, repository: Path) -> None:
-    write_version(repository, "level", 2)
+    arrive(repository)
     until_ready(server, ("level", "2"))
     assert score(server.channel, score_request(random_windows(1))).version == 2
     eventually(lambda: index(server)["level", "1"] == ("UNAVAILABLE", "unloaded"), "version 1 is unloaded")
@@ -70,7 +96,7 @@ def test_what_is_removed_is_unloaded_and_forgotten(server: LiveServer, repositor
 
 
 def test_the_version_before_takes_over_from_one_that_is_removed(server: LiveServer, repository: Path) -> None:
-    write_version(repository, "level", 2)
+    arrive(repository)
     until_ready(server, ("level", "2"))
     shutil.rmtree(repository / "level" / "2")
     until_ready(server, ("level", "1"))
@@ -80,14 +106,14 @@ def test_the_version_before_takes_over_from_one_that_is_removed(server: LiveServ
 def test_what_a_policy_no_longer_finds_is_unloaded_when_it_is_gone_and_not_before(
     server: LiveServer, repository: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_version(repository, "level", 2)
+    arrive(repository)
     until_ready(server, ("level", "2"))
-    (repository / "level" / "config.pbtxt").write_text("version_policy { specific { versions: 9 } }")
+    edit(repository, "version_policy { specific { versions: 9 } }")
     eventually(lambda: "chooses none of" in index(server).get(("level", ""), ("", ""))[1], "the policy is refused")
     assert ready(server) == [("level", "2")]
     shutil.rmtree(repository / "level" / "2")
     until_ready(server)
-    some_polls()
+    some_polls(server)
     assert "chooses none of" in index(server)["level", ""][1]
     assert len(refusals(caplog)) == 2, "one with each set of versions"
     shutil.rmtree(repository / "level")
@@ -97,9 +123,9 @@ def test_what_a_policy_no_longer_finds_is_unloaded_when_it_is_gone_and_not_befor
 def test_a_bad_version_is_logged_once_and_the_old_one_keeps_serving(
     server: LiveServer, repository: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (write_version(repository, "level", 2) / "golden.npz").write_bytes(b"nothing golden")
+    arrive(repository, spoilt={"golden.npz": b"nothing golden"})
     eventually(lambda: index(server).get(("level", "2"), ("",))[0] == "UNAVAILABLE", "version 2 is refused")
-    some_polls()
+    some_polls(server)
     assert ready(server) == [("level", "1")]
     assert score(server.channel, score_request(random_windows(1))).version == 1
     assert "golden.npz" in index(server)["level", "2"][1]
@@ -111,16 +137,15 @@ def test_a_folder_that_no_model_can_be_named_by_is_logged_once(
 ) -> None:
     shutil.copytree(repository / "level", repository / "my level")
     eventually(lambda: "'my level'" in caplog.text, "the folder is told")
-    some_polls()
+    some_polls(server)
     assert caplog.text.count("'my level'") == 1
     assert "expected [A-Za-z0-9][A-Za-z0-9._-]{0,127}" in caplog.text
     assert ready(server) == [("level", "1")]
 
 
 def test_a_bad_version_that_is_mended_is_served(server: LiveServer, repository: Path) -> None:
-    folder = write_version(repository, "level", 2)
-    good = (folder / "model.onnx").read_bytes()
-    (folder / "model.onnx").write_bytes(b"x" * len(good))
+    good = onnx_bytes()
+    folder = arrive(repository, spoilt={"model.onnx": b"x" * len(good)})
     eventually(lambda: index(server).get(("level", "2"), ("",))[0] == "UNAVAILABLE", "version 2 is refused")
     (folder / "model.onnx").write_bytes(good)
     until_ready(server, ("level", "2"))
@@ -129,26 +154,27 @@ def test_a_bad_version_that_is_mended_is_served(server: LiveServer, repository: 
 def test_a_version_that_gives_other_scores_than_its_golden_ones_never_takes_a_request(
     server: LiveServer, repository: Path
 ) -> None:
-    write_version(repository, "level", 2, onnx=onnx_bytes(threshold=9.0))
+    arrive(repository, onnx=onnx_bytes(threshold=9.0))
     eventually(lambda: index(server).get(("level", "2"), ("",))[0] == "UNAVAILABLE", "version 2 is refused")
     assert "golden replay" in index(server)["level", "2"][1]
     assert ready(server) == [("level", "1")]
 
 
 def test_a_version_that_changes_in_its_place_is_replaced(server: LiveServer, repository: Path) -> None:
-    old = server.server._models.find("level")
+    models = server.server._models
+    [old] = models.ready()
     shutil.copytree(repository / "level" / "1", repository / "copy")
     shutil.rmtree(repository / "level" / "1")
     (repository / "copy").rename(repository / "level" / "1")
-    eventually(lambda: server.server._models.find("level") is not old, "replaced")
+    # A look between the two finds none.
+    eventually(lambda: models.ready() not in ([], [old]), "replaced")
     assert ready(server) == [("level", "1")]
 
 
 def test_a_copy_in_progress_is_neither_served_nor_called_bad(
     serve: Serve, repository: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Ten writes between two looks: a busy machine may hold the writer up, and what rests for a whole look is taken as it is.
-    server = serve(path=repository, model_control_mode="poll", repository_poll_s=0.2)
+    server = serve(path=repository, model_control_mode="poll", repository_poll_s=86_400)
     source = write_version(tmp_path / "elsewhere", "level", 2)
     target = repository / "level" / "2"
     target.mkdir()
@@ -159,9 +185,11 @@ def test_a_copy_in_progress_is_neither_served_nor_called_bad(
             for start in range(0, len(content), 1 + len(content) // 12):
                 file.write(content[start : start + 1 + len(content) // 12])
                 file.flush()
-                time.sleep(0.02)
+                # What rests for a whole look is taken as it is: there is one after each write.
+                server.run(looks(server).look())
                 assert ready(server) == [("level", "1")]
-    until_ready(server, ("level", "2"))
+    server.run(looks(server).look())
+    assert ready(server) == [("level", "2")]
     assert refusals(caplog) == []
     windows = random_windows(3)
     told = arrays(score(server.channel, score_request(windows)))
@@ -182,7 +210,7 @@ def test_a_version_that_changes_while_it_is_opened_is_tried_again(
         raise MemoryError("half-way")
 
     monkeypatch.setattr(Scorer, "open", open_and_touch)
-    write_version(repository, "level", 2)
+    arrive(repository)
     until_ready(server, ("level", "2"))
     assert refusals(caplog) == []
 
@@ -191,10 +219,11 @@ def test_a_repository_that_cannot_be_looked_at_leaves_everything_as_it_is(
     server: LiveServer, repository: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     repository.rename(repository.with_name("away"))
-    some_polls()
+    eventually(lambda: refusals(caplog) != [], "it is told")
+    time.sleep(10 * POLL_S)
     assert ready(server) == [("level", "1")]
     assert [("expected a folder that can be listed" in line) for line in refusals(caplog)] == [True]
-    write_version(repository.with_name("away"), "level", 2)
+    arrive(repository.with_name("away"))
     repository.with_name("away").rename(repository)
     until_ready(server, ("level", "2"))
 
@@ -202,17 +231,16 @@ def test_a_repository_that_cannot_be_looked_at_leaves_everything_as_it_is(
 def test_a_policy_that_is_edited_is_followed(
     server: LiveServer, repository: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_version(repository, "level", 2)
+    arrive(repository)
     until_ready(server, ("level", "2"))
-    config = repository / "level" / "config.pbtxt"
-    config.write_text("version_policy { all {} }")
+    edit(repository, "version_policy { all {} }")
     until_ready(server, ("level", "1"), ("level", "2"))
-    config.write_text("version_policy { all {")
+    edit(repository, "version_policy { all {")
     eventually(lambda: index(server).get(("level", ""), ("",))[0] == "UNAVAILABLE", "the configuration is refused")
-    some_polls()
+    some_polls(server)
     assert ready(server) == [("level", "1"), ("level", "2")]
     assert [("config.pbtxt" in line) for line in refusals(caplog)] == [True]
-    config.write_text("version_policy { specific { versions: 1 } }")
+    edit(repository, "version_policy { specific { versions: 1 } }")
     until_ready(server, ("level", "1"))
     assert ("level", "") not in index(server)
 
@@ -224,7 +252,7 @@ def test_a_model_that_comes_with_a_bad_newest_version_is_served_by_the_one_befor
     (write_version(repository.parent, "other", 2) / "model.onnx").write_bytes(b"")
     (repository.parent / "other").rename(repository / "other")
     until_ready(server, ("level", "1"), ("other", "1"))
-    some_polls()
+    some_polls(server)
     assert ready(server) == [("level", "1"), ("other", "1")]
     assert len(refusals(caplog)) == 1
 
