@@ -1,7 +1,7 @@
 """The policy, driven by hand: no thread, no event loop, and the clock is a number."""
 
 import tracemalloc
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import numpy as np
@@ -192,7 +192,7 @@ def test_a_queue_of_100_000_is_not_quadratic() -> None:
         PendingRequest(windows=windows, outputs=SCORE, arrival=0.0, deadline=1.0 + i % 7, completion=i)
         for i in range(n)
     ]
-    start = perf_counter()
+    start = thread_time()
     for each in requests:
         queue.submit(each)
     for each in requests[::3]:
@@ -201,7 +201,7 @@ def test_a_queue_of_100_000_is_not_quadratic() -> None:
     while (batch := queue.next_batch(3.0)) is not None:
         n_left += len(batch.requests)
     # A quadratic queue needs minutes for this, a linear one a good half second.
-    assert perf_counter() - start < 10
+    assert thread_time() - start < 10
     assert n_left == n - len(requests[::3])
 
 

@@ -28,22 +28,22 @@ def infer_request(windows: FloatArray, outputs: Sequence[str] = (), **fields: An
     return oip.ModelInferRequest(**{**defaults, "raw_input_contents": [windows.tobytes()], **fields})
 
 
-def score(channel: grpc.Channel, request: v1.ScoreRequest, timeout: float = 20) -> v1.ScoreResponse:
+def score(channel: grpc.Channel, request: v1.ScoreRequest, timeout: float = 60) -> v1.ScoreResponse:
     return v1.ScoreResponse.FromString(channel.unary_unary(SCORE)(request.SerializeToString(), timeout=timeout))
 
 
-def score_later(channel: grpc.Channel, request: v1.ScoreRequest, timeout: float = 20) -> Any:
+def score_later(channel: grpc.Channel, request: v1.ScoreRequest, timeout: float = 60) -> Any:
     """The call under way; `arrays` reads its result."""
     return channel.unary_unary(SCORE).future(request.SerializeToString(), timeout=timeout)
 
 
-def infer(channel: grpc.Channel, request: oip.ModelInferRequest, timeout: float = 20) -> oip.ModelInferResponse:
+def infer(channel: grpc.Channel, request: oip.ModelInferRequest, timeout: float = 60) -> oip.ModelInferResponse:
     return oip.ModelInferResponse.FromString(channel.unary_unary(INFER)(request.SerializeToString(), timeout=timeout))
 
 
 def ask(channel: grpc.Channel, method: str, request: Any, reply: Any) -> Any:
     """Calls `/service/Method` with a message, and reads a message of type `reply`."""
-    return reply.FromString(channel.unary_unary(method)(request.SerializeToString(), timeout=20))
+    return reply.FromString(channel.unary_unary(method)(request.SerializeToString(), timeout=60))
 
 
 def arrays(response: v1.ScoreResponse | bytes) -> dict[str, np.ndarray[Any, Any]]:

@@ -84,8 +84,8 @@ def serving(loop: Loop) -> Iterator[Serve]:
             server.close()
 
 
-def eventually(condition: Callable[[], bool], what: str, within_s: float = 10) -> None:
-    """Waits until the condition holds."""
+def eventually(condition: Callable[[], bool], what: str, within_s: float = 60) -> None:
+    """Waits until the condition holds; so patient that only what never comes fails, on however busy a machine."""
     end = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end, f"not within {within_s} s: {what}"

@@ -19,7 +19,7 @@ def get(server: LiveServer, path: str) -> tuple[int, str]:
 def fetch(port: int, path: str) -> tuple[int, str]:
     url = f"http://127.0.0.1:{port}{path}"
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

@@ -47,7 +47,7 @@ class Feed:
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._requests: queue.SimpleQueue[v1.PointsRequest | None] = queue.SimpleQueue()
-        self._call = AnomalyScoringStub(channel).ScorePoints(iter(self._requests.get, None), timeout=30)  # type: ignore[no-untyped-call]
+        self._call = AnomalyScoringStub(channel).ScorePoints(iter(self._requests.get, None), timeout=120)  # type: ignore[no-untyped-call]
         self._answers = self._each()
 
     def send(self, request: v1.PointsRequest) -> None:

@@ -51,7 +51,7 @@ class RawClient:
     """A connection that has said hello, with windows of `window` bytes for each answer."""
 
     def __init__(self, port: int, window: int = 65535) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         settings = struct.pack(">HI", _INITIAL_WINDOW_SIZE, window)
         self.socket.sendall(_PREFACE + frame(SETTINGS, 0, 0, settings))
         self._next_stream = 1
@@ -75,7 +75,7 @@ class RawClient:
         self.send(frame(RST_STREAM, 0, stream, struct.pack(">I", _CANCEL)))
 
     def frames(self) -> Iterator[Frame]:
-        """What the server sends, until it closes the connection. Raises TimeoutError where nothing comes for ten seconds."""
+        """What the server sends, until it closes the connection. Raises TimeoutError where nothing comes for a minute."""
         buffer = b""
         while True:
             while len(buffer) >= 9 and len(buffer) >= 9 + (length := int.from_bytes(buffer[:3], "big")):

@@ -40,7 +40,7 @@ def exchange(
 ) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an answer."""
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-    connection = http.client.HTTPConnection("127.0.0.1", server.server.metrics_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server.metrics_port, timeout=60)
     with closing(connection):
         connection.request(method or ("GET" if body is None else "POST"), path, data, headers)
         answer = connection.getresponse()
@@ -49,7 +49,7 @@ def exchange(
 
 def raw(server: LiveServer, sent: bytes = b"") -> socket.socket:
     """A connection on which these bytes were sent."""
-    connection = socket.create_connection(("127.0.0.1", server.server.metrics_port or 0), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", server.server.metrics_port or 0), timeout=60)
     connection.sendall(sent)
     return connection
 

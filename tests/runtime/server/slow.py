@@ -15,9 +15,11 @@ _warm_up = loading.warm_up
 
 
 def slow_down(delay_s: float) -> None:
-    """Has every batch take `delay_s` longer, once the models are loaded, and be expected to."""
+    """Has every batch take `delay_s` longer, once the models are loaded, and be expected to; each is told on standard output."""
 
     def run(self: Scorer, windows: Any, outputs: Any) -> Any:
+        # For whoever started the process, and waits for this.
+        print("a batch runs", flush=True)  # noqa: T201
         time.sleep(delay_s)
         return _run(self, windows, outputs)
 

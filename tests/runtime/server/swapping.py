@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import grpc
@@ -91,12 +91,15 @@ class Swapping:
         self.n_changes = 0
         self.wrong: list[str] = []
 
-    async def run(self, seconds: float) -> None:
-        """Loads and scores for so long, and waits for the last answers."""
+    async def run(self, seconds: float, until: Collection[str] = ()) -> None:
+        """Loads and scores for so long, and until there are these `answers`, at most a minute longer; waits for the last."""
         await self._load("steady", 1)
         clients = [self._score(model, seed) for seed in range(_N_CLIENTS) for model in ("steady", "coming")]
         running = [asyncio.create_task(each) for each in (*clients, self._stream(), self._change())]
         await asyncio.sleep(seconds)
+        end = time.monotonic() + 60
+        while not self.answers.keys() >= set(until) and time.monotonic() < end:
+            await asyncio.sleep(0.1)
         self._is_over = True
         await asyncio.gather(*running)
         await self._channel.close()
@@ -120,7 +123,7 @@ class Swapping:
         while not self._is_over:
             self.n_sent += 1
             try:
-                self._check(model, windows, await self._stub.ModelInfer(request, timeout=20))
+                self._check(model, windows, await self._stub.ModelInfer(request, timeout=60))
             except grpc.aio.AioRpcError as error:
                 self._refused(model, error)
 

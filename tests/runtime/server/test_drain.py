@@ -61,7 +61,8 @@ def test_a_drain_gives_up_when_the_grace_time_is_over(serve: Serve) -> None:
     assert backend.entered.acquire(timeout=10)
     start = time.monotonic()
     server.drain()
-    assert 0.5 < time.monotonic() - start < 5
+    # The batch itself would take a minute.
+    assert 0.5 < time.monotonic() - start < 30
     assert running.code() is not grpc.StatusCode.OK
     assert not backend.is_closed, "freed under a batch that still runs"
     backend.gate.set()
@@ -106,7 +107,7 @@ class Load:
                 with self._lock:
                     self.n_sent += 1
                 try:
-                    call(self._request, timeout=20)
+                    call(self._request, timeout=60)
                 except grpc.RpcError as error:
                     code = error.code()
                     self._end.wait(0.01)
@@ -116,7 +117,7 @@ class Load:
     def end(self) -> None:
         self._end.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(100)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,7 @@ def test_sigterm_under_load_loses_no_reply(repository: Path) -> None:
         load = Load(target, n_threads=12)
         eventually(lambda: load.told[grpc.StatusCode.OK] > 100, "the load runs")
         server.send_signal(signal.SIGTERM)
-        assert server.wait(15) == 0
+        assert server.wait(60) == 0
         load.end()
         assert "ended" in _out(server).read()
     assert sum(load.told.values()) == load.n_sent
@@ -139,21 +140,21 @@ def test_sigterm_under_load_loses_no_reply(repository: Path) -> None:
 
 
 def test_a_second_signal_stops_at_once(repository: Path) -> None:
-    with process(repository, delay_s=30) as (server, target), grpc.insecure_channel(target) as channel:
-        running = score_later(channel, score_request(random_windows(1)), timeout=60)
-        time.sleep(0.3)
+    with process(repository, delay_s=250, grace_s=250) as (server, target), grpc.insecure_channel(target) as channel:
+        running = score_later(channel, score_request(random_windows(1)), timeout=250)
+        assert _out(server).readline() == "a batch runs\n"
         server.send_signal(signal.SIGINT)
         time.sleep(0.3)
         assert server.poll() is None, "the first signal waits for what runs"
         server.send_signal(signal.SIGTERM)
-        assert server.wait(10) == 0
-        assert running.exception(10) is not None
+        assert server.wait(60) == 0
+        assert running.exception(60) is not None
 
 
 def test_a_worker_that_hangs_does_not_keep_the_process_from_ending(repository: Path) -> None:
-    with process(repository, delay_s=60, grace_s=1) as (server, target), grpc.insecure_channel(target) as channel:
-        running = score_later(channel, score_request(random_windows(1)), timeout=60)
-        time.sleep(0.3)
+    with process(repository, delay_s=250, grace_s=1) as (server, target), grpc.insecure_channel(target) as channel:
+        running = score_later(channel, score_request(random_windows(1)), timeout=250)
+        assert _out(server).readline() == "a batch runs\n"
         server.send_signal(signal.SIGTERM)
-        assert server.wait(10) == 0
-        assert running.exception(10) is not None
+        assert server.wait(60) == 0
+        assert running.exception(60) is not None

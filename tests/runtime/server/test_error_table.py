@@ -171,7 +171,7 @@ def server(serve: Serve, request: pytest.FixtureRequest, tmp_path: Path) -> Live
     limits = {"max_batch_size": 8, "max_queue_size": 4}
     if request.param == "python":
         return serve(make_scorer(), **limits)
-    server = serve(native_scorer(tmp_path), **limits, max_inline_us=100_000)
+    server = serve(native_scorer(tmp_path), **limits, max_inline_us=1_000_000)
     for _ in range(3):
         score(server.channel, score_request(WINDOWS, ["is_anomaly"]))
         score(server.channel, score_request(WINDOWS))

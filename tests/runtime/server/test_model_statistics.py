@@ -5,10 +5,11 @@ import time
 import grpc
 import pytest
 
+from offbeat.inference.open_inference_pb2 import InferParameter
 from tests.runtime.folders import random_windows
 
 from .admin import statistics
-from .calls import score, score_later, score_request
+from .calls import infer, infer_request, score, score_later, score_request
 from .fakes import FailingBackend, GatedBackend, make_scorer
 from .live import Serve, eventually
 
@@ -59,18 +60,20 @@ def test_what_fails_comes_too_late_or_finds_no_room_is_counted_apart(serve: Serv
     server = serve(make_scorer(backend), max_inline_us=0, max_queue_size=1)
     running = score_later(server.channel, score_request(random_windows(1)))
     assert backend.entered.acquire(timeout=10)
-    late = score_later(server.channel, score_request(random_windows(1)), timeout=0.05)
+    waiting = score_later(server.channel, score_request(random_windows(1)))
     eventually(lambda: len(server.server._models.find("level").queue) == 1, "it waits")
     with pytest.raises(grpc.RpcError) as caught:
         score(server.channel, score_request(random_windows(1)))
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert statistics(server)[0].inference_stats.fail.count == 1
-    assert late.exception() is not None
-    eventually(lambda: statistics(server)[0].inference_stats.fail.count == 2, "the late one is counted, too")
-    given_up = score_later(server.channel, score_request(random_windows(1)))
-    eventually(lambda: len(server.server._models.find("level").queue) == 1, "another waits")
-    given_up.cancel()
-    eventually(lambda: statistics(server)[0].inference_stats.fail.count == 3, "so is one whose caller has gone")
+    waiting.cancel()
+    eventually(lambda: statistics(server)[0].inference_stats.fail.count == 2, "so is one whose caller has gone")
+    # The time that the request names begins when it has come, however long that took.
+    late = infer_request(random_windows(1), parameters={"timeout": InferParameter(int64_param=20_000)})
+    with pytest.raises(grpc.RpcError) as caught:
+        infer(server.channel, late)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    eventually(lambda: statistics(server)[0].inference_stats.fail.count == 3, "the late one is counted, too")
     backend.gate.set()
     assert running.result()
 

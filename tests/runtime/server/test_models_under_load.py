@@ -12,6 +12,9 @@ from offbeat.inference.open_inference_pb2_grpc import GRPCInferenceServiceStub
 
 from .swapping import Swapping, resident_kib, server_process, write_repository
 
+# What becomes of requests while models change.
+EVERY = {"steady 1", "steady 2", "steady 3", "coming 1", "coming NOT_FOUND"}
+
 
 @pytest.mark.parametrize("flags", [(), ("--max-inline-us", "0", "--n-workers", "2")], ids=["inline", "workers"])
 def test_no_answer_is_wrong_or_lost_while_models_are_loaded_replaced_and_unloaded(
@@ -19,7 +22,7 @@ def test_no_answer_is_wrong_or_lost_while_models_are_loaded_replaced_and_unloade
 ) -> None:
     async def run(target: str) -> Swapping:
         swapping = Swapping(target)
-        await swapping.run(2)
+        await swapping.run(2, until=EVERY)
         return swapping
 
     write_repository(tmp_path)
@@ -27,10 +30,7 @@ def test_no_answer_is_wrong_or_lost_while_models_are_loaded_replaced_and_unloade
         swapping = asyncio.run(run(target))
     assert swapping.wrong == []
     assert sum(swapping.answers.values()) == swapping.n_sent
-    seen = set(swapping.answers)
-    assert {"steady 1", "steady 2", "steady 3", "coming 1", "coming NOT_FOUND"} <= seen, (
-        "nothing changed under the load"
-    )
+    assert set(swapping.answers) >= EVERY, "nothing changed under the load"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -40,8 +40,8 @@ def test_memory_does_not_grow_with_the_number_of_loads(tmp_path: Path) -> None:
     with server_process(tmp_path) as (number, target), grpc.insecure_channel(target) as channel:
         stub = GRPCInferenceServiceStub(channel)
         for _ in range(50):
-            stub.RepositoryModelLoad(RepositoryModelLoadRequest(model_name="steady"), timeout=20)
-            stub.RepositoryModelUnload(RepositoryModelUnloadRequest(model_name="steady"), timeout=20)
+            stub.RepositoryModelLoad(RepositoryModelLoadRequest(model_name="steady"), timeout=60)
+            stub.RepositoryModelUnload(RepositoryModelUnloadRequest(model_name="steady"), timeout=60)
             resident.append(resident_kib(number))
     # The first ones load code, and make room.
     assert max(resident[40:]) < 1.05 * max(resident[5:15])

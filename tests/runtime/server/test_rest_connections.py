@@ -7,7 +7,6 @@ import gc
 import http.client
 import json
 import socket
-import statistics
 import threading
 import time
 import tracemalloc
@@ -43,15 +42,17 @@ def test_a_client_that_vanishes_takes_its_request_along(serve: Serve) -> None:
 
 
 def test_bodies_that_are_too_large_half_or_slow_are_refused(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rest_body, "_BODY_S", 0.2)
     server = rest(serve, max_message_bytes=4096)
     assert ask(server, INFER, b" " * 5000)[0] == 413
     chunked = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n".encode()
     with raw(server, chunked + (b"400\r\n" + b" " * 1024 + b"\r\n") * 8) as lying:
         assert b" 413 " in received(lying).partition(b"\r\n")[0]
     half = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nConnection: close\r\n\r\n".encode() + b"{"
-    with raw(server, half) as slow:
-        assert b" 408 " in received(slow).partition(b"\r\n")[0]
+    # For this one alone: others may have to wait for a busy machine.
+    with monkeypatch.context() as patch:
+        patch.setattr(rest_body, "_BODY_S", 0.2)
+        with raw(server, half) as slow:
+            assert b" 408 " in received(slow).partition(b"\r\n")[0]
     assert ask(server, INFER, b"x", **{"Content-Encoding": "gzip"})[0] == 415
     for _ in range(20):
         raw(server, half).close()
@@ -101,27 +102,29 @@ def trickled(connection: socket.socket) -> bool:
 def test_heads_that_trickle_in_and_answers_that_nobody_reads_are_given_up(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_server, "_HEADERS_S", 0.3)
-    monkeypatch.setattr(http_server, "_STALL_S", 0.3)
     server = rest(serve)
-    with raw(server, b"GET /v2 HTTP/1.1\r\n") as trickling:
-        eventually(lambda: not trickled(trickling), "it is cut off")
     windows = random_windows(2000)
     body = json.dumps(infer_json(windows, ["reconstruction"])).encode()
     head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    # More than the system keeps for a reader.
-    with raw(server) as deaf, pytest.raises((BrokenPipeError, ConnectionResetError)):
-        deaf.sendall((head + body) * 100)
+    with monkeypatch.context() as patch:
+        patch.setattr(http_server, "_HEADERS_S", 0.3)
+        with raw(server, b"GET /v2 HTTP/1.1\r\n") as trickling:
+            eventually(lambda: not trickled(trickling), "it is cut off")
+    with monkeypatch.context() as patch:
+        patch.setattr(http_server, "_STALL_S", 0.3)
+        # More than the system keeps for a reader.
+        with raw(server) as deaf, pytest.raises((BrokenPipeError, ConnectionResetError)):
+            deaf.sendall((head + body) * 100)
     assert ask(server, INFER, infer_json(WINDOWS))[0] == 200
 
 
 def test_many_silent_connections_hold_up_nobody_for_long(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "_HEADERS_S", 0.3)
     monkeypatch.setattr(http_server, "_MAX_CONNECTIONS", 20)
     server = rest(serve)
-    silent = [raw(server) for _ in range(60)]
-    time.sleep(0.5)
-    assert [received(each) for each in silent] == [b""] * 60
+    with monkeypatch.context() as patch:
+        patch.setattr(http_server, "_HEADERS_S", 0.3)
+        silent = [raw(server) for _ in range(60)]
+        assert [received(each) for each in silent] == [b""] * 60
     assert ask(server, INFER, infer_json(WINDOWS))[0] == 200
     for each in silent:
         each.close()
@@ -129,6 +132,8 @@ def test_many_silent_connections_hold_up_nobody_for_long(serve: Serve, monkeypat
 
 def test_silent_connections_make_room_for_one_that_asks(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_server, "_MAX_CONNECTIONS", 20)
+    # None is to go for being silent too long.
+    monkeypatch.setattr(http_server, "_HEADERS_S", 600.0)
     server = rest(serve)
     silent = [raw(server) for _ in range(30)]
     assert ask(server, INFER, infer_json(WINDOWS))[0] == 200
@@ -150,16 +155,16 @@ def test_an_engine_that_hangs_on_the_loop_makes_rest_unavailable(serve: Serve) -
     gate = threading.Event()
     server = rest(serve)
     hang = server._loop._loop
-    hang.call_soon_threadsafe(gate.wait, 10)
+    hang.call_soon_threadsafe(gate.wait, 60)
     assert ask(server, "/v2/health/live")[0] == 503
     gate.set()
     assert ask(server, "/v2/health/live")[0] == 200
-    assert grpc.channel_ready_future(server.channel).result(10) is None
+    assert grpc.channel_ready_future(server.channel).result(60) is None
 
 
 def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head(rest_server: LiveServer) -> None:
     body = json.dumps(infer_json(WINDOWS))
-    connection = http.client.HTTPConnection("127.0.0.1", rest_server.server.metrics_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", rest_server.server.metrics_port, timeout=60)
     seconds = []
     with contextlib.closing(connection):
         for _ in range(21):
@@ -167,7 +172,8 @@ def test_an_answer_does_not_wait_for_the_acknowledgement_of_its_head(rest_server
             connection.request("POST", INFER, body)
             assert connection.getresponse().read()
             seconds.append(time.monotonic() - started)
-    assert statistics.median(seconds) < 0.03, "the system's delay is 0.04 s"
+    # The system's delay is 0.04 s, of every answer but the first: a busy machine may be late, but not delay all of them.
+    assert min(seconds[1:]) < 0.03
 
 
 def test_bodies_count_as_in_memory_until_their_requests_are_answered(serve: Serve) -> None:

@@ -261,11 +261,11 @@ def test_the_least_recently_used_series_makes_room(serve: Serve, feeds: list[Fee
 def test_answers_share_messages_where_they_may_wait_for_each_other(serve: Serve) -> None:
     server = serve(make_scorer())
     stub = AnomalyScoringStub(server.channel)  # type: ignore[no-untyped-call]
-    requests = [points_request(f"pump-{n}", walk(LENGTH), id=str(n), answer_delay_us=100_000) for n in range(50)]
-    messages = list(stub.ScorePoints(iter(requests), timeout=20))
+    requests = [points_request(f"pump-{n}", walk(LENGTH), id=str(n), answer_delay_us=500_000) for n in range(50)]
+    messages = list(stub.ScorePoints(iter(requests), timeout=60))
     assert [scores.id for message in messages for scores in message.scores] == [str(n) for n in range(50)]
     assert len(messages) < 10
-    [alone] = stub.ScorePoints(iter(requests[:1]), timeout=20)
+    [alone] = stub.ScorePoints(iter(requests[:1]), timeout=60)
     assert alone.scores[0].id == "0"
 
 

@@ -31,7 +31,7 @@ def stream(
         "/offbeat.v1.AnomalyScoring/ScoreStream", response_deserializer=v1.ScoreStreamResponse.FromString
     )
     encoded = (each if isinstance(each, bytes) else each.SerializeToString() for each in requests)
-    return method(encoded, timeout=settings.pop("timeout", 30), **settings)
+    return method(encoded, timeout=settings.pop("timeout", 120), **settings)
 
 
 class Source:

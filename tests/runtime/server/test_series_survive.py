@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from unittest.mock import Mock
 
 import grpc
@@ -50,7 +51,7 @@ def feeding(channel: grpc.Channel) -> Iterator[Feed]:
 
 def snapshot(server: LiveServer) -> int:
     stub = AnomalyScoringStub(server.channel)  # type: ignore[no-untyped-call]
-    n_series: int = stub.SnapshotSeries(v1.SnapshotSeriesRequest(), timeout=10).n_series
+    n_series: int = stub.SnapshotSeries(v1.SnapshotSeriesRequest(), timeout=60).n_series
     return n_series
 
 
@@ -266,11 +267,12 @@ def _served(server: LiveServer, scorer: Scorer):  # type: ignore[no-untyped-def]
 
 
 def test_a_clock_on_the_wall_that_jumps_forgets_nothing(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = serve(make_scorer(), series=SeriesConfig(series_ttl_s=0.5))
+    server = serve(make_scorer(), series=SeriesConfig(series_ttl_s=1000, series_snapshot_s=0.05))
     with feeding(server.channel) as feed:
         feed.scores(points_request("a", VALUES[:1]))
         monkeypatch.setattr("time.time", lambda: 4e9)
         assert feed.scores(points_request("a", VALUES[:1])).n_started == 0
         memory = server.server._points.memory
+        monkeypatch.setattr(memory, "clock", lambda: monotonic() + 1001)
         eventually(lambda: all(len(store) == 0 for _, store in memory.stores()), "the series is forgotten")
         assert feed.scores(points_request("a", VALUES[:1])).n_started == 1

