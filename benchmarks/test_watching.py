@@ -14,11 +14,11 @@ import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from offbeat.server.observations import Observations
-from offbeat.server.recent_windows import RecentWindows
-from offbeat.server.tokens import Tokens
-from offbeat.server.tracing import Tracing
-from offbeat.server.traffic import MethodTraffic
+from offbeat.server.access.tokens import Tokens
+from offbeat.server.telemetry.observations import Observations
+from offbeat.server.telemetry.recent_windows import RecentWindows
+from offbeat.server.telemetry.tracing import Tracing
+from offbeat.server.telemetry.traffic import MethodTraffic
 
 Result = TypeVar("Result")
 N_REQUESTS, N_TRACED, N_ROUNDS = 2048, 128, 150

@@ -22,7 +22,7 @@
     └── BackendError              the engine failed; the message carries an incident id
 
 Every message says what was seen, what was expected, and where. None of them knows of gRPC:
-`offbeat.server.status` maps them to status codes and `offbeat.client.status` maps them back.
+`offbeat.server.rpc.status` maps them to status codes and `offbeat.client.status` maps them back.
 """
 
 from __future__ import annotations

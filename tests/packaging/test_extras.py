@@ -50,7 +50,7 @@ _SMOKE: dict[str, tuple[tuple[str, ...], ...]] = {
         ("python", "-c", _SERVE_AND_SCORE, "{repository}"),
     ),
     "tracing": (
-        ("python", "-c", "import offbeat.server.tracing, opentelemetry.sdk"),
+        ("python", "-c", "import offbeat.server.telemetry.tracing, opentelemetry.sdk"),
         ("offbeat", "serve", "{repository}", "--check"),
     ),
     "training": (_TRAIN,),

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from offbeat.ray.streams import stream_answers
 from offbeat.result import FloatArray
-from offbeat.server.scoring_messages import SCORE_STREAM
+from offbeat.server.messages.scoring_messages import SCORE_STREAM
 from offbeat.v1.scoring_pb2 import DATA_TYPE_FLOAT32, ScoreRequest, ScoreStreamResponse, Tensor
 
 from ..runtime.folders import random_windows

@@ -12,9 +12,9 @@ import pytest
 
 from offbeat.certificates import expiry
 from offbeat.security_config import SecurityConfig
-from offbeat.server import certificate_watch
-from offbeat.server.certificate_watch import CertificateWatch
-from offbeat.server.server_credentials import watched_certificates
+from offbeat.server.access import certificate_watch
+from offbeat.server.access.certificate_watch import CertificateWatch
+from offbeat.server.access.server_credentials import watched_certificates
 
 from .authority import needs_openssl
 

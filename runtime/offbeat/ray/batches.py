@@ -14,12 +14,12 @@ from offbeat.config import BatchingConfig
 from offbeat.errors import BackendError
 from offbeat.reply_timing import ReplyTiming
 from offbeat.result import FloatArray
-from offbeat.server.compute import Computation, Computed
-from offbeat.server.dispatcher import Dispatcher
-from offbeat.server.form import RequestForm
-from offbeat.server.query import Scored
-from offbeat.server.served import Awaited, ServedModel
-from offbeat.server.workers import WorkerPool
+from offbeat.server.scoring.compute import Computation, Computed
+from offbeat.server.scoring.dispatcher import Dispatcher
+from offbeat.server.scoring.form import RequestForm
+from offbeat.server.scoring.query import Scored
+from offbeat.server.scoring.served import Awaited, ServedModel
+from offbeat.server.scoring.workers import WorkerPool
 
 
 class _Asked(Struct, frozen=True, kw_only=True, eq=False):

@@ -17,20 +17,20 @@ from offbeat.inference import open_inference_pb2 as pb
 from offbeat.ray.batches import RayBatches
 from offbeat.ray.streams import stream_answers
 from offbeat.reply_timing import TIMING_KEY
-from offbeat.server.boundary import Boundary
-from offbeat.server.drain import Drain
-from offbeat.server.engine import Engine
-from offbeat.server.inference_messages import INFER, INFERENCE_STREAM
-from offbeat.server.inference_service import InferenceService
-from offbeat.server.model_control import ModelControl
-from offbeat.server.model_summaries import get_model, list_models
-from offbeat.server.query import Scored
-from offbeat.server.scoring_messages import SCORE, SCORE_STREAM
-from offbeat.server.served import ServedModels
-from offbeat.server.status import details, status_code
-from offbeat.server.ticket import Ticket
-from offbeat.server.unary_format import UnaryFormat
-from offbeat.server.workers import WorkerPool
+from offbeat.server.messages.inference_messages import INFER, INFERENCE_STREAM
+from offbeat.server.messages.scoring_messages import SCORE, SCORE_STREAM
+from offbeat.server.messages.unary_format import UnaryFormat
+from offbeat.server.models.model_control import ModelControl
+from offbeat.server.models.model_summaries import get_model, list_models
+from offbeat.server.rpc.boundary import Boundary
+from offbeat.server.rpc.drain import Drain
+from offbeat.server.rpc.inference_service import InferenceService
+from offbeat.server.rpc.status import details, status_code
+from offbeat.server.scoring.engine import Engine
+from offbeat.server.scoring.query import Scored
+from offbeat.server.scoring.served import ServedModels
+from offbeat.server.scoring.ticket import Ticket
+from offbeat.server.scoring.workers import WorkerPool
 from offbeat.v1.scoring_pb2 import GetModelRequest, ListModelsRequest, ScoreRequest
 
 _SERVICES = ("", "offbeat.v1.AnomalyScoring", "inference.GRPCInferenceService")

@@ -9,9 +9,9 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from offbeat.server.boundary import Boundary
-from offbeat.server.score_stream import ScoreStream
-from offbeat.server.stream_format import StreamFormat
+from offbeat.server.messages.stream_format import StreamFormat
+from offbeat.server.rpc.boundary import Boundary
+from offbeat.server.rpc.score_stream import ScoreStream
 
 _EOF = grpc.aio.EOF  # type: ignore[attr-defined]
 

@@ -10,11 +10,11 @@ from offbeat.bundle import ModelRepository
 from offbeat.certificates import read_certificates
 from offbeat.config import ServerConfig
 from offbeat.errors import OffbeatError
-from offbeat.server.loading import open_model
-from offbeat.server.repository_scan import ModelFolder, models_at_start, scan_repository
+from offbeat.server.access.tokens import read_tokens
+from offbeat.server.models.loading import open_model
+from offbeat.server.models.repository_scan import ModelFolder, models_at_start, scan_repository
+from offbeat.server.series.state_directory import check_state_dir
 from offbeat.server.server import open_tracing
-from offbeat.server.state_directory import check_state_dir
-from offbeat.server.tokens import read_tokens
 from offbeat.version_policy import VersionPolicy
 
 

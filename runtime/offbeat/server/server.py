@@ -16,31 +16,31 @@ from offbeat.certificates import Certificates
 from offbeat.config import ServerConfig
 from offbeat.errors import MissingExtraError
 from offbeat.scorer import Scorer
-from offbeat.server.boundary import Boundary
-from offbeat.server.certificate_watch import CertificateWatch
-from offbeat.server.channelz_service import ChannelzService
-from offbeat.server.dispatcher import Dispatcher
-from offbeat.server.drain import Drain
-from offbeat.server.engine import Engine
-from offbeat.server.gate import Gate, Service, watched_tokens
-from offbeat.server.guard import guarded
-from offbeat.server.health import Health
-from offbeat.server.inference_service import InferenceService
-from offbeat.server.message_stream import stream_room
-from offbeat.server.model_control import ModelControl
-from offbeat.server.points_service import PointsService
-from offbeat.server.scoring_service import ScoringService
-from offbeat.server.served import ServedModels
-from offbeat.server.server_credentials import watched_certificates
-from offbeat.server.snapshot import take_snapshot
-from offbeat.server.transport import listen
-from offbeat.server.watch import Watch
-from offbeat.server.watched_files import WatchedFiles
-from offbeat.server.workers import WorkerPool
+from offbeat.server.access.certificate_watch import CertificateWatch
+from offbeat.server.access.gate import Gate, Service, watched_tokens
+from offbeat.server.access.server_credentials import watched_certificates
+from offbeat.server.access.watched_files import WatchedFiles
+from offbeat.server.http.snapshot import take_snapshot
+from offbeat.server.models.model_control import ModelControl
+from offbeat.server.rpc.boundary import Boundary
+from offbeat.server.rpc.channelz_service import ChannelzService
+from offbeat.server.rpc.drain import Drain
+from offbeat.server.rpc.guard import guarded
+from offbeat.server.rpc.health import Health
+from offbeat.server.rpc.inference_service import InferenceService
+from offbeat.server.rpc.message_stream import stream_room
+from offbeat.server.rpc.points_service import PointsService
+from offbeat.server.rpc.scoring_service import ScoringService
+from offbeat.server.rpc.transport import listen
+from offbeat.server.scoring.dispatcher import Dispatcher
+from offbeat.server.scoring.engine import Engine
+from offbeat.server.scoring.served import ServedModels
+from offbeat.server.scoring.watch import Watch
+from offbeat.server.scoring.workers import WorkerPool
 
 if TYPE_CHECKING:
-    from offbeat.server.http_front import HttpFront
-    from offbeat.server.tracing import Tracing
+    from offbeat.server.http.http_front import HttpFront
+    from offbeat.server.telemetry.tracing import Tracing
 
 _logger = logging.getLogger("offbeat.server")
 # Twice this is kept of the grace time: to hold the last calls, and to refuse them.
@@ -151,7 +151,7 @@ class Server:
             )
         if config.metrics_port is not None:
             # Loading what speaks HTTP takes longer than all the rest of the server.
-            from offbeat.server.http_front import HttpFront
+            from offbeat.server.http.http_front import HttpFront
 
             self._http = HttpFront(config, self._take, self._services[1], self._boundary, gate, self._tracing)
 
@@ -165,7 +165,7 @@ class Server:
     ) -> int:
         handlers = guarded(services, gate, self._boundary)
         if self._tracing is not None:
-            from offbeat.server.traced_service import TracedService
+            from offbeat.server.rpc.traced_service import TracedService
 
             handlers = [TracedService(each, self._tracing) for each in handlers]
         handlers = [*handlers, self._health.handlers()]
@@ -237,7 +237,7 @@ class Server:
 def open_tracing(endpoint: str, ratio: float) -> Tracing:
     """Traces that go there. Raises MissingExtraError."""
     try:
-        from offbeat.server.tracing import Tracing, otlp_exporter
+        from offbeat.server.telemetry.tracing import Tracing, otlp_exporter
 
         return Tracing(otlp_exporter(endpoint), ratio)
     except ImportError as error:

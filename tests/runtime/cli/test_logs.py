@@ -9,8 +9,8 @@ import pytest
 
 from offbeat.cli.logs import JsonFormatter, TextFormatter
 from offbeat.errors import InvalidWindowError
-from offbeat.server.incident import incident
-from offbeat.server.refusals import RefusalLog
+from offbeat.server.telemetry.incident import incident
+from offbeat.server.telemetry.refusals import RefusalLog
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:

@@ -9,7 +9,7 @@ from offbeat.client.messages import result_of
 from offbeat.client.points import PointReplies, Points
 from offbeat.client.replies import ReplySequence
 from offbeat.client.status import ERRORS, error_of, error_of_number
-from offbeat.server.status import STATUS
+from offbeat.server.rpc.status import STATUS
 from offbeat.v1 import scoring_pb2 as v1
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from offbeat.batching import BatchCost
 from offbeat.scorer import Scorer
-from offbeat.server import loading
-from offbeat.server.served import ServedModel
+from offbeat.server.models import loading
+from offbeat.server.scoring.served import ServedModel
 
 _run = Scorer.run
 _warm_up = loading.warm_up

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from offbeat.server.allowance import Allowance, SharedRoom
+from offbeat.server.rpc.allowance import Allowance, SharedRoom
 from tests.runtime.folders import random_windows
 
 from .calls import score_request

@@ -7,9 +7,9 @@ import pytest
 
 from offbeat.inference.open_inference_pb2 import ModelInferResponse
 from offbeat.reply_timing import ReplyTiming
-from offbeat.server import inference_messages, scoring_messages
-from offbeat.server.form import RequestForm
-from offbeat.server.query import Scored
+from offbeat.server.messages import inference_messages, scoring_messages
+from offbeat.server.scoring.form import RequestForm
+from offbeat.server.scoring.query import Scored
 from offbeat.v1.scoring_pb2 import (
     DATA_TYPE_BOOL,
     DATA_TYPE_FLOAT32,

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from offbeat.errors import InvalidWindowError, OffbeatError
 from offbeat.inference.open_inference_pb2 import ModelInferRequest
 from offbeat.series_config import SeriesConfig
-from offbeat.server import inference_messages, scoring_messages
-from offbeat.server.form import RequestForms
-from offbeat.server.parsing import parse
-from offbeat.server.point_messages import rows_of
-from offbeat.server.query import Query
+from offbeat.server.messages import inference_messages, scoring_messages
+from offbeat.server.messages.parsing import parse
+from offbeat.server.messages.point_messages import rows_of
+from offbeat.server.scoring.form import RequestForms
+from offbeat.server.scoring.query import Query
 from offbeat.streams import SeriesStore
 from offbeat.v1.scoring_pb2 import PointsRequest, ScoreRequest
 from tests.runtime.folders import random_windows

@@ -13,8 +13,8 @@ import yaml
 
 from offbeat.security_config import SecurityConfig
 from offbeat.series_config import SeriesConfig
-from offbeat.server.drift import MIN_WINDOWS
-from offbeat.server.status import STATUS
+from offbeat.server.rpc.status import STATUS
+from offbeat.server.telemetry.drift import MIN_WINDOWS
 from tests.runtime.authority import Authority, needs_openssl
 from tests.runtime.folders import random_windows, write_version
 
@@ -38,7 +38,7 @@ def exported(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     repository = tmp_path_factory.mktemp("models")
     write_version(repository)
     with serving(loop) as serve, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("offbeat.server.recent_windows._INTERVAL_S", 0.0)
+        patch.setattr("offbeat.server.telemetry.recent_windows._INTERVAL_S", 0.0)
         state = SeriesConfig(state_dir=tmp_path_factory.mktemp("state"))
         server = serve(path=repository, metrics_port=0, series=state)
         for _ in range(MIN_WINDOWS):

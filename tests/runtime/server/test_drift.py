@@ -11,8 +11,8 @@ from scipy.stats import ks_2samp
 
 from offbeat.bundle import ModelVersion
 from offbeat.provenance import NormalQuantiles
-from offbeat.server.drift import MIN_WINDOWS, Reference, drift, ks, psi
-from offbeat.server.recent_windows import RecentWindows
+from offbeat.server.telemetry.drift import MIN_WINDOWS, Reference, drift, ks, psi
+from offbeat.server.telemetry.recent_windows import RecentWindows
 from tests.runtime.folders import MEAN, SCALE, expected_outputs, make_manifest, random_windows, write_version
 
 from .calls import score, score_request
@@ -119,7 +119,7 @@ def test_large_windows_take_no_more_than_their_share_of_memory() -> None:
 def test_a_server_tells_the_drift_of_what_it_scores(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("offbeat.server.recent_windows._INTERVAL_S", 0.0)
+    monkeypatch.setattr("offbeat.server.telemetry.recent_windows._INTERVAL_S", 0.0)
     write_version(tmp_path)
     server = serve(path=tmp_path, metrics_port=0)
     assert samples(server, "offbeat_input_drift_psi") == []

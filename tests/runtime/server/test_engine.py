@@ -15,12 +15,12 @@ import pytest
 from offbeat.batching import BatchCost, PendingRequest
 from offbeat.config import BatchingConfig
 from offbeat.errors import BackendError, DeadlineExceededError
-from offbeat.server.dispatcher import Dispatcher
-from offbeat.server.engine import Engine
-from offbeat.server.query import Query, Scored
-from offbeat.server.served import Awaited, ServedModel, ServedModels
-from offbeat.server.ticket import QueuedRequest as Ticket
-from offbeat.server.workers import WorkerPool
+from offbeat.server.scoring.dispatcher import Dispatcher
+from offbeat.server.scoring.engine import Engine
+from offbeat.server.scoring.query import Query, Scored
+from offbeat.server.scoring.served import Awaited, ServedModel, ServedModels
+from offbeat.server.scoring.ticket import QueuedRequest as Ticket
+from offbeat.server.scoring.workers import WorkerPool
 from tests.runtime.folders import random_windows
 
 from .fakes import FailingBackend, GatedBackend, NumpyBackend, make_scorer

@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from offbeat.scorer import Scorer
-from offbeat.server.inference_messages import INFER, INFERENCE_STREAM
-from offbeat.server.known_requests import KnownRequests
-from offbeat.server.scoring_messages import SCORE, SCORE_STREAM
-from offbeat.server.served import ServedModel
-from offbeat.server.stream_format import StreamFormat
-from offbeat.server.unary_format import UnaryFormat
+from offbeat.server.messages.inference_messages import INFER, INFERENCE_STREAM
+from offbeat.server.messages.scoring_messages import SCORE, SCORE_STREAM
+from offbeat.server.messages.stream_format import StreamFormat
+from offbeat.server.messages.unary_format import UnaryFormat
+from offbeat.server.rpc.known_requests import KnownRequests
+from offbeat.server.scoring.served import ServedModel
 from tests.runtime.folders import OUTPUTS, random_windows
 
 from .calls import infer_request, score_request

@@ -22,10 +22,10 @@ from offbeat.errors import (
 )
 from offbeat.scorer import Scorer
 from offbeat.server import Server
-from offbeat.server import refusals as refusals_module
-from offbeat.server.model_state import ModelState, VersionStatus
-from offbeat.server.refusals import RefusalLog
-from offbeat.server.served import ServedModel, ServedModels
+from offbeat.server.scoring.model_state import ModelState, VersionStatus
+from offbeat.server.scoring.served import ServedModel, ServedModels
+from offbeat.server.telemetry import refusals as refusals_module
+from offbeat.server.telemetry.refusals import RefusalLog
 from tests.runtime.folders import expected_outputs, random_windows, write_version
 
 from .calls import arrays, score, score_request

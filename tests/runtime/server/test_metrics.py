@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from offbeat.errors import ConfigurationError
-from offbeat.server import http_server, watching
-from offbeat.server import metrics as metrics_module
-from offbeat.server.http_server import HttpServer
-from offbeat.server.watching import Watching, plain_failure
+from offbeat.server.http import http_server, watching
+from offbeat.server.http import metrics as metrics_module
+from offbeat.server.http.http_server import HttpServer
+from offbeat.server.http.watching import Watching, plain_failure
 from tests.runtime.folders import expected_outputs, random_windows, write_version
 
 from .calls import infer, infer_request, score, score_later, score_request

@@ -15,8 +15,9 @@ import pytest
 from offbeat.errors import BundleError, ConfigurationError, UnknownModelError
 from offbeat.inference import open_inference_pb2 as oip
 from offbeat.scorer import Scorer
-from offbeat.server import Server, loading
-from offbeat.server.served import ServedModel
+from offbeat.server import Server
+from offbeat.server.models import loading
+from offbeat.server.scoring.served import ServedModel
 from tests.runtime.folders import random_windows, write_version
 
 from . import rest_client

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from offbeat.server.buckets import SCORE_BOUNDS, Buckets
-from offbeat.server.observations import Observations
-from offbeat.server.recent_windows import RecentWindows
+from offbeat.server.telemetry.buckets import SCORE_BOUNDS, Buckets
+from offbeat.server.telemetry.observations import Observations
+from offbeat.server.telemetry.recent_windows import RecentWindows
 
 WINDOWS = np.zeros((3, 6, 2), np.float32)
 

@@ -12,8 +12,8 @@ import pytest
 from offbeat.batching import PendingRequest
 from offbeat.config import BatchingConfig
 from offbeat.errors import DeadlineExceededError, OverloadedError
-from offbeat.server.overload import Overload
-from offbeat.server.served import Awaited, ServedModel, ServedModels
+from offbeat.server.scoring.overload import Overload
+from offbeat.server.scoring.served import Awaited, ServedModel, ServedModels
 from offbeat.v1 import scoring_pb2 as v1
 from tests.runtime.folders import random_windows
 

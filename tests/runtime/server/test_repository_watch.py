@@ -15,7 +15,7 @@ import pytest
 
 from offbeat.errors import BundleError
 from offbeat.scorer import Scorer
-from offbeat.server.served_repository import ServedRepository
+from offbeat.server.models.served_repository import ServedRepository
 from tests.runtime.folders import expected_outputs, onnx_bytes, random_windows, write_version
 
 from .admin import index, ready

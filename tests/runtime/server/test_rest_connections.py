@@ -14,8 +14,8 @@ import tracemalloc
 import grpc
 import pytest
 
-from offbeat.server import http_server, rest_body
-from offbeat.server.rest_messages import MAX_JSON_BYTES
+from offbeat.server.http import http_server, rest_body
+from offbeat.server.messages.rest_messages import MAX_JSON_BYTES
 from tests.runtime.folders import random_windows
 
 from .fakes import GatedBackend

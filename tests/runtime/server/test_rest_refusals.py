@@ -11,7 +11,7 @@ import pytest
 
 from offbeat import errors
 from offbeat.errors import OffbeatError
-from offbeat.server.rest_status import http_status
+from offbeat.server.http.rest_status import http_status
 from tests.runtime.folders import random_windows
 
 from .fakes import FailingBackend, GatedBackend

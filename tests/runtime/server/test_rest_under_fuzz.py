@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offbeat.errors import OffbeatError
-from offbeat.server.inference_messages import query_of
-from offbeat.server.rest_messages import infer_request
+from offbeat.server.messages.inference_messages import query_of
+from offbeat.server.messages.rest_messages import infer_request
 from tests.runtime.folders import random_windows
 
 from .rest_client import infer_json

@@ -11,7 +11,7 @@ import grpc
 import numpy as np
 import pytest
 
-from offbeat.server.message_stream import MAX_IN_FLIGHT
+from offbeat.server.rpc.message_stream import MAX_IN_FLIGHT
 from offbeat.v1 import scoring_pb2 as v1
 from tests.runtime.folders import OUTPUTS, expected_outputs, random_windows
 

@@ -25,8 +25,8 @@ from offbeat.errors import ConfigurationError
 from offbeat.scorer import Scorer
 from offbeat.series_config import SeriesConfig
 from offbeat.server import Server
-from offbeat.server.series_memory import SeriesMemory
-from offbeat.server.state_directory import StateDirectory
+from offbeat.server.series.series_memory import SeriesMemory
+from offbeat.server.series.state_directory import StateDirectory
 from offbeat.streams import Rows, read_state
 from offbeat.v1 import scoring_pb2 as v1
 from offbeat.v1.scoring_pb2_grpc import AnomalyScoringStub
@@ -66,7 +66,7 @@ def expected_score(values: np.ndarray[tuple[int, int], np.dtype[np.float32]]) ->
 def test_a_series_that_moved_while_all_were_copied_is_written_once_and_the_file_can_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("offbeat.server.state_directory._BLOCK_BYTES", 1)
+    monkeypatch.setattr("offbeat.server.series.state_directory._BLOCK_BYTES", 1)
     memory = SeriesMemory(SeriesConfig(), lambda: 0.0)
     store = memory.store(make_manifest({}))
     copy = Mock(wraps=store.state)
@@ -261,7 +261,7 @@ def test_a_new_version_finds_the_series_of_the_one_before_unless_its_windows_are
 
 
 def _served(server: LiveServer, scorer: Scorer):  # type: ignore[no-untyped-def]
-    from offbeat.server.served import ServedModel
+    from offbeat.server.scoring.served import ServedModel
 
     return ServedModel(scorer, server.server._models.find("level").batching)
 

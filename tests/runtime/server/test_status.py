@@ -7,7 +7,7 @@ import pytest
 
 import offbeat.server
 from offbeat import errors
-from offbeat.server.status import STATUS, details, status_code
+from offbeat.server.rpc.status import STATUS, details, status_code
 
 DESIGNED = {
     errors.UnknownModelError: grpc.StatusCode.NOT_FOUND,

@@ -10,8 +10,8 @@ from offbeat.client import ClientSecurity
 from offbeat.errors import ConfigurationError, UnauthenticatedError
 from offbeat.inference import open_inference_pb2 as oip
 from offbeat.security_config import SecurityConfig
-from offbeat.server import gate
-from offbeat.server.tokens import read_tokens
+from offbeat.server.access import gate
+from offbeat.server.access.tokens import read_tokens
 from tests.runtime.folders import random_windows, write_version
 
 from ..client.both import Connect

@@ -22,8 +22,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from offbeat.errors import ConfigurationError, MissingExtraError
-from offbeat.server import tracing
 from offbeat.server.preflight import Finding, preflight
+from offbeat.server.telemetry import tracing
 from tests.runtime.folders import random_windows
 
 from .calls import INFER, SCORE, infer_request, score_request
@@ -233,7 +233,7 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
 
 def test_a_server_without_traces_does_not_load_opentelemetry() -> None:
     code = (
-        "import sys, offbeat.server.rest, offbeat.server.server\n"
+        "import sys, offbeat.server.http.rest, offbeat.server.server\n"
         "print([name for name in sys.modules if 'opentelemetry' in name])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
@@ -241,7 +241,7 @@ def test_a_server_without_traces_does_not_load_opentelemetry() -> None:
 
 
 def test_where_opentelemetry_is_absent_the_extra_is_named(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "offbeat.server.tracing", None)
+    monkeypatch.setitem(sys.modules, "offbeat.server.telemetry.tracing", None)
     with pytest.raises(MissingExtraError, match=r"trace_endpoint needs .*pip install 'offbeat\[tracing\]'"):
         serve(make_scorer(), trace_endpoint=COLLECTOR)
 
@@ -252,7 +252,7 @@ def test_a_check_refuses_what_a_start_would_where_nothing_can_be_traced(
     settings = config(tmp_path, trace_endpoint=COLLECTOR)
     subject = f"traces to {COLLECTOR}"
     assert next(preflight(settings)) == Finding(subject=subject)
-    monkeypatch.setitem(sys.modules, "offbeat.server.tracing", None)
+    monkeypatch.setitem(sys.modules, "offbeat.server.telemetry.tracing", None)
     assert "pip install 'offbeat[tracing]'" in (next(preflight(settings)).problem or "")
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offbeat.errors import BundleError, InvalidWindowError
-from offbeat.server.triton_config import policy_message, policy_of_file, policy_of_json
+from offbeat.server.models.triton_config import policy_message, policy_of_file, policy_of_json
 from offbeat.version_policy import VersionPolicy
 from offbeat_export.config_pbtxt import config_pbtxt
 from tests.runtime.folders import make_manifest

@@ -16,9 +16,9 @@ from grpc_health.v1 import health_pb2
 
 from offbeat.errors import ConfigurationError
 from offbeat.inference import open_inference_pb2 as oip
-from offbeat.server import watch
-from offbeat.server.watch import Watch
-from offbeat.server.workers import WorkerPool
+from offbeat.server.scoring import watch
+from offbeat.server.scoring.watch import Watch
+from offbeat.server.scoring.workers import WorkerPool
 from tests.runtime.folders import random_windows, write_version
 
 from .admin import SERVICE, code_of, index, unload

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from offbeat.errors import ConfigurationError
-from offbeat.server.watched_files import WatchedFiles
+from offbeat.server.access.watched_files import WatchedFiles
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again_before_it_counts(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_change_that_could_not_be_read_for_a_while_is_tried_again_and_told_onc
             raise ConfigurationError(f"{path}: cannot be read: Too many open files")
         return path.read_text()
 
-    monkeypatch.setattr("offbeat.server.watched_files.monotonic", lambda: now)
+    monkeypatch.setattr("offbeat.server.access.watched_files.monotonic", lambda: now)
     watched = WatchedFiles([path], read)
     path.write_text("renewed")
     is_short = True

@@ -15,19 +15,19 @@ from offbeat.bundle import ModelVersion
 from offbeat.config import BackendConfig, BatchingConfig
 from offbeat.reply_timing import ReplyTiming
 from offbeat.scorer import Scorer
-from offbeat.server import boundary as boundary_module
-from offbeat.server import score_stream as score_stream_module
-from offbeat.server.boundary import Boundary
-from offbeat.server.dispatcher import Dispatcher
-from offbeat.server.drain import Drain
-from offbeat.server.engine import Engine
-from offbeat.server.query import Query
-from offbeat.server.score_stream import stream_handler
-from offbeat.server.served import ServedModel, ServedModels
-from offbeat.server.stream_format import StreamFormat
-from offbeat.server.unary_format import UnaryFormat
-from offbeat.server.warm_up import warm_up
-from offbeat.server.workers import WorkerPool
+from offbeat.server.messages.stream_format import StreamFormat
+from offbeat.server.messages.unary_format import UnaryFormat
+from offbeat.server.rpc import boundary as boundary_module
+from offbeat.server.rpc import score_stream as score_stream_module
+from offbeat.server.rpc.boundary import Boundary
+from offbeat.server.rpc.drain import Drain
+from offbeat.server.rpc.score_stream import stream_handler
+from offbeat.server.scoring.dispatcher import Dispatcher
+from offbeat.server.scoring.engine import Engine
+from offbeat.server.scoring.query import Query
+from offbeat.server.scoring.served import ServedModel, ServedModels
+from offbeat.server.scoring.warm_up import warm_up
+from offbeat.server.scoring.workers import WorkerPool
 from tests.runtime import folders
 
 _EOF = grpc.aio.EOF  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""Between the protocols' messages and arrays."""

@@ -1,0 +1,1 @@
+"""Which models are served: the repository, its versions, and their way into service and out of it."""

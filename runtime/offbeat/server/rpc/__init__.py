@@ -1,0 +1,1 @@
+"""The gRPC services, and everything between a socket and a request."""

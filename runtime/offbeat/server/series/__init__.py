@@ -1,0 +1,1 @@
+"""What is remembered of series, in memory and in the state directory."""
