@@ -34,7 +34,7 @@ asyncio.run(main())
 """
 _HAS_CUDA = "import onnxruntime; assert 'CUDAExecutionProvider' in onnxruntime.get_available_providers()"
 # Only the test needs these.
-_PYTEST = ("python", "-m", "pip", "install", "--quiet", "onnx", "pytest", "pytest-timeout", "safetensors")
+_PYTEST = ("python", "-m", "pip", "install", "--quiet", "hypothesis", "onnx", "pytest", "pytest-timeout", "safetensors")
 _SHORT = ("--seq-len", "12", "--hidden-size", "8", "--epochs", "1", "--n-threads", "1")
 _TRAIN = ("offbeat", "train", "{rows}", "--label-column", "label", *_SHORT, "--out", "m.ckpt")
 _EXPORT = ("offbeat", "export", "m.ckpt", "--model-repository", "models", "--name", "server-metrics")

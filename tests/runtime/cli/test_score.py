@@ -124,7 +124,7 @@ def test_a_link_is_followed_and_a_device_is_written_to(offbeat: Run, model: Path
         )
         done = offbeat("score", tmp_path / "data.csv", "--model", model, "--out", tmp_path / target)
         assert done.returncode == 0, done.stderr
-        text = (tmp_path / "real.csv").read_text() if reader is None else reader.communicate(timeout=10)[0]
+        text = (tmp_path / "real.csv").read_text() if reader is None else reader.communicate(timeout=60)[0]
         assert len(read(text)) == 30
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "pipe").is_fifo()
