@@ -64,7 +64,7 @@ class Container:
             time.sleep(0.05)
 
     def scrape(self, port: int, path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[port]}{path}", timeout=5) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[port]}{path}", timeout=20) as reply:
             text: str = reply.read().decode()
         return text
 
@@ -86,14 +86,14 @@ class Container:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             try:
                 request = health_pb2.HealthCheckRequest(service=service)
-                reply = health_pb2_grpc.HealthStub(channel).Check(request, timeout=2)
+                reply = health_pb2_grpc.HealthStub(channel).Check(request, timeout=20)
             except grpc.RpcError:
                 return False
             return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
 
     def _answers(self, port: int, path: str) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=3) as reply:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as reply:
                 return bool(reply.status == 200)
         except (urllib.error.URLError, ConnectionError):
             return False

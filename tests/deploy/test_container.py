@@ -65,7 +65,7 @@ def test_the_autoscaler_and_the_annotations_find_the_metric(tmp_path: Path) -> N
     }
     (metric,) = object_of("kubernetes/offbeat.yaml", "HorizontalPodAutoscaler")["spec"]["metrics"]
     with started(container_of("kubernetes/offbeat.yaml"), tmp_path) as container:
-        container.wait_for("readinessProbe")
+        container.wait_for("startupProbe")
         scraped = container.scrape(int(said["prometheus.io/port"]), said["prometheus.io/path"])
     name = metric["pods"]["metric"]["name"]
     assert re.search(rf'^{name}{{model="level",version="1"}} 0.0$', scraped, re.MULTILINE)
@@ -75,7 +75,7 @@ def test_a_repository_without_a_good_model_never_gets_ready_and_says_why(tmp_pat
     version = folders.write_version(tmp_path)
     (version / "model.onnx").write_bytes(b"not a model")
     with started(container_of(MANIFESTS[1]), tmp_path) as container:
-        assert container.process.wait(20) == 1
+        assert container.process.wait(60) == 1
         assert not container.passes("readinessProbe")
         assert "model.onnx" in container.output()
 

@@ -70,7 +70,7 @@ def environment(tmp_path: Path) -> Iterator[Environment]:
     shutil.rmtree(tmp_path / "environment")
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("extra", ["", *_PROJECT["optional-dependencies"]])
 def test_an_extra_installs_by_itself_and_does_what_it_is_for(
     extra: str, wheel: Path, model: Path, rows: Path, environment: Environment, tmp_path: Path

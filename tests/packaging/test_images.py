@@ -37,7 +37,7 @@ def build(name: str, source: Path, root: Path) -> None:
         run("bash", "-euc", step, cwd=context, path=path)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_the_image_for_cpus_is_built_and_serves_as_the_manifests_have_it(sdist: Path, tmp_path: Path) -> None:
     build("cpu", sdist, tmp_path)
     installed, models = tmp_path / "opt/offbeat", tmp_path / "models"
@@ -53,7 +53,7 @@ def test_the_image_for_cuda_is_built_by_the_same_steps_with_its_own_extra() -> N
     assert build_steps("cuda") != build_steps("cpu")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_the_image_for_the_edge_is_one_small_program_that_needs_no_library(sdist: Path, tmp_path: Path) -> None:
     build("edge", sdist, tmp_path)
     _, last = stages(DEPLOY / "docker/edge.Dockerfile")

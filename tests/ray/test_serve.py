@@ -69,7 +69,7 @@ def target(cluster: Any, repository: Path, tmp_path_factory: pytest.TempPathFact
     address = f"127.0.0.1:{port}"
     try:
         with offbeat.Client(address, timeout_s=5) as client:
-            end = time.monotonic() + 60
+            end = time.monotonic() + 200
             while not client.is_ready():
                 assert process.poll() is None, process.communicate()[0]
                 assert time.monotonic() < end
