@@ -129,6 +129,9 @@ def _export(
 ) -> ExportReport:
     with threads_restored(), ExitStack() as stack:
         staging = stack.enter_context(Staging(repository, name, version))
+        triton = None
+        if triton_pytorch is not None:
+            triton = stack.enter_context(Staging(Path(triton_pytorch), triton_name(name), staging.version))
         manifest = draft_manifest(
             loaded, module, name=name, version=staging.version, description=description, licence=licence
         )
@@ -137,14 +140,13 @@ def _export(
         candidates = onnx_candidates(module, manifest, exporter, announce)
         _write_formats(draft, module, loaded, torch_program=torch_program, announce=announce)
         others: dict[str, Backend] = {}
-        if triton_pytorch is not None:
-            triton = stack.enter_context(Staging(Path(triton_pytorch), triton_name(name), staging.version))
+        if triton is not None:
             others["triton-pytorch"] = _write_triton(triton, module, manifest, announce)
         parity = _measure(draft, candidates, module, loaded, others, announce)
         manifest = draft.close(report for report in parity.reports if report.format not in others)
         announce("replaying the golden windows")
         _replay(draft.folder)
-        triton_folder = triton.publish(triton_pytorch_config(manifest)) if triton_pytorch is not None else None
+        triton_folder = None if triton is None else triton.publish(triton_pytorch_config(manifest))
         folder = staging.publish(config_pbtxt(manifest))
     return ExportReport(
         folder=folder,

@@ -51,12 +51,14 @@ def recalibrate(
     dataset = _read(data, columns, opened.manifest, config)
     try:
         from offbeat_export.calibration_errors import CalibrationErrors
+        from offbeat_export.recalibration import check_place
         from offbeat_export.recalibration import recalibrate as write_version
         from offbeat_training.thresholds import choose_threshold
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"offbeat recalibrate rewrites every format of the model, and needs {error.name} for that; pip install 'offbeat[export]'"
         ) from error
+    check_place(opened, flags.version)
     with console.status("scoring the data") as status:
         errors = CalibrationErrors.none() if dataset is None else _score(opened, dataset, flags.stride)
         chosen = choose_threshold(errors.normal, config, errors.anomalous)

@@ -31,7 +31,7 @@ from offbeat_export.parity_report import ParityReport
 from offbeat_export.recalibrate_files import recalibrated_files
 from offbeat_export.safetensors_export import import_safetensors
 from offbeat_export.scoring_module import ScoringModule
-from offbeat_export.staging import Staging
+from offbeat_export.staging import Staging, check_version
 from offbeat_export.torch_threads import threads_restored
 from offbeat_export.variant_parity import cases_of
 from offbeat_export.version_draft import VersionDraft
@@ -75,6 +75,11 @@ def recalibrate(
         _replay(ModelVersion.open(draft.folder))
         folder = staging.publish(config_pbtxt(manifest))
     return RecalibrationReport(folder=folder, manifest=manifest, parity=reports)
+
+
+def check_place(model: ModelVersion, version: int | None) -> None:
+    """Before the data are scored, not after. Raises ExportError where `recalibrate` could not write the version."""
+    check_version(_repository_of(model), model.manifest.name, version)
 
 
 def _repository_of(version: ModelVersion) -> Path:

@@ -15,6 +15,7 @@ from typing import Self
 
 from offbeat.bundle import ModelRepository
 from offbeat.errors import ExportError
+from offbeat.files import try_replacing
 
 CONFIG_PBTXT = "config.pbtxt"
 # Nothing that lists a repository takes a name with a leading dot for a model.
@@ -26,7 +27,8 @@ class Staging:
 
     `version` is reserved while it is open: the one asked for, or the next free one. `folder` is where to write files.
     `publish` renames it into place. Leaving without publishing, or dying, leaves the repository as it was; what a dead
-    export left behind is removed when the next one begins. Raises ExportError for a version that exists.
+    export left behind is removed when the next one begins. Entering raises ExportError for a version that exists, and where
+    none can be written.
     """
 
     def __init__(self, repository: Path, name: str, version: int | None) -> None:
@@ -35,8 +37,11 @@ class Staging:
         self._wanted = version
 
     def __enter__(self) -> Self:
+        model = self._repository / self._name
         try:
             self._repository.mkdir(parents=True, exist_ok=True)
+            if model.is_dir():
+                try_replacing(model / CONFIG_PBTXT)
             with _locked(self._repository):
                 _remove_dead(self._repository)
                 self.version = self._reserve()
@@ -97,6 +102,12 @@ class Staging:
                 f"{self._repository / self._name}: version {self._wanted} {state}; versions are never overwritten"
             )
         return self._wanted
+
+
+def check_version(repository: Path, name: str, version: int | None) -> None:
+    """Before the work, not after. Raises ExportError where the version could not be written."""
+    with Staging(repository, name, version):
+        pass
 
 
 def _remove_dead(repository: Path) -> None:

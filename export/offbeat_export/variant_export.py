@@ -28,7 +28,7 @@ from offbeat_export.quality_data import labelled_data, model_windows, planted_an
 from offbeat_export.quality_measurement import line_errors
 from offbeat_export.safetensors_export import export_safetensors
 from offbeat_export.scoring_module import ScoringModule
-from offbeat_export.staging import Staging
+from offbeat_export.staging import Staging, check_version
 from offbeat_export.torch_threads import threads_restored
 from offbeat_export.variant_attempt import VariantAttempt, VariantReport
 from offbeat_export.variant_candidate import VariantSource
@@ -64,8 +64,11 @@ def export_variants(
     loaded = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.load(Path(checkpoint))
     chosen = tuple(precisions)
     parse_precisions(chosen)
+    variants = [each for each in chosen if each != "fp32"]
     module, normal, manifest = ScoringModule.of_checkpoint(loaded), loaded.validation_windows.numpy(), source.manifest
     _check_source(module, source)
+    for each in variants:
+        check_version(*_place(source, each, version))
     data = planted_anomalies(normal, manifest) if labelled is None else labelled_data(labelled, manifest)
     with threads_restored(), ExitStack() as stack:
         announce("judging float32")
@@ -84,7 +87,7 @@ def export_variants(
             calibration=None if calibration is None else _calibration_windows(calibration, manifest, normal),
             max_quality_loss=max_quality_loss,
         )
-        return tuple(_export(fp32, each, version, announce) for each in chosen if each != "fp32")
+        return tuple(_export(fp32, each, version, announce) for each in variants)
 
 
 def find_source(checkpoint: Checkpoint, repository: str | os.PathLike[str], name: str) -> ModelVersion:
@@ -127,14 +130,13 @@ def _export(
     fp32: Float32Model, precision: WeightPrecision, version: int | None, announce: Callable[[str], None]
 ) -> VariantReport:
     manifest = fp32.version.manifest
-    repository, name = fp32.version.path.parent.parent, variant_name(manifest.name, precision)
-    check_identity(name, version)
+    repository, name, number = _place(fp32.version, precision, version)
     try:
         weights = quantise_weights(fp32.module, manifest, precision)
     except ExportError as error:
         return VariantReport(precision=precision, name=name, refusal=str(error))
     with (
-        Staging(repository, name, version or _number(repository, name, manifest.version)) as staging,
+        Staging(repository, name, number) as staging,
         ExitStack() as stack,
     ):
         draft = variant_draft(manifest, name, staging.version)
@@ -156,6 +158,11 @@ def _exporter(manifest: Manifest) -> Exporter:
     return "dynamo" if manifest.graph is not None and manifest.graph.exporter == "dynamo" else "classic"
 
 
-def _number(repository: Path, name: str, version: int) -> int:
-    """The float32 version's own number, unless the variant has that or a later one: what is newer must have the greater."""
-    return max(version, *(each + 1 for each in ModelRepository(repository).versions(name)), 1)
+def _place(source: ModelVersion, precision: Precision, version: int | None) -> tuple[Path, str, int]:
+    """Repository, name and number of a variant: the float32 version's own number, unless the variant has that or a later one:
+    what is newer must have the greater. Raises ConfigurationError.
+    """
+    repository, name = source.path.parent.parent, variant_name(source.manifest.name, precision)
+    check_identity(name, version)
+    later = (each + 1 for each in ModelRepository(repository).versions(name))
+    return repository, name, version or max(source.manifest.version, *later, 1)

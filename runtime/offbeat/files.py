@@ -22,7 +22,7 @@ def replacing(path: Path, mode: str) -> Iterator[IO[Any]]:
 
     Until then, and for ever if the power goes, what was there stays. Raises OSError where it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    partial = _partial(path)
     try:
         with partial.open(mode) as file:
             yield file
@@ -31,6 +31,17 @@ def replacing(path: Path, mode: str) -> Iterator[IO[Any]]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def try_replacing(path: Path) -> None:
+    """Raises OSError where `replacing` could not begin, as for a folder in which no file can be made; nothing is left of the trial."""
+    partial = _partial(path)
+    partial.open("xb").close()
+    partial.unlink()
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
 
 
 def open_regular(path: Path, *, follows_links: bool) -> BinaryIO:

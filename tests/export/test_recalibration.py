@@ -24,7 +24,7 @@ from offbeat.errors import BackendError, ConfigurationError, ExportError, Offbea
 from offbeat.provenance import DataSource
 from offbeat.result import Threshold
 from offbeat.scorer import Scorer
-from offbeat_export import recalibration, variant_attempt
+from offbeat_export import recalibrate_command, recalibration, variant_attempt
 from offbeat_export.calibration_errors import calibration_errors
 from offbeat_export.exporter import export_checkpoint
 from offbeat_export.precision import Precision
@@ -357,3 +357,22 @@ def test_threads_of_the_process_stay_as_they_were(repository: Path) -> None:
     torch.set_num_threads(2)
     recalibrate(repository / "table", NEW)
     assert torch.get_num_threads() == 2
+
+
+def test_a_version_that_cannot_be_written_is_refused_before_the_data_are_scored(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scored(*_: object) -> None:
+        raise AssertionError("the data were scored")
+
+    monkeypatch.setattr(recalibrate_command, "_score", scored)
+    names = ModelRepository(exported).open("table", 1).manifest.feature_names
+    (tmp_path / "data.csv").write_text(
+        ",".join(names) + "\n" + "\n".join(",".join("1" for _ in names) for _ in range(50))
+    )
+    app = typer.Typer()
+    app.command("recalibrate")(command)
+    flags = [str(exported / "table"), str(tmp_path / "data.csv"), "--version", "1", "--percentile", "99"]
+    result = CliRunner().invoke(app, flags)
+    assert isinstance(result.exception, ExportError)
+    assert "version 1 exists; versions are never overwritten" in str(result.exception)

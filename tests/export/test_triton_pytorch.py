@@ -94,3 +94,14 @@ def test_a_version_that_triton_has_already_leaves_both_repositories_as_they_were
             table_checkpoint(), tmp_path / "models", name="t", exporter="classic", triton_pytorch=tmp_path / "torch"
         )
     assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_second_repository_that_cannot_be_written_is_refused_before_anything_is_exported(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    steps: list[str] = []
+    with pytest.raises(ExportError, match="file: cannot be written"):
+        export_checkpoint(
+            table_checkpoint(), tmp_path / "models", name="t", triton_pytorch=tmp_path / "file", announce=steps.append
+        )
+    assert steps == ["reading the checkpoint"]
+    assert not list((tmp_path / "models").iterdir())

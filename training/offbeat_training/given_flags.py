@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from offbeat.data import ColumnSelection, Dataset, data_notes, read_dataset
 from offbeat.errors import ConfigurationError, MissingExtraError, TrainingError, require
+from offbeat.files import try_replacing
 from offbeat.flag_use import refuse_unused
 from offbeat_training.class_labels import CLASSIFIER
 from offbeat_training.config import TrainingConfig
@@ -76,11 +76,15 @@ def warnings_on(console: Console) -> Iterator[None]:
         yield
 
 
-def check_writable(out: Path, *inputs: Path | None) -> None:
+def check_out(out: Path, *inputs: Path | None) -> None:
     """Raises ConfigurationError before hours of training, not after, where no file can be put or an input would be lost."""
     target = file_at(out)
-    if not (target.parent.is_dir() and os.access(target.parent, os.W_OK)):
-        raise ConfigurationError(f"out is {str(out)!r}; expected a file in a folder that exists and can be written to")
+    try:
+        try_replacing(target)
+    except OSError as error:
+        raise ConfigurationError(
+            f"out is {str(out)!r}; expected a file in a folder that exists and can be written to: {error.strerror}"
+        ) from error
     for each in inputs:
         if each is not None and each.exists() and target.exists() and target.samefile(each):
             raise ConfigurationError(

@@ -18,7 +18,7 @@ from offbeat.flag_use import refuse_unused
 from offbeat_training.config import TrainingConfig
 from offbeat_training.flag_uses import SEARCH_USES
 from offbeat_training.given_flags import (
-    check_writable,
+    check_out,
     given_fields,
     read_normal,
     read_noted,
@@ -60,7 +60,7 @@ def search(
     require_class_column(given)
     settings, columns = made(TrainingConfig, given), made(ColumnSelection, given)
     asked = made(SearchFlags, given, fixed=given_fields(context))
-    check_writable(out, data, config, asked.labelled_data)
+    check_out(out, data, config, asked.labelled_data)
     console = Console(stderr=True)
     kept = f"the trials that have ended are kept in {asked.model_dir}, for --resume"
     with warnings_on(console), told_of_interruption(console, lambda: kept):

@@ -16,7 +16,7 @@ from offbeat.flag_use import refuse_unused
 from offbeat_training.config import TrainingConfig
 from offbeat_training.flag_uses import TRAIN_USES
 from offbeat_training.given_flags import (
-    check_writable,
+    check_out,
     given_fields,
     read_normal,
     require_class_column,
@@ -54,7 +54,7 @@ def train(
     require_class_column(given)
     settings, columns = made(TrainingConfig, given), made(ColumnSelection, given)
     run = made(RunConfig, given)
-    check_writable(out, data, config)
+    check_out(out, data, config)
     console = Console(stderr=True)
     with warnings_on(console), told_of_interruption(console, lambda: _kept(run)):
         with training_extra("offbeat train"):

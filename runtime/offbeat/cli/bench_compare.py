@@ -19,8 +19,8 @@ from offbeat.bench.samples import read_result
 from offbeat.cli.bench_options import ResultsOption, result_path
 from offbeat.cli.explanation import explain
 from offbeat.cli.options import JsonOption
-from offbeat.cli.target import check_targets, write_target
 from offbeat.errors import ConfigurationError, OffbeatError
+from offbeat.targets import check_targets, write_target
 
 _BASELINE = "baseline"
 _STYLES = {"slower": "red", "unsure": "yellow", "faster": "green", "same": ""}

@@ -25,8 +25,8 @@ from offbeat.cli.bench_options import (
     usable_threads,
 )
 from offbeat.cli.options import DeviceOption
-from offbeat.cli.target import check_targets, write_target
 from offbeat.errors import DataError
+from offbeat.targets import check_targets, write_target
 
 
 def run(

@@ -30,8 +30,8 @@ from offbeat.cli.bench_options import (
 )
 from offbeat.cli.bench_run import newest
 from offbeat.cli.options import DeviceOption, JsonOption
-from offbeat.cli.target import check_targets, write_target
 from offbeat.errors import BundleError
+from offbeat.targets import check_targets, write_target
 
 # It is what parity is measured against, line by line: nobody serves with it.
 _NOT_SERVED = "eager"

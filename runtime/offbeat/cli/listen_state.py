@@ -7,6 +7,7 @@ from pathlib import Path
 from time import monotonic
 
 from offbeat.errors import DataError
+from offbeat.files import try_replacing
 from offbeat.series_config import SeriesConfig
 from offbeat.streams import SeriesStore, read_state, write_state
 
@@ -31,10 +32,17 @@ class ListenState:
         self._next = monotonic() + self.interval_s
 
     def restore(self) -> int:
-        """The number of series that are known from the last run. Raises DataError for a file of another model, or none that is whole."""
+        """The number of series that are known from the last run.
+
+        Raises DataError for a file of another model, for none that is whole, and where none can be written.
+        """
+        if not self._path.parent.is_dir():
+            raise DataError(f"{self._path}: no such folder; expected one in which the file can be written")
+        try:
+            try_replacing(self._path)
+        except OSError as error:
+            raise DataError(f"{self._path}: series cannot be written: {error.strerror or error}") from error
         if not self._path.exists():
-            if not self._path.parent.is_dir():
-                raise DataError(f"{self._path}: no such folder; expected one in which the file can be written")
             return 0
         try:
             state = read_state(self._path, self._max_bytes)

@@ -20,7 +20,6 @@ from offbeat.cli.options import (
     ThreadsOption,
 )
 from offbeat.cli.score_request import READ_WHOLE, is_streamed
-from offbeat.cli.target import check_targets
 from offbeat.config import BackendConfig
 from offbeat.data import ColumnSelection
 from offbeat.data.formats import Format, TableFormat, format_of
@@ -28,6 +27,7 @@ from offbeat.errors import require
 from offbeat.flag_fields import Flags, flag
 from offbeat.flag_use import is_npz
 from offbeat.security_config import ClientSecurity
+from offbeat.targets import check_targets
 
 STANDARD = Path("-")
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from offbeat.bulk import BulkOptions, ScoreSource
 from offbeat.bulk.further_columns import HEADS
 from offbeat.bundle import Manifest
-from offbeat.cli.target import write_target
 from offbeat.data import Dataset, row_means, window_starts
 from offbeat.errors import require
 from offbeat.result import FloatArray, ScoreResult
+from offbeat.targets import write_target
 
 ALWAYS = ("feature_error", "reconstruction")
 

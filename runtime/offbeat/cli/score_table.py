@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from offbeat.bulk import Scores
 from offbeat.bulk.arrow_scores import ArrowWriter
-from offbeat.cli.target import write_target
 from offbeat.data.formats import TableFormat
 from offbeat.data.table import pyarrow_module
 from offbeat.errors import DataError
+from offbeat.targets import write_target
 
 
 def write_scores(parts: Iterable[Scores], path: Path | None, to: TableFormat, standard_output: BinaryIO) -> None:

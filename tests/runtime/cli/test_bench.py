@@ -229,3 +229,13 @@ def test_a_run_that_is_killed_leaves_what_was_written_before_and_no_process(
         time.sleep(0.01)
     assert tuned.read_text() == "of yesterday"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("tuned")] == ["tuned.json"]
+
+
+@pytest.mark.parametrize(("command", "flag"), [("tune", "--output"), ("run", "--save")])
+def test_a_result_that_cannot_be_written_is_refused_before_anything_is_timed(
+    offbeat: Run, model: Path, tmp_path: Path, command: str, flag: str
+) -> None:
+    refused = offbeat("bench", command, model, flag, tmp_path / f"{'x' * 245}.json", "--seconds", "600")
+    assert refused.returncode == 1
+    assert refused.stderr.endswith("expected a file that can be written: File name too long\n")
+    assert len(refused.stderr.splitlines()) == 1

@@ -345,6 +345,7 @@ def test_a_state_file_that_is_damaged_or_of_another_model_is_refused(offbeat: Ru
     assert refused.returncode == 1
     assert f"error: {state}: " in refused.stderr
     assert "no such folder" in offbeat("listen", model, "--state-file", tmp_path / "absent" / "x").stderr
+    assert "series cannot be written" in offbeat("listen", model, "--state-file", tmp_path / ("x" * 250)).stderr
 
 
 def test_a_strict_standard_input_ends_with_an_error(offbeat: Run, model: Path, tmp_path: Path) -> None:

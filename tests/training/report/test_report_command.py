@@ -54,5 +54,9 @@ def test_a_report_never_takes_the_place_of_what_it_is_made_of(folder: Path) -> N
         error = run(folder, "--report", folder / target).exception
         assert isinstance(error, ConfigurationError)
         assert "report is" in str(error)
+    for flag in ("--report", "--png"):
+        error = run(folder, flag, Path("/dev/null") / "page").exception
+        assert isinstance(error, ConfigurationError)
+    assert "can be written: File name too long" in str(run(folder, "--report", folder / ("x" * 250)).exception)
     assert isinstance(run(folder, "--png", folder / "scores.csv").exception, ConfigurationError)
     assert (folder / "scores.csv").read_bytes() == before

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from plotly.offline import get_plotlyjs
 
-from offbeat.errors import DataError
+from offbeat.targets import write_target
 from offbeat_training.report.chart import Chart
 from offbeat_training.report.drawing.plotly_chart import figure_json
 from offbeat_training.report.report import LeftOut, Report
@@ -18,11 +18,9 @@ from offbeat_training.report.table import QualityTable
 
 
 def write_html(report: Report, path: Path) -> None:
-    """Writes the page, readable in any browser without a network. Raises DataError where it cannot be written."""
-    try:
-        path.write_text(html_page(report), encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    """Writes the page, readable in any browser without a network; whole, or not at all. Raises DataError where it cannot be written."""
+    page = html_page(report).encode()
+    write_target(path, "wb", lambda file: file.write(page))
 
 
 def html_page(report: Report) -> str:

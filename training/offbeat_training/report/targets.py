@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from offbeat.errors import require
+from offbeat.targets import check_writable
 from offbeat_training.report.page import write_html
 from offbeat_training.report.pictures import write_pngs
 from offbeat_training.report.report import Report
@@ -20,15 +21,18 @@ class ReportTargets(msgspec.Struct, frozen=True, kw_only=True):
     png: Path | None
 
     def check(self, sources: Iterable[Path | None]) -> None:
-        """Before the work, not after. Raises ConfigurationError where a file read would be lost, or has no folder."""
+        """Before the work, not after. Raises ConfigurationError where a file read would be lost, or nothing can be written."""
         if self.report is not None:
             is_file = self.report.parent.is_dir() and not self.report.is_dir()
             require(is_file, "report", str(self.report), "a file in a folder that exists")
             for source in sources:
                 is_other = source is None or not _is_same(self.report, source)
                 require(is_other, "report", str(self.report), "another file than those that are read")
+            check_writable("report", self.report)
         if self.png is not None:
             require(not self.png.exists() or self.png.is_dir(), "png", str(self.png), "a folder, or nothing yet")
+            there = next(folder for folder in (self.png, *self.png.absolute().parents) if folder.exists())
+            check_writable("png", there / "picture.png")
 
     def write(self, report: Report) -> str:
         """Writes what is wanted and says where. Raises DataError."""

@@ -10,7 +10,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from offbeat.errors import DataError
+from offbeat.targets import write_target
 from offbeat_training.report import palette
 from offbeat_training.report.chart import Area, Axis, Chart, Floats, Heat, Line, Mark, Panel, Points, Scale
 from offbeat_training.report.drawing.grid import inner_height_px, n_legend_rows
@@ -23,11 +23,9 @@ _DASHES: dict[str, Any] = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-
 
 
 def write_png(chart: Chart, path: Path) -> None:
-    """Draws the chart on white and writes the file. Raises DataError where it cannot be written."""
-    try:
-        matplotlib_figure(chart).savefig(path, dpi=_DPI, format="png")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+    """Draws the chart on white and writes the file, whole or not at all. Raises DataError where it cannot be written."""
+    figure = matplotlib_figure(chart)
+    write_target(path, "wb", lambda file: figure.savefig(file, dpi=_DPI, format="png"))
 
 
 def matplotlib_figure(chart: Chart) -> Figure:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from offbeat.errors import DataError, require
-from offbeat.files import replacing
+from offbeat.files import replacing, try_replacing
 
 
 def check_targets(targets: Mapping[str, Path | None], read: Iterable[Path]) -> None:
     """Before the work, not after: `targets` are files to write by the name of their flag, `read` files and folders.
 
-    Raises ConfigurationError where writing would destroy what is read, or another target, or has no folder.
+    Raises ConfigurationError where writing would destroy what is read, or another target, or cannot be.
     """
     sources = [source.resolve() for source in read if source.exists()]
     taken: list[Path] = []
@@ -31,7 +31,19 @@ def check_targets(targets: Mapping[str, Path | None], read: Iterable[Path]) -> N
         )
         require(target not in taken, field, str(path), "another file than the other one to write")
         require(path.parent.is_dir() and not path.is_dir(), field, str(path), "a file in a folder that exists")
+        check_writable(field, path)
         taken.append(target)
+
+
+def check_writable(field: str, path: Path) -> None:
+    """Before the work, not after. Raises ConfigurationError where `write_target` could not begin to write the file."""
+    problem = None
+    try:
+        if not _is_written_through(path):
+            try_replacing(path.resolve())
+    except OSError as error:
+        problem = error.strerror
+    require(problem is None, field, str(path), f"a file that can be written: {problem}")
 
 
 def write_target(path: Path, mode: str, write: Callable[[IO[Any]], object]) -> None:
@@ -40,7 +52,7 @@ def write_target(path: Path, mode: str, write: Callable[[IO[Any]], object]) -> N
     A link is followed, and a pipe or a device written to, never replaced. Raises DataError.
     """
     try:
-        if path.exists() and not path.is_file():
+        if _is_written_through(path):
             with path.open(mode) as file:
                 write(file)
             return
@@ -48,3 +60,8 @@ def write_target(path: Path, mode: str, write: Callable[[IO[Any]], object]) -> N
             write(file)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _is_written_through(path: Path) -> bool:
+    """A pipe or a device takes what is written, and cannot be replaced by it."""
+    return path.exists() and not path.is_file()
