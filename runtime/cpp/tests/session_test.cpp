@@ -1,10 +1,10 @@
 // Sessions: what they promise to whoever scores, and that a spoilt file ends in an error or in scores, never otherwise.
 #include "offbeat/session.h"
 
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <limits>
 #include <string>
 #include <thread>
@@ -190,9 +190,10 @@ void decodes_no_more_steps_than_the_window_has() {
     reconstructions.emplace_back(n_steps * n_features);
     Outputs outputs;
     outputs.reconstruction = reconstructions.back().data();
-    const auto begin = std::chrono::steady_clock::now();
+    const std::clock_t begin = std::clock();
     expect(session.score(window.data(), 1, n_steps, outputs, workspace) == Status::ok, "a window shorter than what is repeated is scored");
-    expect(std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(100), "a window of 5 steps takes no time");
+    // The processor's time: others may have it meanwhile.
+    expect(std::clock() - begin < CLOCKS_PER_SEC / 10, "a window of 5 steps takes no time");
     expect(session.n_output_steps(n_steps) == n_steps, "as many steps as the window has");
   }
   expect(reconstructions[0] == reconstructions[1], "the steps behind the window change nothing");
