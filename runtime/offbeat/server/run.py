@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -23,20 +24,29 @@ _SWITCH_INTERVAL_S = 30e-6
 # New objects after which Python looks for unreachable ones, instead of 700: that many are soon under way with a few requests,
 # and would be looked at over and over.
 _GC_THRESHOLDS = (10_000, 20, 50)
+_STANDARD_ERROR = 2
 
 
 def run_server(config: ServerConfig, on_ready: Callable[[int], None] | None = None) -> None:
-    """Serves until SIGTERM or SIGINT, then drains and returns; a second signal stops at once.
+    """Serves until SIGTERM, SIGINT or SIGHUP, then drains and returns; a second signal stops at once.
 
     `on_ready` is called with the port when every model takes requests. Must run in the main thread, of a process that is for
     this: its threads share one heap and take turns more often, and its garbage is collected less often. Raises what `Server.start` raises.
     """
+    _fill_standard_files()
     share_one_heap()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.set_threshold(*_GC_THRESHOLDS)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_callers_doing)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(Server(config), on_ready))
+
+
+def _fill_standard_files() -> None:
+    """Opens what a supervisor has closed of the first three files: a socket in their place ends the process when uvloop closes it."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        pass
+    os.close(descriptor)
 
 
 def _is_no_callers_doing(record: logging.LogRecord) -> bool:
@@ -61,8 +71,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(server: Server, on_ready: Callable[[int], None] | None) -> None:
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signals.put_nowait, number)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # As nohup leaves it to those who are to outlive their terminal.
+        if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, signals.put_nowait, number)
     try:
         if not await _interruptible(server.start(), signals):
             return

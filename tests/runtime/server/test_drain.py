@@ -69,9 +69,13 @@ def test_a_drain_gives_up_when_the_grace_time_is_over(serve: Serve) -> None:
 
 
 @contextmanager
-def process(repository: Path, *, delay_s: float, grace_s: float = 20) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server process, and its address."""
+def process(
+    repository: Path, *, delay_s: float, grace_s: float = 20, closed: str = ""
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server process, and its address. `closed` are the shell's words for files that it begins without."""
     arguments = [sys.executable, "-W", "error", "-c", PROGRAM, str(repository), str(delay_s), str(grace_s)]
+    if closed:
+        arguments = ["sh", "-c", f'exec "$@" {closed}', "sh", *arguments]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         try:
             yield server, f"127.0.0.1:{int(_out(server).readline())}"
@@ -149,6 +153,33 @@ def test_a_second_signal_stops_at_once(repository: Path) -> None:
         server.send_signal(signal.SIGTERM)
         assert server.wait(60) == 0
         assert running.exception(60) is not None
+
+
+def test_a_hangup_drains_too_unless_it_is_ignored_as_under_nohup(repository: Path) -> None:
+    with process(repository, delay_s=0.5) as (server, target), grpc.insecure_channel(target) as channel:
+        running = score_later(channel, score_request(random_windows(1)), timeout=60)
+        time.sleep(0.2)
+        server.send_signal(signal.SIGHUP)
+        assert server.wait(10) == 0
+        assert running.code() is grpc.StatusCode.OK
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with process(repository, delay_s=0) as (server, target), grpc.insecure_channel(target) as channel:
+            server.send_signal(signal.SIGHUP)
+            assert score_later(channel, score_request(random_windows(1)), timeout=60).code() is grpc.StatusCode.OK
+            assert server.poll() is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_files_that_a_supervisor_has_closed_do_not_end_it(repository: Path) -> None:
+    with (
+        process(repository, delay_s=0, closed="<&- 2>&-") as (server, target),
+        grpc.insecure_channel(target) as channel,
+    ):
+        assert score_later(channel, score_request(random_windows(1)), timeout=60).code() is grpc.StatusCode.OK
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(10) == 0
 
 
 def test_a_worker_that_hangs_does_not_keep_the_process_from_ending(repository: Path) -> None:
