@@ -53,6 +53,8 @@ def server_context(chain: Path | None, key: Path | None, authorities: Path | Non
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"{authorities}: {_reason(error)}; expected certificates in PEM") from error
         context.verify_mode = ssl.CERT_REQUIRED
+        # As grpc does: an authority is believed where it stands in the file, whoever has signed it.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
 

@@ -29,16 +29,16 @@ class Authority:
         self.ca, self._key = folder / f"{name}.pem", folder / f"{name}.key"
         _openssl(*_new(self._key, self.ca, name), "-addext", "basicConstraints=critical,CA:TRUE")
 
-    def issue(self, name: str, address: str = "127.0.0.1") -> tuple[Path, Path]:
+    def issue(self, name: str, address: str = "127.0.0.1", curve: str = "prime256v1") -> tuple[Path, Path]:
         """Files of a certificate for the name, as DNS name and for that address, and of its key."""
         cert, key = self._folder / f"{name}.pem", self._folder / f"{name}.key"
         signed = ("-CA", str(self.ca), "-CAkey", str(self._key))
-        _openssl(*_new(key, cert, name), *signed, "-addext", f"subjectAltName=DNS:{name},IP:{address}")
+        _openssl(*_new(key, cert, name, curve), *signed, "-addext", f"subjectAltName=DNS:{name},IP:{address}")
         return cert, key
 
 
-def _new(key: Path, cert: Path, name: str) -> tuple[str, ...]:
-    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc")
+def _new(key: Path, cert: Path, name: str, curve: str = "prime256v1") -> tuple[str, ...]:
+    kind = ("-newkey", "ec", "-pkeyopt", f"ec_paramgen_curve:{curve}", "-noenc")
     return ("req", "-x509", *kind, "-days", "60", "-subj", f"/CN={name}", "-keyout", str(key), "-out", str(cert))
 
 

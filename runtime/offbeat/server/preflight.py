@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct
 
 from offbeat.bundle import ModelRepository
-from offbeat.certificates import read_certificates
 from offbeat.config import ServerConfig
 from offbeat.errors import OffbeatError
+from offbeat.server.access.server_credentials import read_server_certificates
 from offbeat.server.access.tokens import read_tokens
 from offbeat.server.models.loading import open_model
 from offbeat.server.models.repository_scan import ModelFolder, models_at_start, scan_repository
@@ -36,7 +36,7 @@ def preflight(config: ServerConfig) -> Iterator[Finding]:
     if security.has_tls:
         files = (security.tls_cert, security.tls_key, security.tls_client_ca)
         names = ", ".join(str(path) for path in files if path is not None)
-        yield _finding(f"certificates {names}", lambda: read_certificates(*files))
+        yield _finding(f"certificates {names}", lambda: read_server_certificates(security))
     token_file = security.token_file
     if token_file is not None:
         yield _finding(f"tokens {token_file}", lambda: read_tokens(token_file))

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import logging
 import shutil
+import ssl
+import urllib.request
 from pathlib import Path
 
 import grpc
@@ -10,13 +12,15 @@ import pytest
 from offbeat.client import Client, ClientSecurity
 from offbeat.errors import ConfigurationError, UnavailableError
 from offbeat.security_config import SecurityConfig
+from offbeat.server import Server
+from offbeat.server.preflight import preflight
 from tests.runtime.authority import Authority, needs_openssl
-from tests.runtime.folders import random_windows
+from tests.runtime.folders import random_windows, write_version
 
 from ..client.both import Connect
 from ..client.conftest import connect
 from .fakes import make_scorer
-from .live import Loop, Serve
+from .live import Loop, Serve, config
 
 __all__ = ["connect"]
 pytestmark = needs_openssl
@@ -158,3 +162,38 @@ def copied(pair: tuple[Path, Path], folder: Path) -> tuple[Path, Path]:
     for source, target in zip(pair, files, strict=True):
         shutil.copy(source, target)
     return files
+
+
+def test_a_key_that_openssl_knows_and_grpc_does_not_is_refused_at_the_start_by_check_and_as_renewal(
+    serve: Serve,
+    loop: Loop,
+    authority: Authority,
+    pair: tuple[Path, Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    odd = authority.issue("odd", curve="secp256k1")
+    expected = "grpc's TLS cannot use it; expected certificates for keys of RSA, or EC on P-256 or P-384"
+    write_version(tmp_path / "models")
+    settings = config(tmp_path / "models", security=tls(odd))
+    with pytest.raises(ConfigurationError, match=expected):
+        loop.run(Server(settings).start())
+    assert [finding.problem for finding in preflight(settings) if finding.problem] == [f"{odd[0]}: {expected}"]
+    target = serve(make_scorer(), security=tls(copied(pair, tmp_path))).target
+    copied(odd, tmp_path)
+    assert is_answered(target, ClientSecurity(tls_ca=authority.ca))
+    assert caplog.text.count(expected) == 1
+
+
+def test_an_authority_between_is_enough_on_every_port(serve: Serve, authority: Authority, tmp_path: Path) -> None:
+    own = authority.issue("server")
+    # A certificate is believed where it stands among the authorities, though it is not its own authority.
+    client = authority.issue("known client")
+    server = serve(make_scorer(), security=tls(own, client[0]), metrics_port=0, metrics_tls=True)
+    shown = ClientSecurity(tls_ca=authority.ca, tls_client_cert=client[0], tls_client_key=client[1])
+    assert is_answered(server.target, shown)
+    context = ssl.create_default_context(cafile=authority.ca)
+    context.load_cert_chain(*client)
+    port = server.server.metrics_port
+    with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", timeout=10, context=context) as answer:
+        assert answer.status == 200

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import grpc
 
 from offbeat.certificates import Certificates, read_certificates
+from offbeat.errors import ConfigurationError
 from offbeat.security_config import SecurityConfig
 from offbeat.server.access.watched_files import WatchedFiles
+
+_PROBE = "127.0.0.1:0"
+
+
+def read_server_certificates(security: SecurityConfig) -> Certificates:
+    """The configured files. Raises ConfigurationError, naming the file, unless they are what they are given for, also in grpc's eyes.
+
+    Its TLS knows fewer kinds of keys than OpenSSL: it would not listen, or quietly go on with the certificate before.
+    """
+    read = read_certificates(security.tls_cert, security.tls_key, security.tls_client_ca)
+    if not _is_taken(read):
+        given = ", ".join(str(path) for path in (security.tls_cert, security.tls_client_ca) if path is not None)
+        raise ConfigurationError(
+            f"{given}: grpc's TLS cannot use it; expected certificates for keys of RSA, or EC on P-256 or P-384"
+        )
+    return read
 
 
 def watched_certificates(security: SecurityConfig) -> WatchedFiles[Certificates]:
@@ -17,7 +35,7 @@ def watched_certificates(security: SecurityConfig) -> WatchedFiles[Certificates]
     Raises ConfigurationError for files that cannot be used now; later ones that cannot change nothing.
     """
     paths = [path for path in (security.tls_cert, security.tls_key, security.tls_client_ca) if path is not None]
-    return WatchedFiles(paths, partial(read_certificates, security.tls_cert, security.tls_key, security.tls_client_ca))
+    return WatchedFiles(paths, partial(read_server_certificates, security))
 
 
 def server_credentials(watched: WatchedFiles[Certificates]) -> grpc.ServerCredentials:
@@ -44,5 +62,30 @@ def server_credentials(watched: WatchedFiles[Certificates]) -> grpc.ServerCreden
 
 
 def _configuration(certificates: Certificates) -> grpc.ServerCertificateConfiguration:
-    pair = (certificates.key or b"", certificates.chain or b"")
-    return grpc.ssl_server_certificate_configuration([pair], certificates.authorities)
+    return grpc.ssl_server_certificate_configuration([_pair(certificates)], certificates.authorities)
+
+
+def _pair(certificates: Certificates) -> tuple[bytes, bytes]:
+    return certificates.key or b"", certificates.chain or b""
+
+
+def _is_taken(certificates: Certificates) -> bool:
+    """Whether grpc takes these for a server; true also where it cannot be asked. A few milliseconds."""
+    credentials = grpc.ssl_server_credentials([_pair(certificates)], certificates.authorities)
+    return _listens(credentials) or not _listens(None)
+
+
+def _listens(credentials: grpc.ServerCredentials | None) -> bool:
+    """Whether a server without services, gone at once, could."""
+    asked = grpc.server(ThreadPoolExecutor(1))
+    try:
+        if credentials is None:
+            asked.add_insecure_port(_PROBE)
+        else:
+            asked.add_secure_port(_PROBE, credentials)
+    except RuntimeError:
+        return False
+    # One that was never started would keep its socket.
+    asked.start()
+    asked.stop(None).wait()
+    return True

@@ -12,6 +12,7 @@ from offbeat.certificates import server_context
 from offbeat.config import ServerConfig
 from offbeat.security_config import SecurityConfig
 from offbeat.server.access.gate import Gate
+from offbeat.server.access.server_credentials import read_server_certificates
 from offbeat.server.access.watched_files import WatchedFiles
 from offbeat.server.http.http_server import HttpServer
 from offbeat.server.http.rest import Rest, failure
@@ -78,4 +79,10 @@ def _contexts(security: SecurityConfig) -> Callable[[], ssl.SSLContext]:
     Raises ConfigurationError for files that cannot be used now.
     """
     files = (security.tls_cert, security.tls_key, security.tls_client_ca)
-    return WatchedFiles([path for path in files if path is not None], partial(server_context, *files)).latest
+    return WatchedFiles([path for path in files if path is not None], partial(_context, security)).latest
+
+
+def _context(security: SecurityConfig) -> ssl.SSLContext:
+    """For the files that gRPC's ports use, and no others."""
+    read_server_certificates(security)
+    return server_context(security.tls_cert, security.tls_key, security.tls_client_ca)
