@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
+import traceback
 import weakref
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
@@ -19,6 +22,7 @@ from offbeat.errors import BackendError
 from offbeat.result import DEFAULT_OUTPUTS, FloatArray
 
 _CLOSE_S = 10.0
+_log = logging.getLogger(__name__)
 
 _Reply = SimpleQueue[Outputs | BaseException]
 _Task = tuple[FloatArray, Sequence[str], _Reply]
@@ -86,8 +90,10 @@ def _open_lane(kind: GpuProvider, version: ModelVersion, config: BackendConfig, 
         lane = _make_lane(ort, kind, version, config, has_graphs=has_graphs)
     try:
         lane.prove(version)
-    except BaseException:
-        lane.close()
+    except BaseException as error:
+        _let_go(error)
+        with contextlib.suppress(BackendError):
+            lane.close()
         raise
     return lane
 
@@ -106,9 +112,22 @@ def _make_lane(ort: Any, kind: GpuProvider, version: ModelVersion, config: Backe
         plain = session(None, has_graphs=False)
         bound = session(DEFAULT_OUTPUTS, has_graphs=True) if has_graphs else plain
         return Lane(ort, bound, plain, stream, manifest, max_rows=max_rows, has_graphs=has_graphs)
-    except BaseException:
-        stream.close()
+    except BaseException as error:
+        _let_go(error)
+        with contextlib.suppress(BackendError):
+            stream.close()
         raise
+
+
+def _let_go(error: BaseException) -> None:
+    """Empties the frames that an exception keeps: they hold the session, which waits for its stream when it ends.
+
+    A stream that was freed before would be waited for in memory of somebody else.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        traceback.clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__
 
 
 def _start(name: str, tasks: _Tasks, open_lane: Callable[[], Lane]) -> threading.Thread:
@@ -134,11 +153,15 @@ def _serve(tasks: _Tasks, open_lane: Callable[[], Lane], opened: SimpleQueue[Bas
             try:
                 reply.put(lane.run(window, outputs))
             except BaseException as error:  # noqa: BLE001 - likewise; the lane goes on
+                _let_go(error)
                 reply.put(error)
             # Or an idle lane would keep the last batch in memory.
             del task, window, outputs, reply
     finally:
-        lane.close()
+        try:
+            lane.close()
+        except BackendError as error:  # a GPU that broke refuses this too
+            _log.warning("memory of the GPU was not given back: %s", error)
 
 
 def _end(tasks: _Tasks, n_streams: int) -> None:

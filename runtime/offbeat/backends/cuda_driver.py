@@ -22,6 +22,7 @@ _POINTER, _SIZE, _ADDRESS = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64
 # CUdeviceptr is an integer of 64 bits, the handles are pointers.
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuInit": (ctypes.c_uint,),
+    "cuDriverGetVersion": (ctypes.POINTER(ctypes.c_int),),
     "cuDeviceGetCount": (ctypes.POINTER(ctypes.c_int),),
     "cuDeviceGet": (ctypes.POINTER(ctypes.c_int), ctypes.c_int),
     "cuDevicePrimaryCtxRetain": (ctypes.POINTER(_POINTER), ctypes.c_int),
@@ -89,6 +90,13 @@ class CudaDriver:
         if count.value == 0:
             raise MissingExtraError("NVIDIA's driver finds no usable GPU")
 
+    @property
+    def cuda_version(self) -> tuple[int, int]:
+        """The newest CUDA that it is for, major and minor."""
+        version = ctypes.c_int()
+        self.call("cuDriverGetVersion", ctypes.byref(version))
+        return version.value // 1000, version.value % 1000 // 10
+
     def call(self, name: str, *arguments: Any) -> None:
         """Calls a function of the driver. Raises BackendError with the driver's words."""
         if why := self._error(getattr(self._library, name)(*arguments)):
@@ -146,13 +154,19 @@ class CudaStream:
         self._driver.call("cuStreamSynchronize", self.handle)
 
     def close(self) -> None:
-        """Frees the stream and its memory."""
-        for name, addresses in (("cuMemFree_v2", self._device), ("cuMemFreeHost", self._pinned)):
-            while addresses:
-                self._driver.call(name, addresses.pop())
-        if self.handle:
-            handle, self.handle = self.handle, 0
-            self._driver.call("cuStreamDestroy_v2", handle)
+        """Frees the stream and its memory; a second call does nothing. Tries all of it before it raises BackendError."""
+        calls = [("cuMemFree_v2", address) for address in self._device]
+        calls += [("cuMemFreeHost", address) for address in self._pinned]
+        calls += [("cuStreamDestroy_v2", self.handle)] if self.handle else []
+        self._device, self._pinned, self.handle = [], [], 0
+        refusals = []
+        for name, argument in calls:
+            try:
+                self._driver.call(name, argument)
+            except BackendError as error:
+                refusals.append(error)
+        if refusals:
+            raise refusals[0]
 
 
 def _load() -> Any:

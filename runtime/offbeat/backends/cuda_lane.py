@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ _GRAPH_ID = "gpu_graph_id"
 _NO_GRAPH = "-1"
 # A run to allocate, one to capture, and then two replays: the second proves that new inputs are read.
 _N_PROOFS = 4
+# Signatures and source lines that ONNX Runtime puts around "CUDA failure 700: an illegal memory access was encountered".
+_FROM_CPP = re.compile(r"/onnxruntime_src/\S+:\d+ .*?\[with .*?\] | ; GPU=\d+ ;.*", re.DOTALL)
 
 
 class _Bucket(NamedTuple):
@@ -77,8 +80,8 @@ class Lane:
     def prove(self, version: ModelVersion) -> None:
         """Runs every bucket on golden windows until its graph is captured and replayed, full and padded.
 
-        Each run takes the windows in another order. Raises BackendError where an output is not the golden one within the
-        parity bound.
+        Each run takes the windows in another order. Raises BackendError where ONNX Runtime fails, or an output is not the golden
+        one within the parity bound.
         """
         golden = version.golden()
         # The largest first: the arena then has what the others need.
@@ -124,11 +127,16 @@ class Lane:
         return dict(zip(outputs, arrays, strict=True))
 
     def _prove(self, golden: Golden, manifest: Manifest) -> None:
-        deviation, output = golden.largest_deviation(manifest, self.run(golden.window, DEFAULT_OUTPUTS))
+        what = f"a batch of {len(golden.window)} golden windows"
+        try:
+            results = self.run(golden.window, DEFAULT_OUTPUTS)
+        # ONNX Runtime's exceptions have no base of their own.
+        except Exception as error:
+            raise BackendError(f"{what}: {_FROM_CPP.sub('', str(error)).strip()}") from error
+        deviation, output = golden.largest_deviation(manifest, results)
         if not deviation <= 1.0:
             raise BackendError(
-                f"a batch of {len(golden.window)} golden windows: {output} is off by {deviation:.3g} times the parity bound "
-                f"of {manifest.parity.bound:g}"
+                f"{what}: {output} is off by {deviation:.3g} times the parity bound of {manifest.parity.bound:g}"
             )
 
 

@@ -9,6 +9,7 @@ from offbeat.backends.gpu_provider import GpuProvider
 from offbeat.backends.graph_rehearsal import why_no_graphs
 from offbeat.bundle import ModelVersion
 from offbeat.config import BackendConfig
+from offbeat.errors import BackendError
 
 _log = logging.getLogger(__name__)
 
@@ -21,9 +22,13 @@ def open_gpu(kind: GpuProvider, version: ModelVersion, config: BackendConfig) ->
     """
     kind.check_config(config)
     kind.import_onnxruntime()
-    has_graphs = kind is GpuProvider.CUDA and config.cuda_graphs
-    if has_graphs and (why := why_no_graphs(version, config)):
+    if kind is GpuProvider.CUDA and config.cuda_graphs:
+        why = why_no_graphs(version, config)
+        if not why:
+            try:
+                return open_lanes(kind, version, config, has_graphs=True)
+            except BackendError as error:
+                why = " ".join(str(error).split())
         manifest = version.manifest
         _log.info("%s version %d runs without CUDA graphs: %s", manifest.name, manifest.version, why)
-        has_graphs = False
-    return open_lanes(kind, version, config, has_graphs=has_graphs)
+    return open_lanes(kind, version, config, has_graphs=False)

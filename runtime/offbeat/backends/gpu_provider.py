@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
 import io
 import os
+import re
+from collections.abc import Iterator
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from offbeat.backends.cuda_driver import CudaDriver
@@ -16,7 +20,8 @@ from offbeat.config import BackendConfig
 from offbeat.errors import BackendError, ConfigurationError, MissingExtraError
 
 _CUDA = "CUDAExecutionProvider"
-_TENSORRT_LIBRARY = "libnvinfer.so.10"
+_CUDNN_LIBRARY = "libcudnn.so.9"
+_TENSORRT_LIBRARIES = ("libnvinfer.so.10", "libnvonnxparser.so.10")
 _INSTALL = "pip install 'offbeat[cuda]' (CUDA 13, cuDNN 9) in an environment without 'offbeat[cpu]'"
 
 
@@ -49,8 +54,8 @@ class GpuProvider(StrEnum):
             )
         try:
             # ONNX Runtime itself is not asked: what it finds missing it prints, in several lines, for every session.
-            CudaDriver()
-            # The option of the CUDA provider is not said to reach cuDNN's recurrent layers, and TensorRT has none.
+            _check_driver(CudaDriver(), ort)
+            # The option of the CUDA provider, which in 1.31 reaches cuDNN's recurrent layers, is none of TensorRT's.
             os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
             _load_libraries(ort)
             if self is GpuProvider.TENSORRT:
@@ -107,20 +112,55 @@ def _tensorrt_options(manifest: Manifest, max_rows: int, stream: int) -> dict[st
     }
 
 
+def _check_driver(driver: CudaDriver, ort: Any) -> None:
+    """A newer minor version than the driver's will do, a newer major one fails deep inside of ONNX Runtime."""
+    major, minor = driver.cuda_version
+    if major < int(ort.cuda_version.split(".")[0]):
+        raise MissingExtraError(
+            f"NVIDIA's driver is for CUDA {major}.{minor}; expected one for CUDA {ort.cuda_version}, or newer"
+        )
+
+
 def _load_libraries(ort: Any) -> None:
-    """Loads CUDA and cuDNN from pip's packages or from the system's folders, where ONNX Runtime itself does not look for the former."""
+    """Loads CUDA and cuDNN from pip's packages or from the system's folders, where ONNX Runtime itself does not look for the former.
+
+    Its function looks for packages only beside its own; they may lie elsewhere on Python's path, as where another environment
+    has torch. And it takes cuDNN for optional, which recurrent layers cannot do without.
+    """
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         ort.preload_dlls()
-    missing = [line for line in said.getvalue().splitlines() if line.startswith("Failed")]
+    names = re.findall(r"^Failed to load (lib[^\s:]+)", said.getvalue(), re.MULTILINE)
+    missing = [why for name in (*names, _CUDNN_LIBRARY) if (why := _why_not_loaded(name))]
     if missing:
         raise MissingExtraError(f"CUDA {ort.cuda_version} is not here: {'; '.join(missing)}; {_INSTALL}")
 
 
+def _why_not_loaded(name: str) -> str:
+    """Loads a library of NVIDIA's; empty, or the loader's words."""
+    why = ""
+    for place in (name, *_packaged(name)):
+        try:
+            ctypes.CDLL(place)
+        except OSError as error:
+            why = why or str(error)
+        else:
+            return ""
+    return why
+
+
+def _packaged(name: str) -> Iterator[str]:
+    """Where packages of NVIDIA's on Python's path have the library."""
+    spec = importlib.util.find_spec("nvidia")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        yield from map(str, Path(folder).glob(f"*/lib/{name}"))
+
+
 def _load_tensorrt() -> None:
-    try:
-        ctypes.CDLL(_TENSORRT_LIBRARY, mode=ctypes.RTLD_GLOBAL)
-    except OSError as error:
-        raise MissingExtraError(
-            f"TensorRT is not here ({error}); expected its {_TENSORRT_LIBRARY} where the loader looks, as in LD_LIBRARY_PATH"
-        ) from error
+    for name in _TENSORRT_LIBRARIES:
+        try:
+            ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+        except OSError as error:
+            raise MissingExtraError(
+                f"TensorRT is not here ({error}); expected its {name} where the loader looks, as in LD_LIBRARY_PATH"
+            ) from error

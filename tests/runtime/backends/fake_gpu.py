@@ -69,12 +69,25 @@ class FakeStream:
         self.is_closed = True
 
 
-class FakeSession:
-    """Keeps a graph for each id, of the binding that it was captured with; `is_stale` graphs replay what they computed then."""
+# What ONNX Runtime 1.31 raises where an operator refuses to be captured, names of types cut short.
+NOT_CAPTURED = (
+    "Error in execution: /onnxruntime_src/onnxruntime/core/providers/cuda/cuda_call.cc:154 std::conditional_t<THRW, void, Status> "
+    "onnxruntime::CudaCall(ERRTYPE, const char*, int) [with ERRTYPE = cudaError; bool THRW = true] CUDA failure 901: operation "
+    "failed due to a previous error during capture ; GPU=0 ; hostname=here ; file=cuda_graph.cc ; line=61 ; "
+    "expr=cudaStreamEndCapture(stream_, &graph); \n"
+)
 
-    def __init__(self, session: onnxruntime.InferenceSession, *, is_stale: bool = False) -> None:
+
+class FakeSession:
+    """Keeps a graph for each id, of the binding that it was captured with; `is_stale` graphs replay what they computed then.
+
+    One that `fails` raises what ONNX Runtime raises, in "capture" or in every "run".
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, *, is_stale: bool = False, fails: str = "") -> None:
         self._session = session
         self._is_stale = is_stale
+        self._fails = fails
         self._thread = threading.get_ident()
         self._graphs: dict[str, Any] = {}
         self.captures: Counter[str] = Counter()
@@ -88,10 +101,14 @@ class FakeSession:
         assert threading.get_ident() == self._thread
         graph = options.get_run_config_entry("gpu_graph_id")
         self.n_bound += 1
+        if self._fails == "run":
+            raise RuntimeError("CUDNN failure 8: CUDNN_STATUS_EXECUTION_FAILED ; GPU=0 ; hostname=here ;")
         if graph == "-1":
             self._session.run_with_iobinding(binding, options)
         elif graph not in self._graphs:
             assert CAPTURE_GUARD._is_capturing
+            if self._fails == "capture":
+                raise RuntimeError(NOT_CAPTURED)
             self._graphs[graph] = binding
             self.captures[graph] += 1
             self._session.run_with_iobinding(binding, options)
@@ -106,10 +123,10 @@ class FakeSession:
 
 
 def fake_session(
-    version: ModelVersion, *, outputs: tuple[str, ...] | None = None, is_stale: bool = False
+    version: ModelVersion, *, outputs: tuple[str, ...] | None = None, is_stale: bool = False, fails: str = ""
 ) -> FakeSession:
     session = create_session(onnxruntime, version, BackendConfig(), ["CPUExecutionProvider"], outputs)
-    return FakeSession(session, is_stale=is_stale)
+    return FakeSession(session, is_stale=is_stale, fails=fails)
 
 
 def fake_lane(

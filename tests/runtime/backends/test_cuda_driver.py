@@ -37,6 +37,10 @@ class FakeLibrary:
     def _cuInit(self, flags: int) -> int:  # noqa: N802
         return self._init
 
+    def _cuDriverGetVersion(self, version: Any) -> int:  # noqa: N802
+        version[0] = 12_040
+        return 0
+
     def _cuDeviceGetCount(self, count: Any) -> int:  # noqa: N802
         count[0] = self._n_devices
         return 0
@@ -120,6 +124,21 @@ def test_whatever_the_driver_refuses_is_a_backend_error_that_names_the_call(func
 def use(stream: CudaStream) -> None:
     array = stream.pinned((1,), np.float32)
     stream.send(stream.device(4), array)
+
+
+def test_a_driver_tells_the_newest_cuda_that_it_is_for() -> None:
+    assert CudaDriver(FakeLibrary()).cuda_version == (12, 4)
+
+
+def test_a_gpu_that_refuses_to_free_something_is_given_back_the_rest() -> None:
+    library = FakeLibrary(refuses="cuMemFree_v2")
+    stream = CudaStream(CudaDriver(library))
+    use(stream)
+    with pytest.raises(BackendError, match="cuMemFree_v2: CUDA error 2"):
+        stream.close()
+    assert "cuMemFreeHost" in library.calls
+    assert not library.streams
+    stream.close()
 
 
 def test_a_machine_without_a_driver_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

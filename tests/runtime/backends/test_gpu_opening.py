@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from offbeat.backends import cuda_backend, gpu_opening, graph_rehearsal
+from offbeat.backends import auto_backend, create_backend, cuda_backend, gpu_opening, graph_rehearsal
 from offbeat.backends.cuda_lane import Lane
 from offbeat.backends.gpu_opening import open_gpu
 from offbeat.backends.gpu_provider import GpuProvider
@@ -29,6 +30,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.is_stale = False
+        self.fails = ""
         self.starts = "CUDAExecutionProvider"
         self.sessions: list[tuple[Any, tuple[str, ...] | None, FakeSession]] = []
         self.streams: list[FakeStream] = []
@@ -37,7 +39,7 @@ class Machine:
         self, ort: Any, version: ModelVersion, config: BackendConfig, providers: Any, outputs: Sequence[str] | None
     ) -> FakeSession:
         names = None if outputs is None else tuple(outputs)
-        session = fake_session(version, outputs=names, is_stale=self.is_stale)
+        session = fake_session(version, outputs=names, is_stale=self.is_stale, fails=self.fails)
         session.get_providers = lambda: [self.starts, "CPUExecutionProvider"]  # type: ignore[attr-defined]
         self.sessions.append((providers, names, session))
         return session
@@ -104,7 +106,8 @@ def test_a_provider_that_does_not_start_is_refused_and_its_stream_freed(
     machine.starts = "CPUExecutionProvider"
     with pytest.raises(BackendError, match="CUDAExecutionProvider did not start"):
         open_gpu(GpuProvider.CUDA, version, CONFIG)
-    assert [stream.is_closed for stream in machine.streams] == [True]
+    assert machine.streams
+    assert all(stream.is_closed for stream in machine.streams)
 
 
 def test_graphs_that_give_other_scores_are_refused_and_their_stream_freed(
@@ -112,8 +115,66 @@ def test_graphs_that_give_other_scores_are_refused_and_their_stream_freed(
 ) -> None:
     machine.is_stale = True
     with pytest.raises(BackendError, match=r"golden windows: .* is off by"):
-        open_gpu(GpuProvider.CUDA, version, CONFIG)
+        cuda_backend.open_lanes(GpuProvider.CUDA, version, CONFIG, has_graphs=True)
     assert [stream.is_closed for stream in machine.streams] == [True]
+
+
+def test_a_graph_that_cannot_be_captured_here_after_all_leaves_the_gpu_without_graphs(
+    version: ModelVersion, machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    machine.fails = "capture"
+    backend = open_gpu(GpuProvider.CUDA, version, CONFIG)
+    assert backend.description == "onnxruntime (CUDAExecutionProvider)"
+    assert [stream.is_closed for stream in machine.streams] == [True, False, False]
+    assert [record.getMessage() for record in caplog.records] == [
+        "level version 1 runs without CUDA graphs: a batch of 4 golden windows: Error in execution: CUDA failure 901: "
+        "operation failed due to a previous error during capture"
+    ]
+    backend.close()
+
+
+def test_what_onnx_runtime_raises_is_a_backend_error_and_its_session_ends_before_its_stream(
+    version: ModelVersion, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: list[weakref.ref[FakeSession]] = []
+    left_at_close = []
+
+    class Stream(FakeStream):
+        def close(self) -> None:
+            left_at_close.extend(session for session in sessions if session() is not None)
+            super().close()
+
+    def create_session(*arguments: Any) -> FakeSession:
+        session = Machine.create_session(machine, *arguments)
+        machine.sessions.clear()
+        sessions.append(weakref.ref(session))
+        return session
+
+    monkeypatch.setattr(cuda_backend, "CudaStream", lambda driver: Stream())
+    monkeypatch.setattr(cuda_backend, "create_session", create_session)
+    machine.fails = "run"
+    with pytest.raises(
+        BackendError, match=r"^a batch of 4 golden windows: CUDNN failure 8: CUDNN_STATUS_EXECUTION_FAILED$"
+    ):
+        open_gpu(GpuProvider.CUDA, version, CONFIG)
+    assert len(sessions) == 3
+    assert left_at_close == []
+
+
+def test_a_gpu_that_fails_leaves_auto_a_cpu(
+    version: ModelVersion, machine: Machine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    auto_backend._warn_once.cache_clear()
+    monkeypatch.setattr(auto_backend, "offers_cuda", lambda: True)
+    machine.fails = "run"
+    backend = create_backend(version, msgspec.structs.replace(CONFIG, backend="onnxruntime"))
+    assert backend.description == "onnxruntime (CPUExecutionProvider)"
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "CUDNN failure 8" in warnings[0]
+    backend.close()
+    auto_backend._warn_once.cache_clear()
 
 
 def test_a_rehearsal_opens_the_folder_with_graphs_and_says_what_went_wrong(

@@ -41,19 +41,21 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     class Machine:
         said = ""
         driver_error = ""
-        tensorrt_error = ""
+        driver_version = (13, 0)
+        absent: frozenset[str] = frozenset()
         opened: tuple[tuple[GpuProvider, bool], ...] = ()
         graphs_error = ""
 
     here = Machine()
 
-    def driver() -> None:
+    def driver() -> SimpleNamespace:
         if here.driver_error:
             raise MissingExtraError(here.driver_error)
+        return SimpleNamespace(cuda_version=here.driver_version)
 
-    def load_tensorrt(*_: object, **__: object) -> None:
-        if here.tensorrt_error:
-            raise OSError(here.tensorrt_error)
+    def load(name: str, **_: object) -> None:
+        if name in here.absent:
+            raise OSError(f"{name}: no such file")
 
     def open_lanes(kind: GpuProvider, version: ModelVersion, config: BackendConfig, *, has_graphs: bool) -> CudaBackend:
         here.opened = (*here.opened, (kind, has_graphs))
@@ -67,7 +69,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     )
     monkeypatch.setattr(gpu_provider, "import_onnxruntime", lambda: ort)
     monkeypatch.setattr(gpu_provider, "CudaDriver", driver)
-    monkeypatch.setattr(gpu_provider, "ctypes", SimpleNamespace(CDLL=load_tensorrt, RTLD_GLOBAL=256))
+    monkeypatch.setattr(gpu_provider, "ctypes", SimpleNamespace(CDLL=load, RTLD_GLOBAL=256))
     monkeypatch.setattr(gpu_opening, "open_lanes", open_lanes)
     monkeypatch.setattr(gpu_opening, "why_no_graphs", lambda version, config: here.graphs_error)
     # What is set during a test is taken back after it.
@@ -101,16 +103,19 @@ def test_a_usable_gpu_is_taken_unless_the_cpu_was_named_and_tensorrt_only_on_req
     ("missing", "reason"),
     [
         ({"driver_error": NO_DRIVER}, NO_DRIVER),
+        ({"driver_version": (12, 8)}, "NVIDIA's driver is for CUDA 12.8; expected one for CUDA 13.0, or newer"),
         (
-            {"said": "Failed to load libcublas.so.13: no such file\nPlease follow\n"},
-            "libcublas.so.13: no such file; pip",
+            {"said": "Failed to load libcublas.so.13: x\nPlease follow\n", "absent": {"libcublas.so.13"}},
+            "CUDA 13.0 is not here: libcublas.so.13: no such file; pip",
         ),
+        # ONNX Runtime says nothing about this one.
+        ({"absent": {"libcudnn.so.9"}}, "CUDA 13.0 is not here: libcudnn.so.9: no such file; pip"),
     ],
 )
 def test_without_a_gpu_several_models_fall_back_with_one_warning_that_says_why(
     version: ModelVersion,
     machine: Any,
-    missing: dict[str, str],
+    missing: dict[str, Any],
     reason: str,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
@@ -163,10 +168,34 @@ def test_a_gpu_backend_on_the_cpu_is_a_contradiction(version: ModelVersion, mach
         create_backend(version, BackendConfig(backend=kind, device="cpu"))
 
 
-def test_tensorrt_without_its_library_is_refused(version: ModelVersion, machine: Any) -> None:
-    machine.tensorrt_error = "libnvinfer.so.10: no such file"
-    with pytest.raises(MissingExtraError, match=r"TensorRT is not here \(libnvinfer\.so\.10: no such file\)"):
+@pytest.mark.parametrize("name", ["libnvinfer.so.10", "libnvonnxparser.so.10"])
+def test_tensorrt_without_its_libraries_is_refused(version: ModelVersion, machine: Any, name: str) -> None:
+    machine.absent = {name}
+    with pytest.raises(MissingExtraError, match=rf"TensorRT is not here \({name}: no such file\); expected its {name}"):
         create_backend(version, BackendConfig(backend="tensorrt"))
+
+
+def test_libraries_in_packages_elsewhere_on_pythons_path_are_found(
+    version: ModelVersion, machine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {}
+    for place, package, name in (
+        ("empty", "cu12", "libother.so"),
+        ("torch", "cu13", "libcublas.so.13"),
+        ("torch", "cudnn", "libcudnn.so.9"),
+    ):
+        places[name] = tmp_path / place / "nvidia" / package / "lib" / name
+        places[name].parent.mkdir(parents=True)
+        places[name].touch()
+        monkeypatch.syspath_prepend(tmp_path / place)
+    machine.absent = {"libcublas.so.13", "libcudnn.so.9"}
+    machine.said = "Failed to load libcublas.so.13: no such file\nPlease follow\n"
+    backend = create_backend(version)
+    assert backend.name == "cuda"
+    backend.close()
+    machine.absent |= {str(places["libcudnn.so.9"])}
+    with pytest.raises(MissingExtraError, match=r"CUDA 13\.0 is not here: libcudnn\.so\.9: no such file; pip"):
+        create_backend(version, BackendConfig(backend="cuda"))
 
 
 def test_graphs_are_captured_where_their_rehearsal_ended_well_and_told_where_not(
