@@ -280,3 +280,28 @@ def test_a_version_that_could_not_be_read_is_tried_again_when_its_permissions_ar
     eventually(lambda: index(server).get(("level", "2"), ("",))[0] == "UNAVAILABLE", "version 2 is refused")
     (folder / "model.onnx").chmod(0o644)
     until_ready(server, ("level", "2"))
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_a_repository_that_is_exchanged_whole_is_served_from_the_old_version_until_the_new_one_is_ready(
+    serve: Serve, tmp_path: Path, is_good: bool
+) -> None:
+    write_version(tmp_path / "old", "level", 1)
+    new = write_version(tmp_path / "new", "level", 2)
+    if not is_good:
+        (new / "golden.npz").write_bytes(b"nothing golden")
+    current, another = tmp_path / "current", tmp_path / "another"
+    current.symlink_to("old")
+    another.symlink_to("new")
+    server = serve(path=current, model_control_mode="poll", repository_poll_s=0.2)
+    another.replace(current)
+    # Every reply is of one or the other: an error would be raised here.
+    replies: list[int] = []
+
+    def is_over() -> bool:
+        replies.append(score(server.channel, score_request(random_windows(1))).version)
+        return replies[-1] == 2 if is_good else index(server).get(("level", "2"), ("",))[0] == "UNAVAILABLE"
+
+    eventually(is_over, "the new version is there, or refused")
+    assert replies[0] == 1
+    assert ready(server) == ([("level", "2")] if is_good else [("level", "1")])

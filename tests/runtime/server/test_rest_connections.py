@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import errno
 import gc
 import http.client
 import json
@@ -211,3 +213,22 @@ def test_a_refused_body_is_gone_without_a_garbage_collection(rest_server: LiveSe
     finally:
         tracemalloc.stop()
         gc.enable()
+
+
+def test_connections_that_cannot_be_accepted_are_complained_of_once_in_a_second(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    loop = asyncio.new_event_loop()
+    monkeypatch.setattr(loop, "time", lambda: now, raising=False)
+    loop.set_exception_handler(http_server._Complaints())
+    told = {
+        "message": "socket.accept() out of system resource",
+        "exception": OSError(errno.EMFILE, "Too many open files"),
+    }
+    for _ in range(128):
+        loop.call_exception_handler(told)
+    now += 1.5
+    loop.call_exception_handler(told)
+    loop.close()
+    assert [record.getMessage() for record in caplog.records] == ["socket.accept() out of system resource"] * 2

@@ -26,6 +26,9 @@ _KEEP_ALIVE_S = 5
 # Above, whoever has been silent for longest makes room for the next, and where nobody is, requests are answered with 503; above twice
 # as many, connections are closed as they come.
 _MAX_CONNECTIONS = 256
+# Connections that wait to be accepted. Where no file can be opened any more, asyncio complains of each of them, again and again.
+_BACKLOG = 128
+_COMPLAINT_S = 1.0
 Failure = Callable[[int, str], Response]
 
 
@@ -64,6 +67,7 @@ class HttpServer:
                 proxy_headers=False,
                 server_header=False,
                 limit_concurrency=_MAX_CONNECTIONS,
+                backlog=_BACKLOG,
                 timeout_keep_alive=_KEEP_ALIVE_S,
                 h11_max_incomplete_event_size=max_header_bytes,
                 ssl_context_factory=None if tls is None else _following(tls),
@@ -89,6 +93,7 @@ class HttpServer:
 
     def _run(self, listener: socket.socket) -> None:
         with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            runner.get_loop().set_exception_handler(_Complaints())
             runner.run(self._http.serve(sockets=[listener]))
 
     def _listener(self) -> socket.socket:
@@ -106,6 +111,18 @@ class HttpServer:
                 "that no one else uses"
             ) from error
         return listener
+
+
+class _Complaints:
+    """Logs what the event loop complains of, at most once in a second."""
+
+    def __init__(self) -> None:
+        self._next_line = 0.0
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if loop.time() >= self._next_line:
+            self._next_line = loop.time() + _COMPLAINT_S
+            loop.default_exception_handler(context)
 
 
 class _PatientProtocol(H11Protocol):

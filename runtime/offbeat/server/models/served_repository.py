@@ -136,12 +136,16 @@ class ServedRepository:
                 yield version, state
 
     def _withdraw_others(self, name: str, folder: ModelFolder | None) -> None:
-        """Takes out the versions wanted no more, once those that are wanted are ready; those that are gone, at once."""
+        """Takes out the versions wanted no more, once those that are wanted are ready; those that are gone, once any of these is.
+
+        A folder that is exchanged whole has lost the old version before the new one has been looked at twice: somebody must answer.
+        """
         wanted, there = ((), {}) if folder is None else (folder.wanted, folder.versions)
         ready = self._models.versions(name)
         is_replaced = bool(wanted) and set(wanted) <= set(ready)
+        may_go = not wanted or not set(wanted).isdisjoint(ready)
         for version in ready:
-            if version not in wanted and (is_replaced or version not in there):
+            if version not in wanted and (is_replaced or (may_go and version not in there)):
                 self._loader.withdraw(name, version)
         for _, version, state, _ in (status for status in self._models.index() if status.name == name):
             # Version 0 stands for the model.
