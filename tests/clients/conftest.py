@@ -39,15 +39,15 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("npm is not installed")
     folder = tmp_path_factory.mktemp("node")
     shutil.copytree(HERE / "node", folder, dirs_exist_ok=True)
-    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True, timeout=300)
+    subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True, timeout=800)
     return folder
 
 
 @pytest.fixture(scope="session")
 def kserve(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    """In an environment without our constraints, which what it depends on contradicts."""
+    """In an environment with constraints of its own: what it depends on contradicts ours."""
     folder = tmp_path_factory.mktemp("kserve") / "environment"
-    environment = Environment(folder, constraints=None)
+    environment = Environment(folder, constraints=HERE / "kserve.txt")
     environment.install(_KSERVE)
     return Program(folder / "bin" / "python", HERE / "kserve_client.py")
 

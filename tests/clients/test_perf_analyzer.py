@@ -11,6 +11,9 @@ import pytest
 from tests.runtime.server.fakes import make_scorer
 from tests.runtime.server.live import Serve
 
+# The first of them waits for what it needs to be downloaded.
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.mark.parametrize("streaming", [False, True], ids=["calls", "streams"])
 def test_tritons_load_generator_measures_the_server(
@@ -24,7 +27,7 @@ def test_tritons_load_generator_measures_the_server(
     how += ["--measurement-request-count", "200", "--max-trials", "10", "--input-data", "zero"]
     more = ["--streaming", "--async"] if streaming else []
     done = subprocess.run(
-        [*perf_analyzer, *what, *how, *more], capture_output=True, text=True, timeout=240, check=False
+        [*perf_analyzer, *what, *how, *more], capture_output=True, text=True, timeout=400, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     rows = list(csv.DictReader(table.read_text().splitlines()))

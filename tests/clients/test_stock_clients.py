@@ -19,6 +19,9 @@ from tests.runtime.server.live import LiveServer, Serve, eventually
 from .asks import WINDOWS, WRONG, ask
 from .stock import PROTO, Grpcurl, Program, StockClient
 
+# Who asks a client first waits for its installation.
+pytestmark = pytest.mark.timeout(900)
+
 OUTPUTS = ("anomaly_score", "is_anomaly", "step_error")
 
 

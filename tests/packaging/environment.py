@@ -23,9 +23,7 @@ print(json.dumps(sizes))
 """
 
 
-def run(
-    *command: object, cwd: Path | None = None, path: str = "/usr/bin:/bin", constraints: Path | None = CONSTRAINTS
-) -> str:
+def run(*command: object, cwd: Path | None = None, path: str = "/usr/bin:/bin", constraints: Path = CONSTRAINTS) -> str:
     """What the command printed on either stream; fails with it where the command does, and on a traceback."""
     environment = {
         "PATH": path,
@@ -34,7 +32,7 @@ def run(
         "COLUMNS": "200",
         "OMP_NUM_THREADS": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        **({} if constraints is None else {"PIP_CONSTRAINT": str(constraints)}),
+        "PIP_CONSTRAINT": str(constraints),
         **{name: value for name, value in os.environ.items() if name.startswith("PIP_") and name != "PIP_CONSTRAINT"},
     }
     done = subprocess.run(
@@ -48,7 +46,7 @@ def run(
 class Environment:
     """A virtual environment with nothing in it but pip."""
 
-    def __init__(self, folder: Path, constraints: Path | None = CONSTRAINTS) -> None:
+    def __init__(self, folder: Path, constraints: Path = CONSTRAINTS) -> None:
         run(sys.executable, "-m", "venv", folder)
         self._bin = folder / "bin"
         self._constraints = constraints

@@ -77,7 +77,7 @@ def target(cluster: Any, repository: Path, tmp_path_factory: pytest.TempPathFact
         yield address
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=200)
 
 
 @pytest.fixture

@@ -44,7 +44,13 @@ class SlowBackend(NumpyBackend):
 
 def load_of(server: LiveServer, **settings: Any) -> Load:
     asked = questions(server.target, "level", [random_windows(3, LENGTH, seed) for seed in range(4)])
-    given: dict[str, Any] = {"target": server.target, "questions": asked, "seconds": 0.3, "deadline_s": 5.0, **settings}
+    given: dict[str, Any] = {
+        "target": server.target,
+        "questions": asked,
+        "seconds": 0.3,
+        "deadline_s": 60.0,
+        **settings,
+    }
     return Load(**given)
 
 
@@ -75,10 +81,10 @@ def test_requests_on_streams_count_as_asked_sent_and_answered() -> None:
 @pytest.mark.parametrize(
     "way",
     [
-        {"concurrency": 4},
+        {"concurrency": 4, "seconds": 1.0},
         {"rate": 200.0, "stream_rate": 100.0},
         {"stream_rate": 200.0},
-        {"fills_stream": True},
+        {"fills_stream": True, "seconds": 1.0},
     ],
     ids=["closed loops", "calls and a stream", "a stream", "a stream without a pause"],
 )
@@ -104,7 +110,7 @@ def test_an_answer_to_another_question_is_wrong(server: LiveServer) -> None:
 def test_rows_of_series_have_answers_that_follow_from_those_before(server: LiveServer) -> None:
     rows = [random_windows(3, 1, seed)[:, 0] for seed in range(4)]
     asked = point_questions(server.target, "level", ["a", "b", "c"], LENGTH, rows)
-    load = load_of(server, questions=asked, stream_method=SCORE_POINTS, fills_stream=True)
+    load = load_of(server, questions=asked, stream_method=SCORE_POINTS, fills_stream=True, seconds=1.0)
     told = seen(load)
     assert told["n_right"] == told["n_sent"] > 20
 
@@ -112,7 +118,7 @@ def test_rows_of_series_have_answers_that_follow_from_those_before(server: LiveS
 def test_rows_that_come_in_another_order_have_other_answers(server: LiveServer) -> None:
     rows = [random_windows(3, 1, seed)[:, 0] for seed in range(4)]
     asked = point_questions(server.target, "level", ["d", "e", "f"], LENGTH, rows)
-    load = load_of(server, questions=asked[::-1], stream_method=SCORE_POINTS, fills_stream=True)
+    load = load_of(server, questions=asked[::-1], stream_method=SCORE_POINTS, fills_stream=True, seconds=1.0)
     counted = asyncio.run(run(load)).stream
     assert counted.n_wrong == counted.n_sent > 20
 
