@@ -61,34 +61,34 @@ def test_a_stock_client_is_told_by_name_what_is_wrong(serve: Serve, client: Stoc
 def test_a_stock_client_is_told_of_its_deadline(serve: Serve, client: StockClient) -> None:
     backend = GatedBackend()
     server = serve(make_scorer(backend))
-    running = score_later(server.channel, score_request(random_windows(1)))
-    assert backend.entered.acquire(timeout=10)
+    running = score_later(server.channel, score_request(random_windows(1)), timeout=120)
+    assert backend.entered.acquire(timeout=60)
     assert told_by(client, server, timeout_s=0.5)[0] == "DEADLINE_EXCEEDED"
     backend.gate.set()
-    assert running.result(10)
+    assert running.result(60)
     assert backend.batches == [1]
 
 
 def test_a_stock_client_is_told_of_a_full_queue(serve: Serve, client: StockClient) -> None:
     backend = GatedBackend()
     server = serve(make_scorer(backend), max_queue_size=1)
-    running = [score_later(server.channel, score_request(random_windows(1)))]
-    assert backend.entered.acquire(timeout=10)
-    running.append(score_later(server.channel, score_request(random_windows(1))))
+    running = [score_later(server.channel, score_request(random_windows(1)), timeout=120)]
+    assert backend.entered.acquire(timeout=60)
+    running.append(score_later(server.channel, score_request(random_windows(1)), timeout=120))
     queue = server.server._models.find("level").queue
     eventually(lambda: len(queue) == 1, "one in the queue")
     code, message = told_by(client, server)
     assert code == "RESOURCE_EXHAUSTED"
     assert "1 requests are waiting; expected fewer than max_queue_size = 1" in message
     backend.gate.set()
-    assert all(call.result(10) for call in running)
+    assert all(call.result(60) for call in running)
 
 
 def test_a_stock_client_is_told_that_the_server_drains(serve: Serve, client: StockClient) -> None:
     backend = GatedBackend()
-    server = serve(make_scorer(backend))
-    running = score_later(server.channel, score_request(WINDOWS), timeout=60)
-    assert backend.entered.acquire(timeout=10)
+    server = serve(make_scorer(backend), grace_s=120)
+    running = score_later(server.channel, score_request(WINDOWS), timeout=120)
+    assert backend.entered.acquire(timeout=60)
     draining = threading.Thread(target=server.drain)
     draining.start()
     try:
@@ -96,8 +96,8 @@ def test_a_stock_client_is_told_that_the_server_drains(serve: Serve, client: Sto
         assert told_by(client, server)[0] == "UNAVAILABLE"
     finally:
         backend.gate.set()
-        draining.join(10)
-    assert running.result(10)
+        draining.join(60)
+    assert running.result(60)
 
 
 @pytest.mark.parametrize("way", ["proto", "reflection"])

@@ -13,7 +13,7 @@ def _can_sign() -> bool:
     found = shutil.which("openssl")
     if found is None:
         return False
-    version = subprocess.run([found, "version"], capture_output=True, text=True, timeout=20, check=False).stdout
+    version = subprocess.run([found, "version"], capture_output=True, text=True, timeout=60, check=False).stdout
     return version.startswith(("OpenSSL 3", "OpenSSL 4"))
 
 
@@ -43,4 +43,4 @@ def _new(key: Path, cert: Path, name: str, curve: str = "prime256v1") -> tuple[s
 
 
 def _openssl(*arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=20)
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=60)

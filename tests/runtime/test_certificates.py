@@ -24,7 +24,7 @@ DAY_S = 86_400
 
 def openssl(*arguments: object) -> str:
     command = ["openssl", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def issued(folder: Path, days: int) -> tuple[Path, Path]:

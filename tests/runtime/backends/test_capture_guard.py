@@ -12,7 +12,7 @@ def started(target: object) -> threading.Thread:
 
 
 def test_runs_go_on_beside_each_other_and_a_capture_waits_for_them() -> None:
-    guard, both, has_captured = CaptureGuard(), threading.Barrier(2, timeout=10), threading.Event()
+    guard, both, has_captured = CaptureGuard(), threading.Barrier(2, timeout=60), threading.Event()
     may_end = threading.Event()
 
     def run() -> None:
@@ -32,7 +32,7 @@ def test_runs_go_on_beside_each_other_and_a_capture_waits_for_them() -> None:
     assert not has_captured.wait(0.05)
     may_end.set()
     for thread in (*runs, capturing):
-        thread.join(10)
+        thread.join(60)
     assert has_captured.is_set()
 
 
@@ -46,7 +46,7 @@ def test_no_run_begins_during_a_capture_or_while_one_waits() -> None:
     with guard.capturing():
         waiting = started(run)
         assert not has_run.wait(0.05)
-    waiting.join(10)
+    waiting.join(60)
     assert has_run.is_set()
 
     has_run.clear()
@@ -62,8 +62,8 @@ def test_no_run_begins_during_a_capture_or_while_one_waits() -> None:
             pass
         waiting = started(run)
         assert not has_run.wait(0.05)
-    capturing.join(10)
-    waiting.join(10)
+    capturing.join(60)
+    waiting.join(60)
     assert order == ["capture"]
     assert has_run.is_set()
 

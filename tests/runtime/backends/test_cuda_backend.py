@@ -67,7 +67,7 @@ def test_many_threads_share_the_lanes_and_each_gets_its_own_scores(version: Mode
 
 def test_two_streams_compute_at_the_same_time(version: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = CudaBackend("cuda", "fake", Lanes(version).open, n_streams=2)
-    meeting = threading.Barrier(2, timeout=10)
+    meeting = threading.Barrier(2, timeout=60)
     run = Lane.run
 
     def meet(self: Lane, window: object, outputs: object) -> object:
@@ -97,7 +97,7 @@ def test_what_is_queued_at_the_end_is_computed_and_what_comes_later_is_refused(v
             time.sleep(0)
         backend.close()
         for call in calls:
-            if (error := call.exception(timeout=10)) is not None:
+            if (error := call.exception(timeout=60)) is not None:
                 assert "closed" in str(error)
     assert lanes.are_closed()
     backend.close()

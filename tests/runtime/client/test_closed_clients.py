@@ -63,9 +63,9 @@ def test_a_call_that_is_under_way_when_its_client_is_closed_ends_the_same_way(
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     client.close()
-    waiting.join(10)
+    waiting.join(60)
     backend.gate.set()
     assert [type(error) for error in errors] == [RequestCancelledError]
     assert "this client is closed" in str(errors[0])
@@ -80,7 +80,7 @@ def test_a_task_that_is_cancelled_itself_is_cancelled_whether_or_not_the_client_
     async def cancel() -> bool:
         client = AsyncClient(target)
         task = asyncio.create_task(client.score(random_windows(1), model="level"))
-        assert await asyncio.to_thread(backend.entered.acquire, timeout=10)
+        assert await asyncio.to_thread(backend.entered.acquire, timeout=60)
         task.cancel()
         await client.close()
         await asyncio.wait([task])

@@ -45,7 +45,7 @@ class GatedBackend(NumpyBackend):
     def run(self, window: FloatArray, outputs: Sequence[str]) -> Outputs:
         results = super().run(window, outputs)
         self.entered.release()
-        assert self.gate.wait(60), "the test never opened the gate"
+        assert self.gate.wait(120), "the test never opened the gate"
         return results
 
 

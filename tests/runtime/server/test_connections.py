@@ -43,7 +43,7 @@ def test_calls_above_the_limit_of_a_connection_wait_in_the_client(serve: Serve) 
     backend = GatedBackend()
     server = serve(make_scorer(backend), max_batch_size=1, connections=ConnectionConfig(max_concurrent_streams=2))
     calls = [score_later(server.channel, score_request(random_windows(1))) for _ in range(6)]
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     queue = server.server._models.find("level").queue
     eventually(lambda: len(queue) == 1, "the second call has come")
     time.sleep(0.2)
@@ -56,7 +56,7 @@ def test_headers_above_the_limit_are_refused_and_others_are_answered(serve: Serv
     server = limited(serve, max_header_bytes=4096)
     request = score_request(random_windows(1)).SerializeToString()
     for n_bytes, code in ((3000, grpc.StatusCode.OK), (9000, grpc.StatusCode.RESOURCE_EXHAUSTED)) * 2:
-        call = server.channel.unary_unary(SCORE).future(request, metadata=(("x", "y" * n_bytes),), timeout=10)
+        call = server.channel.unary_unary(SCORE).future(request, metadata=(("x", "y" * n_bytes),), timeout=60)
         assert call.code() is code
 
 

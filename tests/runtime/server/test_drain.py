@@ -40,7 +40,7 @@ def test_a_drain_answers_everything_that_was_accepted(serve: Serve) -> None:
     backend = GatedBackend()
     server = serve(make_scorer(backend), max_batch_size=2)
     running = score_later(server.channel, score_request(random_windows(1)))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     waiting = [score_later(server.channel, score_request(random_windows(1))) for _ in range(9)]
     queue = server.server._models.find("level").queue
     eventually(lambda: len(queue) == 9, "all are queued")
@@ -49,8 +49,8 @@ def test_a_drain_answers_everything_that_was_accepted(serve: Serve) -> None:
     eventually(lambda: server.server._drain.is_draining, "draining")
     assert draining.is_alive()
     backend.gate.set()
-    assert all(call.result(10) for call in (running, *waiting))
-    draining.join(10)
+    assert all(call.result(60) for call in (running, *waiting))
+    draining.join(60)
     assert backend.is_closed
 
 
@@ -58,10 +58,10 @@ def test_a_drain_gives_up_when_the_grace_time_is_over(serve: Serve) -> None:
     backend = GatedBackend()
     server = serve(make_scorer(backend), grace_s=0.6)
     running = score_later(server.channel, score_request(random_windows(1)))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     start = time.monotonic()
     server.drain()
-    # The batch itself would take a minute.
+    # The batch itself would take two minutes.
     assert 0.5 < time.monotonic() - start < 30
     assert running.code() is not grpc.StatusCode.OK
     assert not backend.is_closed, "freed under a batch that still runs"
@@ -158,9 +158,9 @@ def test_a_second_signal_stops_at_once(repository: Path) -> None:
 def test_a_hangup_drains_too_unless_it_is_ignored_as_under_nohup(repository: Path) -> None:
     with process(repository, delay_s=0.5) as (server, target), grpc.insecure_channel(target) as channel:
         running = score_later(channel, score_request(random_windows(1)), timeout=60)
-        time.sleep(0.2)
+        assert _out(server).readline() == "a batch runs\n"
         server.send_signal(signal.SIGHUP)
-        assert server.wait(10) == 0
+        assert server.wait(60) == 0
         assert running.code() is grpc.StatusCode.OK
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -179,7 +179,7 @@ def test_files_that_a_supervisor_has_closed_do_not_end_it(repository: Path) -> N
     ):
         assert score_later(channel, score_request(random_windows(1)), timeout=60).code() is grpc.StatusCode.OK
         server.send_signal(signal.SIGTERM)
-        assert server.wait(10) == 0
+        assert server.wait(60) == 0
 
 
 def test_a_worker_that_hangs_does_not_keep_the_process_from_ending(repository: Path) -> None:

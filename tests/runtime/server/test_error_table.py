@@ -199,7 +199,7 @@ def test_a_wrong_request_is_refused_by_name_in_both_protocols(server: LiveServer
 @pytest.mark.parametrize("method", [SCORE, INFER])
 @pytest.mark.parametrize("data", [b"\xff", b"\x0a\x02\xff\xfe"], ids=["no message", "bad UTF-8"])
 def test_bytes_that_are_no_message_are_an_invalid_argument(server: LiveServer, method: str, data: bytes) -> None:
-    code, message = refusal(lambda: server.channel.unary_unary(method)(data, timeout=20))
+    code, message = refusal(lambda: server.channel.unary_unary(method)(data, timeout=60))
     assert code is Code.INVALID_ARGUMENT
     assert re.search("bytes that are no (offbeat.v1.ScoreRequest|inference.ModelInferRequest)", message)
 
@@ -235,7 +235,7 @@ def test_a_full_queue_is_resource_exhausted_and_tells_the_counts(serve: Serve) -
     backend = GatedBackend()
     server = serve(make_scorer(backend), max_queue_size=2)
     running = score_later(server.channel, score_request(WINDOWS))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     waiting = [score_later(server.channel, score_request(WINDOWS)) for _ in range(2)]
     queue = server.server._models.find("level").queue
     eventually(lambda: len(queue) == 2, "two requests in the queue")
@@ -244,20 +244,20 @@ def test_a_full_queue_is_resource_exhausted_and_tells_the_counts(serve: Serve) -
     assert "2 requests are waiting; expected fewer than max_queue_size = 2" in message
     backend.gate.set()
     for call in (running, *waiting):
-        assert call.result(10)
+        assert call.result(60)
 
 
 def test_a_deadline_that_passes_in_the_queue_is_told_and_the_work_never_run(serve: Serve) -> None:
     backend = GatedBackend()
     server = serve(make_scorer(backend))
     running = score_later(server.channel, score_request(random_windows(1)))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     code, _ = refusal(lambda: score(server.channel, score_request(random_windows(2)), timeout=0.1))
     assert code is Code.DEADLINE_EXCEEDED
     queue = server.server._models.find("level").queue
     eventually(lambda: len(queue) == 0, "the expired request has left the queue")
     backend.gate.set()
-    assert running.result(10)
+    assert running.result(60)
     assert score(server.channel, score_request(random_windows(3)))
     assert backend.batches == [1, 3]
 
@@ -266,15 +266,15 @@ def test_a_cancelled_request_leaves_the_queue_before_a_batch_is_formed(serve: Se
     backend = GatedBackend()
     server = serve(make_scorer(backend))
     running = score_later(server.channel, score_request(random_windows(1)))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     cancelled, kept = (score_later(server.channel, score_request(random_windows(n))) for n in (2, 3))
     queue = server.server._models.find("level").queue
     eventually(lambda: len(queue) == 2, "both are queued")
     cancelled.cancel()
     eventually(lambda: len(queue) == 1, "the cancelled one has left")
     backend.gate.set()
-    assert running.result(10)
-    assert kept.result(10)
+    assert running.result(60)
+    assert kept.result(60)
     assert backend.batches == [1, 3]
 
 
@@ -283,7 +283,7 @@ def test_a_client_that_vanishes_takes_its_queued_requests_along(serve: Serve, ca
     server = serve(make_scorer(backend))
     vanishing = grpc.insecure_channel(server.target)
     calls = [score_later(vanishing, score_request(random_windows(1)))]
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     calls += [score_later(vanishing, score_request(random_windows(2))) for _ in range(5)]
     queue = server.server._models.find("level").queue
     eventually(lambda: len(queue) == 5, "all are queued")
@@ -299,7 +299,7 @@ def test_a_draining_server_is_unavailable(serve: Serve) -> None:
     backend = GatedBackend()
     server = serve(make_scorer(backend))
     running = score_later(server.channel, score_request(WINDOWS))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     draining = threading.Thread(target=server.drain)
     draining.start()
     eventually(lambda: server.server._drain.is_draining, "draining")
@@ -310,8 +310,8 @@ def test_a_draining_server_is_unavailable(serve: Serve) -> None:
         assert told[0] is Code.UNAVAILABLE
         assert "draining" in told[1]
     backend.gate.set()
-    draining.join(10)
-    assert running.result(10)
+    draining.join(60)
+    assert running.result(60)
 
 
 @pytest.mark.parametrize(

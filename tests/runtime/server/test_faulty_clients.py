@@ -119,10 +119,10 @@ def test_a_message_that_would_unpack_to_a_thousand_times_its_size_is_refused_pac
     # Unpacked, it would be RESOURCE_EXHAUSTED, as larger than the limit.
     for path in (SCORE, INFER, HEALTH):
         with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
-            server.channel.unary_unary(path)(bomb, compression=compression, timeout=20)
+            server.channel.unary_unary(path)(bomb, compression=compression, timeout=60)
     for path in (STREAM, INFER_STREAM, POINTS):
         with pytest.raises(grpc.RpcError, match="UNIMPLEMENTED"):
-            list(server.channel.stream_stream(path)(iter([bomb]), compression=compression, timeout=20))
+            list(server.channel.stream_stream(path)(iter([bomb]), compression=compression, timeout=60))
     assert_well(server)
 
 
@@ -132,12 +132,12 @@ def test_compressed_messages_are_taken_up_to_the_limit_where_the_server_says_so(
 ) -> None:
     server = serve(make_scorer(), max_message_bytes=2**20, accept_compressed=True)
     send = server.channel.unary_unary(SCORE)
-    plain = ScoreResponse.FromString(send(REQUEST, timeout=20))
-    assert ScoreResponse.FromString(send(REQUEST, compression=compression, timeout=20)).outputs == plain.outputs
+    plain = ScoreResponse.FromString(send(REQUEST, timeout=60))
+    assert ScoreResponse.FromString(send(REQUEST, compression=compression, timeout=60)).outputs == plain.outputs
     stream = server.channel.stream_stream(STREAM)
-    assert len(list(stream(iter([REQUEST, REQUEST]), compression=compression, timeout=20))) == 2
+    assert len(list(stream(iter([REQUEST, REQUEST]), compression=compression, timeout=60))) == 2
     with pytest.raises(grpc.RpcError, match="larger than max"):
-        send(bytes(2**24), compression=compression, timeout=20)
+        send(bytes(2**24), compression=compression, timeout=60)
 
 
 def test_a_tensor_that_claims_more_than_it_has_costs_no_memory(serve: Serve) -> None:
@@ -167,7 +167,7 @@ def test_a_client_that_vanishes_without_a_word_takes_its_queued_requests_along(s
     backend = GatedBackend()
     server = serve(make_scorer(backend))
     running = score_later(server.channel, score_request(random_windows(1)))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     client = RawClient(server.server.port)
     for _ in range(20):
         client.call(SCORE, message(REQUEST))
@@ -176,7 +176,7 @@ def test_a_client_that_vanishes_without_a_word_takes_its_queued_requests_along(s
     client.vanish()
     eventually(lambda: len(queue) == 0, "none is queued")
     backend.gate.set()
-    assert running.result(10)
+    assert running.result(60)
     assert_well(server)
     assert backend.batches == [1, 3]
 
@@ -185,13 +185,13 @@ def test_calls_that_are_taken_back_as_fast_as_they_come_leave_nothing(serve: Ser
     backend = GatedBackend()
     server = serve(make_scorer(backend), max_batch_size=4096)
     running = score_later(server.channel, score_request(random_windows(1)))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     with raw(server) as client:
         for _ in range(1000):
             client.reset(client.call(SCORE, message(REQUEST)))
         queue = server.server._models.find("level").queue
         backend.gate.set()
-        assert running.result(10)
+        assert running.result(60)
         eventually(lambda: len(queue) == 0, "the queue is empty")
         assert_well(server)
 

@@ -26,7 +26,7 @@ SERVICES = ["offbeat.v1.AnomalyScoring", "inference.GRPCInferenceService"]
 
 def check(server: LiveServer, service: str) -> Any:
     request = health_pb2.HealthCheckRequest(service=service)
-    return health_pb2_grpc.HealthStub(server.channel).Check(request, timeout=10).status
+    return health_pb2_grpc.HealthStub(server.channel).Check(request, timeout=60).status
 
 
 class Watcher:
@@ -36,7 +36,7 @@ class Watcher:
         self.seen: queue.Queue[Any] = queue.Queue()
         self._channel = grpc.insecure_channel(server.target)
         request = health_pb2.HealthCheckRequest(service=service)
-        self._call = health_pb2_grpc.HealthStub(self._channel).Watch(request, timeout=30)
+        self._call = health_pb2_grpc.HealthStub(self._channel).Watch(request, timeout=120)
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
 
@@ -49,7 +49,7 @@ class Watcher:
 
     def is_left_in_peace(self) -> bool:
         """Whether the watch has ended as calls end that nobody broke off."""
-        self._thread.join(10)
+        self._thread.join(60)
         return bool(self._call.code() is grpc.StatusCode.OK and self.seen.empty())
 
     def close(self) -> None:
@@ -72,17 +72,17 @@ def test_each_model_has_a_health_of_its_own_that_a_drain_ends(serve: Serve) -> N
     backend = GatedBackend()
     server = serve(make_scorer(backend), make_scorer(name="other"))
     watcher = Watcher(server, "level")
-    assert watcher.seen.get(timeout=10) == SERVING
+    assert watcher.seen.get(timeout=60) == SERVING
     assert check(server, "other") == SERVING
     running = score_later(server.channel, score_request(random_windows(1)))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     draining = threading.Thread(target=server.drain)
     draining.start()
-    assert watcher.seen.get(timeout=10) == NOT_SERVING
+    assert watcher.seen.get(timeout=60) == NOT_SERVING
     assert check(server, "other") == NOT_SERVING
     backend.gate.set()
-    draining.join(10)
-    assert running.result(10)
+    draining.join(60)
+    assert running.result(60)
     watcher.close()
 
 
@@ -90,18 +90,18 @@ def test_a_model_that_is_unloaded_and_loaded_again_tells_those_who_watch_it(serv
     write_version(tmp_path)
     server = serve(path=tmp_path, model_control_mode="explicit", load_model=("level",))
     watcher = Watcher(server, "level")
-    assert watcher.seen.get(timeout=10) == SERVING
+    assert watcher.seen.get(timeout=60) == SERVING
     unload(server)
-    assert watcher.seen.get(timeout=10) == NOT_SERVING
+    assert watcher.seen.get(timeout=60) == NOT_SERVING
     assert (check(server, "level"), check(server, "")) == (NOT_SERVING, SERVING)
     load(server)
-    assert watcher.seen.get(timeout=10) == SERVING
+    assert watcher.seen.get(timeout=60) == SERVING
     watcher.close()
 
 
 def test_watching_an_unknown_service_says_so(serve: Serve) -> None:
     watcher = Watcher(serve(make_scorer()), "nobody")
-    assert watcher.seen.get(timeout=10) == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+    assert watcher.seen.get(timeout=60) == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
     watcher.close()
 
 
@@ -110,19 +110,19 @@ def test_a_draining_server_tells_every_watcher_that_is_left_and_lets_none_hold_i
     server = serve(make_scorer(backend))
     leaving, *staying = [Watcher(server, service) for service in ("", "", *SERVICES)]
     for watcher in (leaving, *staying):
-        assert watcher.seen.get(timeout=10) == SERVING
+        assert watcher.seen.get(timeout=60) == SERVING
     leaving.close()
     running = score_later(server.channel, score_request(random_windows(1)))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     draining = threading.Thread(target=server.drain)
     draining.start()
     for watcher in staying:
-        assert watcher.seen.get(timeout=10) == NOT_SERVING
+        assert watcher.seen.get(timeout=60) == NOT_SERVING
     assert check(server, "") == NOT_SERVING
     backend.gate.set()
-    draining.join(10)
+    draining.join(60)
     assert not draining.is_alive()
-    assert running.result(10)
+    assert running.result(60)
     for watcher in staying:
         assert watcher.is_left_in_peace()
         watcher.close()
@@ -145,12 +145,12 @@ def test_reflection_lists_the_services_and_describes_their_methods(serve: Serve)
 def test_channelz_counts_calls_where_it_is_asked_for_and_is_not_there_otherwise(serve: Serve) -> None:
     silent, telling = serve(make_scorer()), serve(make_scorer(), channelz=True)
     with pytest.raises(grpc.RpcError) as caught:
-        channelz_pb2_grpc.ChannelzStub(silent.channel).GetServers(channelz_pb2.GetServersRequest(), timeout=10)
+        channelz_pb2_grpc.ChannelzStub(silent.channel).GetServers(channelz_pb2.GetServersRequest(), timeout=60)
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
     for _ in range(3):
         score(telling.channel, score_request(random_windows(1)))
     stub = channelz_pb2_grpc.ChannelzStub(telling.channel)
-    servers = stub.GetServers(channelz_pb2.GetServersRequest(), timeout=10).server
+    servers = stub.GetServers(channelz_pb2.GetServersRequest(), timeout=60).server
     [data] = [server.data for server in servers]
     assert data.calls_started >= 3
     assert "grpc.channelz.v1.Channelz" in ProtoReflectionDescriptorDatabase(telling.channel).get_services()
@@ -161,7 +161,7 @@ def test_a_client_that_keeps_reflection_open_does_not_hold_up_a_drain(serve: Ser
     never_ending: queue.Queue[Any] = queue.Queue()
     never_ending.put(reflection_pb2.ServerReflectionRequest(list_services=""))
     stub = reflection_pb2_grpc.ServerReflectionStub(server.channel)
-    call = stub.ServerReflectionInfo(iter(never_ending.get, None), timeout=30)
+    call = stub.ServerReflectionInfo(iter(never_ending.get, None), timeout=120)
     assert next(call).list_services_response.service
     draining = threading.Thread(target=server.drain)
     draining.start()

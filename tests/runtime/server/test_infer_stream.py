@@ -25,7 +25,7 @@ class Stream:
 
     def __init__(self, server: LiveServer) -> None:
         self._requests: SimpleQueue[bytes | None] = SimpleQueue()
-        self.call: Any = server.channel.stream_stream(METHOD)(iter(self._requests.get, None), timeout=20)
+        self.call: Any = server.channel.stream_stream(METHOD)(iter(self._requests.get, None), timeout=60)
 
     def send(self, request: oip.ModelInferRequest | bytes | None) -> None:
         self._requests.put(request.SerializeToString() if isinstance(request, oip.ModelInferRequest) else request)
@@ -39,7 +39,7 @@ def test_answers_keep_the_order_though_later_ones_are_ready_first(serve: Serve) 
     server = serve(make_scorer(slow, name="slow"), make_scorer(), max_inline_us=0, n_workers=2)
     stream = Stream(server)
     stream.send(infer_request(random_windows(1), model_name="slow", id="0"))
-    assert slow.entered.acquire(timeout=10)
+    assert slow.entered.acquire(timeout=60)
     for number in range(1, 6):
         stream.send(infer_request(random_windows(number), id=str(number)))
     quick = server.server._models.find("level")

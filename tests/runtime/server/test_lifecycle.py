@@ -122,7 +122,7 @@ def test_a_model_that_is_loading_is_unavailable_and_the_server_not_ready(
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
         assert "'level' is loading" in caught.value.details()
         may_load.set()
-        starting.join(10)
+        starting.join(60)
         assert score(channel, score_request(random_windows(1))).outputs
     loop.run(server.stop())
 

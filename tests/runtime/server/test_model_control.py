@@ -234,7 +234,7 @@ def test_a_version_taken_out_answers_what_it_had_taken_and_is_closed_then(
     while backend.entered.acquire(blocking=False):
         pass
     running = score_later(server.channel, score_request(random_windows(2)))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     waiting = [score_later(server.channel, score_request(random_windows(3))) for _ in range(4)]
     eventually(lambda: len(server.server._models.find("level").queue) == 4, "four requests wait")
     unloading = threading.Thread(target=unload, args=(server,))
@@ -244,7 +244,7 @@ def test_a_version_taken_out_answers_what_it_had_taken_and_is_closed_then(
     assert not backend.is_closed
     backend.gate.set()
     assert all(call.result() for call in [running, *waiting])
-    unloading.join(10)
+    unloading.join(60)
     assert backend.is_closed
     assert index(server)["level", "3"] == ("UNAVAILABLE", "unloaded")
 

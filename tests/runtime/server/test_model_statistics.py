@@ -33,7 +33,7 @@ def test_requests_that_share_a_batch_each_count_its_time_and_their_wait(serve: S
     backend = GatedBackend()
     server = serve(make_scorer(backend), max_inline_us=0)
     calls = [score_later(server.channel, score_request(random_windows(1)))]
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     calls += [score_later(server.channel, score_request(random_windows(2))) for _ in range(3)]
     eventually(lambda: len(server.server._models.find("level").queue) == 3, "three requests wait")
     time.sleep(0.02)
@@ -59,7 +59,7 @@ def test_what_fails_comes_too_late_or_finds_no_room_is_counted_apart(serve: Serv
     backend = GatedBackend()
     server = serve(make_scorer(backend), max_inline_us=0, max_queue_size=1)
     running = score_later(server.channel, score_request(random_windows(1)))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     waiting = score_later(server.channel, score_request(random_windows(1)))
     eventually(lambda: len(server.server._models.find("level").queue) == 1, "it waits")
     with pytest.raises(grpc.RpcError) as caught:

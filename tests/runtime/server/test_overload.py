@@ -103,7 +103,7 @@ def test_while_no_model_is_ready_nothing_is_refused_unread() -> None:
 
 def code_of(server: LiveServer, method: str, message: bytes) -> grpc.StatusCode:
     send: Any = server.channel.unary_unary(method)
-    code = send.future(message, timeout=20).code()
+    code = send.future(message, timeout=60).code()
     assert isinstance(code, grpc.StatusCode)
     return code
 
@@ -113,7 +113,7 @@ def fill(serve: Serve, *others: Any, **settings: Any) -> tuple[LiveServer, Gated
     backend = GatedBackend()
     server = serve(make_scorer(backend), *others, max_queue_size=1, **settings)
     calls = [score_later(server.channel, score_request(random_windows(1)))]
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     calls.append(score_later(server.channel, score_request(random_windows(1))))
     eventually(lambda: len(server.server._models.find("level").queue) == 1, "the queue is full")
     return server, backend, calls
@@ -121,7 +121,7 @@ def fill(serve: Serve, *others: Any, **settings: Any) -> tuple[LiveServer, Gated
 
 def settle(backend: GatedBackend, calls: list[Any]) -> None:
     backend.gate.set()
-    assert all(call.result(10) for call in calls)
+    assert all(call.result(60) for call in calls)
 
 
 @pytest.mark.parametrize("method", [SCORE, INFER])
@@ -183,7 +183,7 @@ def test_who_is_let_through_has_the_same_answer_and_the_same_timing(serve: Serve
     answers = []
     for server in (plain, suspicious):
         send: Any = server.channel.unary_unary(SCORE)
-        answer, call = send.with_call(message, timeout=20)
+        answer, call = send.with_call(message, timeout=60)
         answers.append(answer)
         assert [key for key, _ in call.trailing_metadata()] == ["offbeat-timing"]
     assert answers[0] == answers[1]
@@ -200,7 +200,7 @@ def test_who_is_let_through_and_goes_away_leaves_nothing(serve: Serve) -> None:
     server = serve(make_scorer(backend))
     expect_refusals(server)
     call = score_later(server.channel, score_request(random_windows(1)))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     call.cancel()
     backend.gate.set()
     eventually(lambda: server.server._drain.n_calls == 0, "the call has ended")

@@ -36,7 +36,7 @@ def models(tmp_path: Path) -> Path:
 def code(port: int | None, method: str, request: Any, *tokens: str) -> grpc.StatusCode:
     metadata = [("authorization", f"Bearer {token}") for token in tokens]
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        call = channel.unary_unary(method).future(request.SerializeToString(), metadata=metadata, timeout=10)
+        call = channel.unary_unary(method).future(request.SerializeToString(), metadata=metadata, timeout=60)
         status = call.code()
     assert isinstance(status, grpc.StatusCode)
     return status
@@ -116,7 +116,7 @@ def life(server: LiveServer, authority: Authority, *mine: Path) -> int:
     if mine:
         context.load_cert_chain(*mine)
     with urllib.request.urlopen(
-        f"https://127.0.0.1:{server.server.metrics_port}/healthz", timeout=10, context=context
+        f"https://127.0.0.1:{server.server.metrics_port}/healthz", timeout=60, context=context
     ) as answer:
         status: int = answer.status
         return status

@@ -34,7 +34,7 @@ def test_a_client_that_vanishes_takes_its_request_along(serve: Serve) -> None:
     body = json.dumps(infer_json(WINDOWS)).encode()
     head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     running, waiting = raw(server, head + body), raw(server, head + body)
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     eventually(lambda: samples(server, "offbeat_queue_depth") == [1], "one waits")
     waiting.close()
     eventually(lambda: samples(server, "offbeat_queue_depth") == [0], "it has left")

@@ -115,7 +115,7 @@ def test_a_full_queue_a_passed_time_and_a_drain_are_told(serve: Serve) -> None:
         threading.Thread(target=lambda: answers.append(ask(server, INFER, infer_json(WINDOWS)))) for _ in range(2)
     ]
     threads[0].start()
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     assert ask(server, INFER, infer_json(WINDOWS, parameters={"timeout": 20_000}))[0] == 504
     threads[1].start()
     eventually(lambda: samples(server, "offbeat_queue_depth") == [1], "one waits")
@@ -128,7 +128,7 @@ def test_a_full_queue_a_passed_time_and_a_drain_are_told(serve: Serve) -> None:
     assert samples(server, "offbeat_requests_total", method="RestInfer", status="RESOURCE_EXHAUSTED") == [1]
     backend.gate.set()
     for thread in (*threads, drain):
-        thread.join(10)
+        thread.join(60)
     assert [status for status, _ in answers] == [200, 200], "what was accepted is answered"
 
 

@@ -197,7 +197,7 @@ def test_an_overload_refuses_scores_and_keeps_rows(serve: Serve, feeds: list[Fee
     busy, feed = feed_of(server, feeds), feed_of(server, feeds)
     for series in ("running", "waiting"):
         busy.send(points_request(series, walk(LENGTH)))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     eventually(lambda: len(server.server._models.find("level").queue) == 1, "the queue is full")
     refusal = feed.refusal(points_request("a", walk(LENGTH), range(LENGTH)))
     assert (code(refusal), refusal.rows_kept) == ("RESOURCE_EXHAUSTED", True)

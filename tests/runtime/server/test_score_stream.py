@@ -62,7 +62,7 @@ def test_answers_come_when_they_are_ready_not_in_the_order_of_requests(serve: Se
     source = Source()
     answers = stream(server, source)
     source.send(score_request(random_windows(1), model="slow", id="first"))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     source.send(score_request(random_windows(1), model="fast", id="second"))
     assert next(answers).response.id == "second"
     backend.gate.set()
@@ -211,7 +211,7 @@ def test_draining_answers_what_was_read_and_then_ends_an_open_stream(serve: Serv
     answers = stream(server, source)
     for n in range(3):
         source.send(score_request(random_windows(1), id=str(n)))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     eventually(lambda: len(server.server._models.find("level").queue) == 2, "the others are queued")
     draining = threading.Thread(target=server.drain)
     draining.start()
@@ -223,5 +223,5 @@ def test_draining_answers_what_was_read_and_then_ends_an_open_stream(serve: Serv
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert "draining" in caught.value.details()
     source.send(None)
-    draining.join(10)
+    draining.join(60)
     assert not draining.is_alive()

@@ -240,7 +240,7 @@ def running(repository: Path, state: Path) -> Iterator[tuple[subprocess.Popen[st
             yield process, channel
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 

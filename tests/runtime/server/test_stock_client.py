@@ -139,7 +139,7 @@ client = triton.InferenceServerClient(sys.argv[1])
 client.start_stream(callback=lambda result, error: answers.put(tell(result, error)))
 for number in range(N):
     client.async_stream_infer("nobody" if number == 7 else "level", [tensor_of(1 + number % 5)], request_id=str(number))
-told = {"callback": [answers.get(timeout=20) for _ in range(N)]}
+told = {"callback": [answers.get(timeout=60) for _ in range(N)]}
 client.stop_stream()
 client.close()
 

@@ -195,5 +195,5 @@ def test_an_authority_between_is_enough_on_every_port(serve: Serve, authority: A
     context = ssl.create_default_context(cafile=authority.ca)
     context.load_cert_chain(*client)
     port = server.server.metrics_port
-    with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", timeout=10, context=context) as answer:
+    with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", timeout=60, context=context) as answer:
         assert answer.status == 200

@@ -36,7 +36,7 @@ def token_file(tmp_path: Path) -> Path:
 def code(server: LiveServer, method: str, request: bytes, *headers: str) -> grpc.StatusCode:
     """The status of a call with these `authorization` headers."""
     metadata = tuple(("authorization", header) for header in headers)
-    call = server.channel.unary_unary(method).future(request, metadata=metadata, timeout=10)
+    call = server.channel.unary_unary(method).future(request, metadata=metadata, timeout=60)
     status = call.code()
     assert isinstance(status, grpc.StatusCode)
     return status

@@ -70,7 +70,7 @@ def test_a_batch_that_hangs_ends_its_requests_and_takes_its_model_out_until_it_c
     backend = OnceGatedBackend()
     server = serve(make_scorer(backend), make_scorer(name="other"), max_compute_s=0.3, max_inline_us=0, metrics_port=0)
     running = score_later(server.channel, hanging_request())
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     waiting = score_later(server.channel, score_request(random_windows(1)))
     other = score_later(server.channel, score_request(random_windows(1), model="other"))
     assert running.code() is grpc.StatusCode.INTERNAL
@@ -130,11 +130,11 @@ def test_a_batch_within_the_limit_is_left_alone_and_so_is_any_without_one(serve:
         backend = GatedBackend()
         server = serve(make_scorer(backend), max_compute_s=limit_s, max_inline_us=0)
         running = score_later(server.channel, score_request(random_windows(1)))
-        assert backend.entered.acquire(timeout=10)
+        assert backend.entered.acquire(timeout=60)
         time.sleep(0.4)
         assert is_ready(server) == (True, True)
         backend.gate.set()
-        assert running.result(10)
+        assert running.result(60)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
