@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -267,7 +268,7 @@ def test_an_empty_repository_may_be_watched(serve: Serve, tmp_path: Path) -> Non
 def test_a_version_that_could_not_be_read_is_tried_again_when_its_permissions_are_mended(
     server: LiveServer, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, folder = Scorer.open, write_version(repository, "level", 2)
+    original, unreadable = Scorer.open, write_version(repository.parent / "elsewhere", "level", 2)
 
     def open_as_another_user(version: Any, *arguments: Any) -> Scorer:
         # Root, who runs tests in containers, reads everything.
@@ -276,7 +277,8 @@ def test_a_version_that_could_not_be_read_is_tried_again_when_its_permissions_ar
         return original(version, *arguments)
 
     monkeypatch.setattr(Scorer, "open", open_as_another_user)
-    (folder / "model.onnx").chmod(0o600)
+    (unreadable / "model.onnx").chmod(0o600)
+    folder = unreadable.rename(repository / "level" / "2")
     eventually(lambda: index(server).get(("level", "2"), ("",))[0] == "UNAVAILABLE", "version 2 is refused")
     (folder / "model.onnx").chmod(0o644)
     until_ready(server, ("level", "2"))
@@ -293,15 +295,20 @@ def test_a_repository_that_is_exchanged_whole_is_served_from_the_old_version_unt
     current, another = tmp_path / "current", tmp_path / "another"
     current.symlink_to("old")
     another.symlink_to("new")
-    server = serve(path=current, model_control_mode="poll", repository_poll_s=0.2)
+    server = serve(path=current, model_control_mode="poll", repository_poll_s=86_400)
     another.replace(current)
-    # Every reply is of one or the other: an error would be raised here.
-    replies: list[int] = []
 
-    def is_over() -> bool:
-        replies.append(score(server.channel, score_request(random_windows(1))).version)
-        return replies[-1] == 2 if is_good else index(server).get(("level", "2"), ("",))[0] == "UNAVAILABLE"
+    def replies() -> list[int]:
+        """The versions that answer while somebody looks at the repository, and then; of neither, an error would be raised."""
+        looking = threading.Thread(target=server.run, args=(looks(server).look(),))
+        looking.start()
+        told = []
+        while not told or looking.is_alive():
+            told.append(score(server.channel, score_request(random_windows(1))).version)
+        return [*told, score(server.channel, score_request(random_windows(1))).version]
 
-    eventually(is_over, "the new version is there, or refused")
-    assert replies[0] == 1
+    # What is new has to rest for a look.
+    assert set(replies()) == {1}
+    assert replies()[-1] == (2 if is_good else 1)
+    assert index(server)["level", "2"][0] == ("READY" if is_good else "UNAVAILABLE")
     assert ready(server) == ([("level", "2")] if is_good else [("level", "1")])
