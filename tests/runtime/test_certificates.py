@@ -92,3 +92,27 @@ def test_an_end_that_is_near_is_told_once_a_day(
     assert len(told) == n_lines + 1
     assert told[-1] == "the server's certificate expired 1.0 days ago; expected a newer one in its file"
     assert all("expires in 2.0 days" in line for line in told[:-1])
+
+
+def test_a_clock_that_was_years_ahead_does_not_keep_the_warning_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cert, key = issued(tmp_path, 2)
+    ends, elapsed = told_by_openssl(cert), 0.0
+    monkeypatch.setattr(certificate_watch, "monotonic", lambda: elapsed)
+
+    async def look() -> None:
+        nonlocal elapsed
+        watch = CertificateWatch(watched_certificates(SecurityConfig(tls_cert=cert, tls_key=key)))
+        for now in (ends + 3650 * DAY_S, ends - DAY_S):
+            monkeypatch.setattr(certificate_watch, "time", lambda now=now: now)
+            watch.start()
+            watch.stop()
+            elapsed += 1.1 * DAY_S
+
+    asyncio.run(look())
+    told = [record.getMessage().partition(";")[0] for record in caplog.records]
+    assert [line.removeprefix("the server's certificate ") for line in told] == [
+        "expired 3650.0 days ago",
+        "expires in 1.0 days",
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from time import time
+from time import monotonic, time
 
 from offbeat.certificates import Certificates, expiry
 from offbeat.server.access.watched_files import WatchedFiles
@@ -32,10 +32,11 @@ class CertificateWatch:
     def start(self) -> None:
         """Looks now, and every hour."""
         self._timer = asyncio.get_running_loop().call_later(_INTERVAL_S, self.start)
-        expires, now = self.expires(), time()
-        if expires is None or now < self._next_line or expires > now + WARNING_DAYS * _DAY_S:
+        expires, now, at = self.expires(), time(), monotonic()
+        if expires is None or at < self._next_line or expires > now + WARNING_DAYS * _DAY_S:
             return
-        self._next_line = now + _DAY_S
+        # By a clock that nobody sets: one that was years ahead would keep this quiet until then.
+        self._next_line = at + _DAY_S
         days = (expires - now) / _DAY_S
         what = f"expires in {days:.1f} days" if days > 0 else f"expired {-days:.1f} days ago"
         _logger.warning("the server's certificate %s; expected a newer one in its file", what)
