@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,9 +15,10 @@ import pytest
 
 import offbeat
 from tests.runtime import folders
+from tests.runtime.authority import Authority, needs_openssl
 
 from .container import Container, confinement, started
-from .manifests import container_of, object_of, objects
+from .manifests import ROOT, container_of, object_of, objects
 
 MANIFESTS = ["kubernetes/offbeat.yaml", "kserve/serving-runtime.yaml"]
 WINDOWS = folders.random_windows(4, seed=3)
@@ -78,6 +81,22 @@ def test_a_repository_without_a_good_model_never_gets_ready_and_says_why(tmp_pat
         assert container.process.wait(60) == 1
         assert not container.passes("readinessProbe")
         assert "model.onnx" in container.output()
+
+
+@needs_openssl
+def test_with_tls_as_the_page_has_it_a_start_would_succeed(tmp_path: Path) -> None:
+    folders.write_version(tmp_path / "models")
+    cert, key = Authority(tmp_path).issue("offbeat")
+    settings = {each["name"]: each["value"] for each in container_of(MANIFESTS[0])["env"]}
+    del settings["OFFBEAT_INSECURE"]
+    tls = {"OFFBEAT_TLS_CERT": str(cert), "OFFBEAT_TLS_KEY": str(key), "OFFBEAT_METRICS_TLS": "true"}
+    told = (ROOT / "docs" / "kubernetes.md").read_text()
+    assert all(name in told for name in tls)
+    command = [sys.executable, "-m", "offbeat", "serve", str(tmp_path / "models"), "--check"]
+    done = subprocess.run(
+        command, env={**os.environ, **settings, **tls}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_kind_of_the_manifests_is_known() -> None:
