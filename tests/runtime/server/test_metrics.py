@@ -149,7 +149,7 @@ def test_an_event_loop_that_does_not_turn_is_neither_ready_nor_alive(monkeypatch
         http = HttpServer("127.0.0.1", 0, watched.routes(), plain_failure, 16384)
         http.start()
         port.put(http.port)
-        is_over.wait(20)
+        is_over.wait(120)
         http.stop()
 
     thread = Thread(target=lambda: asyncio.run(hang()))
