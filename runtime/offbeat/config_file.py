@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,14 +12,21 @@ from typing import Any
 import typer
 
 from offbeat.errors import ConfigurationError
+from offbeat.telling import in_one_line
+
+_PREFIX = "OFFBEAT_"
+# The share of letters that two names have in common, for one to be a slip of the other (difflib's ratio).
+_NEAR = 0.8
 
 
 def use_config_file(context: typer.Context, path: Path | None) -> Path | None:
     """Lets the file's values take the place of the command's defaults: a flag or a variable that is given still wins.
 
     Keys are the command's flags, with `-` or `_` between words. Raises ConfigurationError, naming the file and the key,
-    for an unknown key, a key given twice, and a value that the flag would refuse.
+    for an unknown key, a key given twice, and a value that the flag would refuse. Warns of variables that are nearly the name of one.
     """
+    for warning in misspelt_variables(context):
+        typer.secho(f"warning: {warning}", fg="yellow", err=True)
     if path is not None:
         # What has no variable, as the data to work on, is not a setting.
         flags = {str(flag.name): flag for flag in context.command.params if flag.envvar}
@@ -29,6 +37,28 @@ def use_config_file(context: typer.Context, path: Path | None) -> Path | None:
             for key, value in read_config_file(path).items()
         }
     return path
+
+
+def misspelt_variables(context: typer.Context) -> list[str]:
+    """A sentence for each variable that is none of offbeat's, though its name is near to one of this command.
+
+    Others are not told: Kubernetes sets OFFBEAT_SERVICE_HOST and more where a service has the name.
+    """
+    own = _variables(context.command)
+    known = own | _variables(context.find_root().command)
+    told = []
+    for name in sorted(os.environ.keys() - known):
+        word = name.removeprefix(_PREFIX)
+        near = difflib.get_close_matches(word, [each.removeprefix(_PREFIX) for each in own], n=1, cutoff=_NEAR)
+        if word != name and near:
+            told.append(f"{in_one_line(name)} is no variable of this command; did you mean {_PREFIX}{near[0]}?")
+    return told
+
+
+def _variables(command: Any) -> set[str]:
+    """Those of a command's flags, and of the commands below it."""
+    below = getattr(command, "commands", {}).values()
+    return {str(flag.envvar) for flag in command.params if flag.envvar}.union(*map(_variables, below))
 
 
 def read_config_file(path: Path) -> dict[str, Any]:

@@ -85,3 +85,33 @@ def test_a_file_that_is_wrong_is_refused_by_its_key(
     done = offbeat("serve", model, "--config", tmp_path / "server.toml", "--check")
     assert (done.returncode, done.stdout) == (1, "")
     assert words in done.stderr
+
+
+def test_a_variable_that_is_nearly_a_setting_is_warned_of_and_those_of_kubernetes_are_not(
+    offbeat: Run, settings: Path
+) -> None:
+    variables = {
+        "OFFBEAT_TOKEN_FILES": "/etc/tokens",
+        "OFFBEAT_TLS_CLIENTCA": "/etc/tls.pem",
+        # Settings of other commands, and what Kubernetes says of a service that is called offbeat.
+        "OFFBEAT_TOKEN": "secret-0123456789abcdef",
+        "OFFBEAT_EPOCHS": "3",
+        "OFFBEAT_SERVICE_HOST": "10.0.0.1",
+        "OFFBEAT_SERVICE_PORT": "9000",
+        "OFFBEAT_SERVICE_PORT_METRICS": "8002",
+        "OFFBEAT_PORT_9000_TCP": "tcp://10.0.0.1:9000",
+        "OFFBEAT_PORT_9000_TCP_ADDR": "10.0.0.1",
+        "OFFBEAT_PORT_9000_TCP_PORT": "9000",
+        "OFFBEAT_PORT_9000_TCP_PROTO": "tcp",
+    }
+    done = offbeat("serve", "--config", settings, "--check", "--insecure", **variables)
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "warning: OFFBEAT_TLS_CLIENTCA is no variable of this command; did you mean OFFBEAT_TLS_CLIENT_CA?",
+        "warning: OFFBEAT_TOKEN_FILES is no variable of this command; did you mean OFFBEAT_TOKEN_FILE?",
+    ]
+
+
+def test_a_file_that_an_editor_of_windows_wrote_is_read(offbeat: Run, settings: Path) -> None:
+    settings.write_bytes(b"\xef\xbb\xbf" + settings.read_bytes().replace(b"\n", b"\r\n"))
+    assert offbeat("serve", "--config", settings, "--check", "--insecure").returncode == 0
