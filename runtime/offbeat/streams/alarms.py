@@ -26,7 +26,7 @@ class Alarms:
 
     def take(self, slots: Integers, is_anomaly: BoolArray) -> BoolArray:
         """The alarms [window] of windows of those slots [window], in their order."""
-        if self._n == 1 or not len(slots):
+        if not len(slots):
             return is_anomaly
         n_before = self._n - 1
         order = np.argsort(slots, kind="stable")

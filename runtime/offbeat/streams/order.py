@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from offbeat.result import BoolArray
-from offbeat.streams.rows import Integers, repetitions
+from offbeat.streams.rows import Integers
 
 # Before every timestamp.
 NEVER = np.iinfo(np.int64).min
 
 
-def late_rows(owners: Integers, timestamps: Integers, last: Integers) -> BoolArray:
+def late_rows(owners: Integers, timestamps: Integers, last: Integers, *, are_different: bool) -> BoolArray:
     """Whether each row is not later than all rows of its owner before it [row], `last` [row] included, those of earlier requests.
 
-    NEVER in `last` says that there were none.
+    NEVER in `last` says that there were none. `are_different` says that no two rows have one owner.
     """
     is_late: BoolArray = (timestamps <= last) & (last != NEVER)
-    if repetitions(owners) is None:
+    if are_different:
         return is_late
     order = np.argsort(owners, kind="stable")
     ordered, times = owners[order], timestamps[order]

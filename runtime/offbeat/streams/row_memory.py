@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from offbeat.result import FloatArray
-from offbeat.streams.rows import Integers, repetitions
+from offbeat.streams.rows import Integers
 
 # Room beyond a window, so that a series is moved to the front once in so many rows at most.
 _MIN_ROOM = 16
@@ -43,12 +43,13 @@ class RowMemory:
         self.n_seen[slots] = 0
         self._ends[slots] = self._begin(slots)
 
-    def append(self, slots: Integers, values: FloatArray, stride: int) -> tuple[FloatArray, Integers]:
-        """Takes rows [row, feature] of those slots [row], in their order.
+    def append(
+        self, slots: Integers, values: FloatArray, stride: int, repeated: Integers | None
+    ) -> tuple[FloatArray, Integers]:
+        """Takes rows [row, feature] of those slots [row], in their order; `repeated` is what `repetitions` says of the slots.
 
         Returns the windows [window, time, feature] that became full and are to be scored, and the number of the row each ends with.
         """
-        repeated = repetitions(slots)
         n_seen = self.n_seen[slots] + 1
         if repeated is not None:
             n_seen += repeated

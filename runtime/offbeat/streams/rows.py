@@ -42,8 +42,8 @@ class Taken(Struct, frozen=True, kw_only=True, eq=False):
     generations: Integers
 
 
-def check_rows(rows: Rows, n_features: int) -> None:
-    """Raises InvalidWindowError unless there are rows, a series and a timestamp for each, and finite values."""
+def check_counts(rows: Rows, n_features: int) -> None:
+    """Raises InvalidWindowError unless there are rows, and a series and a timestamp for each."""
     n_rows = len(rows.values)
     if rows.values.ndim != 2 or n_rows == 0 or rows.values.shape[1] != n_features:
         raise InvalidWindowError(
@@ -53,6 +53,10 @@ def check_rows(rows: Rows, n_features: int) -> None:
         raise InvalidWindowError(f"{len(rows.series)} series for {n_rows} rows; expected one for each, or one for all")
     if rows.timestamps is not None and len(rows.timestamps) != n_rows:
         raise InvalidWindowError(f"{len(rows.timestamps)} timestamps for {n_rows} rows; expected one for each, or none")
+
+
+def check_values(rows: Rows) -> None:
+    """Raises InvalidWindowError for values that are not finite."""
     # Unlike numpy's other sums this one warns of nothing. It is not finite where a number is not, and where it leaves float32.
     if not math.isfinite(np.einsum("ij->", rows.values)):
         _check_finite(rows)

@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from pathlib import Path
 from time import thread_time
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 import offbeat.streams
 from offbeat.errors import DataError, InvalidWindowError
 from offbeat.series_config import SeriesConfig
-from offbeat.streams import Rows, SeriesStore, read_state, write_state
+from offbeat.streams import Rows, SeriesStore, Taken, read_state, write_state
 from offbeat.streams.order import NEVER
 
 NAMES = [f"series-{number}" for number in range(6)]
@@ -101,6 +101,84 @@ def test_arrays_remember_what_plain_lists_would(
         expected = [plain.alarm(names[number], bool(flag)) for (number, _), flag in zip(windows, flags, strict=True)]
         assert store.alarms(taken, flags).tolist() == expected
     assert len(store) == len(plain.rows)
+
+
+def _told(store: SeriesStore, taken: Taken) -> tuple[object, ...]:
+    flags = taken.windows[:, -1, 0] % 3 == 0
+    alarms = store.alarms(taken, flags).tolist()
+    return taken.rows.tolist(), taken.windows.tolist(), taken.dropped.tolist(), taken.n_started, alarms
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    groups=st.lists(REQUESTS, min_size=1, max_size=6),
+    length=st.integers(1, 7),
+    stride=st.integers(1, 3),
+    max_series=st.integers(6, 8),
+    policy=st.sampled_from(["drop", "refuse"]),
+    has_times=st.booleans(),
+)
+def test_requests_that_are_taken_together_are_taken_as_one_after_the_other(
+    groups: list[list[tuple[list[tuple[str, int]], int]]],
+    length: int,
+    stride: int,
+    max_series: int,
+    policy: Literal["drop", "refuse"],
+    has_times: bool,
+) -> None:
+    config = SeriesConfig(out_of_order=policy, alarm_k=2, alarm_n=3, max_series=max_series)
+    one_by_one, together = (SeriesStore(length, ["value"], config) for _ in range(2))
+    count = 0
+    for number, group in enumerate(groups):
+        requests = []
+        for asked, _ in group:
+            names, times = zip(*asked, strict=True)
+            values = np.arange(count, count + len(names), dtype=np.float32)[:, None]
+            count += len(names)
+            # A name alone stands for all rows.
+            series = names[:1] if len(set(names)) == 1 else names
+            timestamps = np.array(times) + 40 * number if has_times else None
+            requests.append(Rows(series=series, values=values, timestamps=timestamps))
+        taken = together.take_together(requests, float(number), stride)
+        if taken is None:
+            # One of them is refused, or has others make room: then nothing has changed.
+            for each in requests:
+                outcomes = []
+                for store in (one_by_one, together):
+                    try:
+                        outcomes.append(_told(store, store.take(each, float(number), stride)))
+                    except InvalidWindowError as error:
+                        outcomes.append((str(error),))
+                assert outcomes[0] == outcomes[1]
+        else:
+            for place, each in enumerate(requests):
+                expected = _told(one_by_one, one_by_one.take(each, float(number), stride))
+                assert _told(together, taken.of(place)) == expected
+    states = [store.state("m", store.occupied(), 0.0) for store in (one_by_one, together)]
+    assert states[0].names == states[1].names
+    assert all(
+        np.array_equal(getattr(states[0], name), getattr(states[1], name))
+        for name in ("tails", "n_seen", "timestamps", "ages_s", "flags")
+    )
+    assert one_by_one.n_rows == together.n_rows
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Rows(series=["a", "b"], values=np.zeros((1, 2), np.float32)),
+        Rows(series=[], values=np.zeros((1, 2), np.float32)),
+        Rows(series=["a"], values=np.zeros((0, 2), np.float32)),
+        Rows(series=[""], values=np.zeros((1, 2), np.float32)),
+        Rows(series=["a"], values=np.full((1, 2), np.nan, np.float32)),
+        Rows(series=["a"], values=np.zeros((1, 2), np.float32), timestamps=np.zeros(2, np.int64)),
+    ],
+)
+def test_requests_of_which_one_is_wrong_are_not_taken_together(bad: Rows) -> None:
+    store = SeriesStore(1, ["a", "b"], SeriesConfig())
+    good = Rows(series=["a", "b"], values=np.zeros((2, 2), np.float32))
+    assert store.take_together([good, bad, good], 0.0) is None
+    assert len(store) == store.n_changes == sum(store.n_rows.values()) == 0
 
 
 def test_a_message_of_very_many_rows_of_one_series_takes_no_more_than_its_share_of_time() -> None:
@@ -322,4 +400,12 @@ def test_of_a_state_only_the_young_are_taken_over_and_the_youngest_first() -> No
 
 
 def test_the_room_exports_the_store_and_its_states() -> None:
-    assert offbeat.streams.__all__ == ["Rows", "SeriesState", "SeriesStore", "Taken", "read_state", "write_state"]
+    assert offbeat.streams.__all__ == [
+        "Rows",
+        "SeriesState",
+        "SeriesStore",
+        "Taken",
+        "TakenTogether",
+        "read_state",
+        "write_state",
+    ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any, TypeAlias
+
 import numpy as np
 
 from offbeat.errors import InvalidWindowError, quoted
@@ -22,7 +25,12 @@ from offbeat.v1.scoring_pb2 import (
 )
 from offbeat.wire import field_prefix
 
-_DATA_TYPES = {np.dtype(np.float32): DATA_TYPE_FLOAT32, np.dtype(np.bool_): DATA_TYPE_BOOL}
+# An output's name, and the type and shape of its array.
+OutputField: TypeAlias = tuple[str, np.dtype[np.generic], tuple[int, ...]]
+_DATA_TYPES: dict[np.dtype[Any], DataType] = {
+    np.dtype(np.float32): DATA_TYPE_FLOAT32,
+    np.dtype(np.bool_): DATA_TYPE_BOOL,
+}
 
 
 def query_of(request: ScoreRequest) -> Query:
@@ -54,22 +62,27 @@ def encoded_outputs(scored: Scored, kind: type[ScoreResponse | PointScores], res
     """A message of that kind: its model, version and outputs, after the bytes of its other fields."""
     template = scored.form.templates.get(kind)
     if template is None:
-        template = scored.form.templates[kind] = _template(scored, kind)
+        fields = tuple((name, array.dtype, array.shape) for name, array in scored.outputs.items())
+        template = scored.form.templates[kind] = output_template(kind, scored.model, scored.version, fields)
     parts = [rest]
     for before, array in zip(template, scored.outputs.values(), strict=True):
         parts += (before, array.tobytes())
     return b"".join(parts)
 
 
-def _template(scored: Scored, kind: type[ScoreResponse | PointScores]) -> list[bytes]:
+def output_template(
+    kind: type[ScoreResponse | PointScores], model: str, version: int, fields: tuple[OutputField, ...]
+) -> list[bytes]:
+    """What stands before the data of each output in a message of that kind, model and version before the first."""
     outputs = kind.DESCRIPTOR.fields_by_name["outputs"].number
     data = Tensor.DESCRIPTOR.fields_by_name["data"].number
     template: list[bytes] = []
-    before = kind(model=scored.model, version=scored.version).SerializeToString()
-    for name, array in scored.outputs.items():
-        head = Tensor(name=name, data_type=_DATA_TYPES[array.dtype], shape=array.shape).SerializeToString()
-        head += field_prefix(data, array.nbytes)
-        template.append(before + field_prefix(outputs, len(head) + array.nbytes) + head)
+    before = kind(model=model, version=version).SerializeToString()
+    for name, dtype, shape in fields:
+        n_bytes = dtype.itemsize * math.prod(shape)
+        head = Tensor(name=name, data_type=_DATA_TYPES[dtype], shape=shape).SerializeToString()
+        head += field_prefix(data, n_bytes)
+        template.append(before + field_prefix(outputs, len(head) + n_bytes) + head)
         before = b""
     return template
 

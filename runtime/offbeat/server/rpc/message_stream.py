@@ -15,7 +15,7 @@ from offbeat.server.rpc.allowance import Allowance, SharedRoom
 from offbeat.server.rpc.boundary import Boundary, Context, Handler
 from offbeat.server.scoring.query import Query, Scored
 from offbeat.server.scoring.served import Reply
-from offbeat.server.scoring.ticket import Ticket
+from offbeat.server.scoring.ticket import Ticket, Waiting
 
 # Enough to fill batches from one stream.
 MAX_IN_FLIGHT = 128
@@ -54,7 +54,7 @@ class StreamRequest(Struct, eq=False):
 
 
 class StreamAnswer(Struct, frozen=True, eq=False):
-    """What became of a request: bytes where it is encoded and counted already, None where there was nothing to score."""
+    """What became of a request: bytes where it is encoded and counted already, None where a subclass keeps it."""
 
     request: StreamRequest
     outcome: Scored | bytes | OffbeatError | None
@@ -82,7 +82,7 @@ class MessageStream:
         # Where the order is kept: how many were put into the queue of answers, and those that have to wait for others.
         self._n_put = 0
         self._early: dict[int, StreamAnswer] = {}
-        self._tickets: set[Ticket] = set()
+        self._tickets: set[Waiting] = set()
         self._is_reading = True
         self._has_read_all = False
 
@@ -125,14 +125,16 @@ class MessageStream:
         except Exception as error:  # noqa: BLE001 - the request boundary, of a request on a stream
             self._put(StreamAnswer(request, self._boundary.refusal(error)))
             return
-        if taken is None or isinstance(taken, (Scored, bytes)):
+        if isinstance(taken, (Scored, bytes)):
             self._put(StreamAnswer(request, taken))
+            return
+        if taken is None:
             return
         self._tickets.add(taken)
         taken.reply.add_done_callback(partial(self._answer, taken, request))
 
     def _take(self, request: StreamRequest, data: bytes) -> Scored | bytes | Ticket | None:
-        """Scores or queues what the message asks for. Raises what the caller is to be refused with."""
+        """Scores or queues what the message asks for; None where it will be put by itself. Raises what the caller is to be refused with."""
         raise NotImplementedError
 
     def _encode(self, answer: StreamAnswer) -> bytes:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from time import monotonic
 from typing import cast
 
-import numpy as np
 from msgspec import Struct
 
 from offbeat.errors import InvalidWindowError, OffbeatError
-from offbeat.result import BoolArray
 from offbeat.server.messages.parsing import parse
 from offbeat.server.messages.point_messages import encoded_points_refusal, encoded_scores, joined, rows_of
 from offbeat.server.rpc.boundary import Boundary, Context
 from offbeat.server.rpc.message_stream import MessageStream, StreamAnswer, StreamRequest
+from offbeat.server.rpc.point_batch import Asked, KeptRows, PointBatches, Share, window_shape
 from offbeat.server.rpc.status import details, status_code
-from offbeat.server.scoring.query import Query, Scored
 from offbeat.server.scoring.served import ServedModel
-from offbeat.server.scoring.ticket import Ticket
-from offbeat.server.series.series_memory import SeriesMemory
-from offbeat.streams import SeriesStore, Taken
-from offbeat.v1.scoring_pb2 import PointsRequest
+from offbeat.v1.scoring_pb2 import PointScores, PointsRequest
 
 METHOD = "ScorePoints"
 # What of answers that wait is sent at once.
@@ -29,73 +25,121 @@ _MAX_JOINED_BYTES = 256 * 2**10
 _MAX_DELAY_US = 1_000_000
 
 
-class _Kept(Struct, frozen=True, eq=False):
-    """The rows of a request that are remembered, and by whom."""
+class _Form(Struct, frozen=True, kw_only=True, eq=False):
+    """What is the same for all requests that look alike, as those of one stream do: what they ask of which model, and for how many rows at most."""
 
-    taken: Taken
-    store: SeriesStore
-    version: int
+    asked: Asked
+    model: ServedModel
+    n_features: int
+    n_window_bytes: int
+    max_rows: int
+
+    @classmethod
+    def of(cls, asked: Asked, model: ServedModel, max_message_bytes: int) -> _Form:
+        """A message of rows may ask for no more windows than one of windows could."""
+        n_window_bytes = 4 * math.prod(window_shape(model, 1))
+        batching = model.batching
+        return cls(
+            asked=asked,
+            model=model,
+            n_features=len(model.scorer.manifest.feature_names),
+            n_window_bytes=n_window_bytes,
+            max_rows=min(max_message_bytes // n_window_bytes, batching.max_batch_size * batching.max_queue_size),
+        )
+
+    def check_amount(self, n_rows: int) -> None:
+        """Raises InvalidWindowError for too many."""
+        if n_rows > self.max_rows:
+            raise InvalidWindowError(
+                f"{n_rows} rows in one request; expected at most {self.max_rows}: each may fill a window of {self.n_window_bytes} bytes, "
+                "and the server's max_message_bytes, max_batch_size and max_queue_size hold for them as for windows that are sent"
+            )
 
 
 class PointStream(MessageStream):
-    """Remembers rows as they come, and answers in the order of the requests, so that a series' windows count for alarms in theirs.
+    """Has rows remembered as they come, and answers in the order of the requests, so that a series' windows count for alarms in theirs.
 
-    Answers that are ready at the same time go in one message: messages, not bytes, are what a stream pays for.
+    Rows wait for those of other requests, on this stream or on others, as long as the client lets answers wait: one step for all of
+    them costs little more than one for each. Answers that are ready at the same time go in one message: messages, not bytes, are
+    what a stream pays for.
     """
 
-    def __init__(self, memory: SeriesMemory, boundary: Boundary, context: Context) -> None:
+    def __init__(self, batches: PointBatches, boundary: Boundary, context: Context) -> None:
         super().__init__(boundary, context, method=METHOD, keeps_order=True)
-        self._memory = memory
-        # How long an answer waits for others, as the client allows.
-        self._delay_s = 0.0
-        # By the number of the request on the stream.
-        self._kept: dict[int, _Kept] = {}
+        self._batches = batches
+        # Of the request that was read last.
+        self._form: _Form | None = None
+        self._share: Share | None = None
+        # By the number of the request on the stream, and which of the requests whose rows are kept it is.
+        self._kept: dict[int, tuple[KeptRows, int]] = {}
 
-    def _take(self, request: StreamRequest, data: bytes) -> Scored | Ticket | None:
+    def take_answer(
+        self, request: StreamRequest, kept: KeptRows | None, place: int, error: BaseException | None
+    ) -> None:
+        """Puts what became of a request where answers are written from."""
+        if isinstance(error, asyncio.CancelledError):
+            self._boundary.count_refusal(self._traffic, request.model, error)
+            return
+        if kept is not None:
+            self._kept[request.number] = kept, place
+        self._put(StreamAnswer(request, None if error is None else self._boundary.refusal(error)))
+
+    def end_share(self, share: Share) -> None:
+        """Ends the call, where it waited for these requests alone."""
+        self._tickets.discard(share)
+        self._end_if_answered()
+
+    def remaining_s(self) -> float | None:
+        """The time until the call's deadline."""
+        return self._context.time_remaining()
+
+    def _take(self, request: StreamRequest, data: bytes) -> None:
         message = parse(PointsRequest, data)
         request.id = message.id
         request.model = message.model
-        self._delay_s = min(message.answer_delay_us, _MAX_DELAY_US) * 1e-6
-        model = self._boundary.engine.models.find(message.model, message.version or None)
-        store = self._memory.store(model.scorer.manifest)
-        outputs = tuple(message.outputs)
-        # Refuses outputs that there are not, before anything is changed.
-        model.forms.find(window_shape(model, 1), outputs)
-        rows = rows_of(message, len(store.feature_names))
-        self._check_amount(model, store, len(rows.values))
-        taken = store.take(rows, self._memory.clock(), message.stride or 1)
-        self._kept[request.number] = _Kept(taken, store, model.version)
-        if not len(taken.rows):
-            return None
-        windows = taken.windows.reshape(window_shape(model, len(taken.rows)))
-        request.n_bytes += windows.nbytes
-        self._allowance.grow(windows.nbytes)
-        query = Query(
-            model=model.name,
-            version=model.version,
-            id=message.id,
-            shape=windows.shape,
-            data=windows,
-            outputs=outputs,
-            priority=message.priority,
+        form = self._form_of(message)
+        rows = rows_of(message, form.n_features)
+        n_rows = len(rows.values)
+        form.check_amount(n_rows)
+        # Each may fill a window.
+        n_bytes = n_rows * form.n_window_bytes
+        request.n_bytes += n_bytes
+        self._allowance.grow(n_bytes)
+        delay_s = min(message.answer_delay_us, _MAX_DELAY_US) * 1e-6
+        share = self._batches.add(
+            self, self._share, form.asked, request, rows, form.model.batching.max_batch_size, delay_s
         )
-        return self._submit(query)
+        if share is not self._share:
+            self._share = share
+            self._tickets.add(share)
 
-    def _check_amount(self, model: ServedModel, store: SeriesStore, n_rows: int) -> None:
-        """A message of rows may ask for no more windows than one of windows could. Raises InvalidWindowError."""
-        window_bytes = 4 * store.length * len(store.feature_names)
-        batching = model.batching
-        limit = min(self._boundary.max_message_bytes // window_bytes, batching.max_batch_size * batching.max_queue_size)
-        if n_rows > limit:
-            raise InvalidWindowError(
-                f"{n_rows} rows in one request; expected at most {limit}: each may fill a window of {window_bytes} bytes, and the "
-                "server's max_message_bytes, max_batch_size and max_queue_size hold for them as for windows that are sent"
-            )
+    def _form_of(self, message: PointsRequest) -> _Form:
+        """Raises UnknownModelError, UnavailableError, and InvalidWindowError for outputs that there are not."""
+        asked = Asked(
+            model=message.model,
+            version=message.version or None,
+            outputs=tuple(message.outputs),
+            stride=message.stride or 1,
+            priority=message.priority,
+            has_timestamps=bool(message.timestamps),
+            caller=None if self.remaining_s() is None else self,
+        )
+        model = self._boundary.engine.models.find(asked.model, asked.version)
+        form = self._form
+        if form is None or form.model is not model or form.asked != asked:
+            # Outputs that there are not are refused before anything is changed.
+            model.forms.find(window_shape(model, 1), asked.outputs)
+            form = self._form = _Form.of(asked, model, self._boundary.max_message_bytes)
+        return form
+
+    def _end_reading(self, reader: asyncio.Task[None]) -> None:
+        """Nothing more comes that what was read could wait for."""
+        if self._share is not None and self._share.batch.is_open:
+            self._batches.run(self._share.batch)
+        super()._end_reading(reader)
 
     async def _write(self, answer: StreamAnswer) -> None:
-        """Sends the answer with those that wait behind it, or come while it waits for them."""
-        if self._delay_s and self._is_reading:
-            await asyncio.sleep(self._delay_s)
+        """Sends the answer with those that are ready behind it."""
         most = min(_MAX_JOINED_BYTES, self._boundary.max_message_bytes)
         messages, freed = [self._encode(answer)], [answer.request.n_bytes]
         n_bytes = len(messages[0])
@@ -120,9 +164,8 @@ class PointStream(MessageStream):
     def _encode(self, answer: StreamAnswer) -> bytes:
         request, outcome = answer.request, answer.outcome
         kept = self._kept.pop(request.number, None)
-        if kept is not None and (outcome is None or isinstance(outcome, Scored)):
-            alarms = _alarms(kept, outcome)
-            message = encoded_scores(request.id, request.model, kept.version, kept.taken, outcome, alarms)
+        if kept is not None and outcome is None:
+            message = _encoded(request, *kept)
             try:
                 self._boundary.sendable(message)
                 self._traffic.answer(request.model, monotonic() - request.started)
@@ -136,14 +179,23 @@ class PointStream(MessageStream):
         return encoded_points_refusal(request.id, code, details(outcome), rows_kept=kept is not None)
 
 
-def window_shape(model: ServedModel, n_windows: int) -> tuple[int, ...]:
-    """Of so many windows; without a time axis a window is a row."""
-    manifest = model.scorer.manifest
-    n_features = len(manifest.feature_names)
-    return (n_windows, n_features) if manifest.window is None else (n_windows, manifest.window.length, n_features)
-
-
-def _alarms(kept: _Kept, scored: Scored | None) -> BoolArray | None:
-    """None where the windows were not asked whether they are anomalous."""
-    is_anomaly = None if scored is None else scored.outputs.get("is_anomaly")
-    return None if is_anomaly is None else kept.store.alarms(kept.taken, np.asarray(is_anomaly, np.bool_))
+def _encoded(request: StreamRequest, kept: KeptRows, place: int) -> bytes:
+    """The answer to the request of that place among those kept, with its windows' alarms, which count from now on."""
+    taken = kept.taken
+    begin, end = taken.windows_at[place : place + 2]
+    first, last = taken.dropped_at[place : place + 2]
+    rest = PointScores(
+        id=request.id,
+        rows=kept.rows[4 * begin : 4 * end],
+        dropped_rows=kept.dropped[4 * first : 4 * last],
+        n_started=taken.n_started[place],
+    )
+    if begin == end or kept.outputs is None:
+        rest.model, rest.version = request.model, kept.version
+        return encoded_scores(rest, ())
+    is_anomaly = kept.outputs.is_anomaly
+    if is_anomaly is not None:
+        flags = is_anomaly[begin:end]
+        alarms = flags if kept.store.is_alarm_each else kept.store.alarms(taken.of(place), flags)
+        rest.alarms = alarms.tobytes()
+    return encoded_scores(rest, kept.outputs.of(begin, end))

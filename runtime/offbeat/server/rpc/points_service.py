@@ -11,6 +11,7 @@ from offbeat.errors import InvalidWindowError, PreconditionError, UnavailableErr
 from offbeat.series_config import SeriesConfig
 from offbeat.server.rpc.boundary import Boundary, Context, Handler
 from offbeat.server.rpc.message_stream import serving
+from offbeat.server.rpc.point_batch import PointBatches
 from offbeat.server.rpc.point_stream import METHOD, PointStream
 from offbeat.server.series.series_memory import SeriesMemory
 from offbeat.server.series.series_metrics import SeriesSnapshot, series_snapshot
@@ -40,8 +41,9 @@ class PointsService:
     def methods(self, boundary: Boundary) -> dict[str, Handler]:
         """The methods by name."""
         self._models = boundary.engine.models
+        self._batches = batches = PointBatches(self.memory, boundary)
         return {
-            METHOD: serving(boundary, partial(PointStream, self.memory)),
+            METHOD: serving(boundary, partial(PointStream, batches)),
             "ResetSeries": boundary.unary(ResetSeriesRequest, self._reset),
             "SnapshotSeries": boundary.unary(SnapshotSeriesRequest, self._snapshot),
         }
@@ -85,6 +87,7 @@ class PointsService:
             raise InvalidWindowError(
                 f"reset of {len(request.series)} series with all = {request.all}; expected names, or all, and not both"
             )
+        self._batches.run_all()
         if not any(shape.model == request.model for shape, _ in self.memory.stores()):
             self._models.find(request.model)
         return ResetSeriesResponse(n_series=self.memory.reset(request.model, None if request.all else request.series))
@@ -94,4 +97,5 @@ class PointsService:
             raise PreconditionError(
                 "series are kept in memory alone; expected a server that was started with --state-dir"
             )
+        self._batches.run_all()
         return SnapshotSeriesResponse(n_series=await self.directory.write())

@@ -16,13 +16,17 @@ from offbeat.server.scoring.query import Scored
 from offbeat.server.scoring.served import Awaited, Reply, ServedModel
 
 
-class Ticket(Protocol):
-    """A request in a queue: `reply` is the future of its scores."""
-
-    reply: Reply
+class Waiting(Protocol):
+    """What somebody waits for."""
 
     def cancel(self) -> None:
         """Nobody waits any more: what is still in the queue leaves it."""
+
+
+class Ticket(Waiting, Protocol):
+    """A request in a queue: `reply` is the future of its scores."""
+
+    reply: Reply
 
 
 class QueuedRequest:
