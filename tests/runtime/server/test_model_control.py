@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import grpc
 import pytest
 
+from offbeat.bundle import listing
 from offbeat.errors import BundleError, ConfigurationError, UnknownModelError
 from offbeat.inference import open_inference_pb2 as oip
 from offbeat.scorer import Scorer
@@ -354,3 +356,23 @@ def test_names_that_callers_make_up_fill_neither_the_log_nor_the_memory(
     assert len(lines) <= 2, "one in a second"
     assert server.server._control._served is not None
     assert server.server._control._served._told == {}
+
+
+def test_a_folder_that_cannot_be_looked_into_leaves_the_others_in_the_index(
+    server: LiveServer, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(server)
+    closed, original = repository / "other", listing.entries
+
+    def entries_for_another_user(folder: Path) -> tuple[Path, ...]:
+        # Root, who runs tests in containers, lists everything.
+        if folder == closed:
+            raise BundleError(f"{folder}: Permission denied; expected a folder that can be listed")
+        return original(folder)
+
+    monkeypatch.setattr("offbeat.bundle.repository.entries", entries_for_another_user)
+    told = index(server)
+    assert told["level", "3"][0] == "READY"
+    assert told["other", ""] == ("UNAVAILABLE", f"{closed}: Permission denied; expected a folder that can be listed")
+    shutil.rmtree(repository)
+    assert ready(server) == [("level", "3")]

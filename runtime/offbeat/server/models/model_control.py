@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from offbeat.bundle import ModelRepository
 from offbeat.config import ServerConfig
 from offbeat.errors import OffbeatError, UnavailableError, UnknownModelError, quoted
 from offbeat.scorer import Scorer
-from offbeat.server.models.repository_scan import ModelFolder, models_at_start
+from offbeat.server.models.repository_scan import ModelFolder, models_at_start, reasons_not_loaded
 from offbeat.server.models.served_repository import ServedRepository
 from offbeat.server.models.version_loader import VersionLoader
 from offbeat.server.scoring.model_state import ModelState, VersionStatus
@@ -78,8 +79,10 @@ class ModelControl:
         if self._served is None or self._config.model_control_mode != "explicit":
             return told
         names = {status.name for status in told}
-        there = await self._loader.call(self._served.repository.names)
-        told += [VersionStatus(name, 0, ModelState.UNAVAILABLE, "not loaded") for name in there if name not in names]
+        there = await self._loader.call(partial(reasons_not_loaded, self._served.repository))
+        told += [
+            VersionStatus(name, 0, ModelState.UNAVAILABLE, why) for name, why in there.items() if name not in names
+        ]
         return sorted(told)
 
     def policy(self, name: str) -> VersionPolicy | None:

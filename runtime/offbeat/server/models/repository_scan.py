@@ -70,6 +70,22 @@ def models_at_start(
     return {name: found[name] for name in names}
 
 
+def reasons_not_loaded(repository: ModelRepository) -> dict[str, str]:
+    """Every model that could be loaded, with why it is not: nobody has asked for it, or it cannot be looked at.
+
+    None where the repository itself cannot be listed.
+    """
+    told: dict[str, str] = {}
+    with contextlib.suppress(BundleError):
+        for name in sorted(entry.name for entry in entries(repository.path)):
+            try:
+                if repository.versions(name):
+                    told[name] = "not loaded"
+            except BundleError as error:
+                told[name] = str(error)
+    return told
+
+
 def scan_model(repository: ModelRepository, name: str, default: VersionPolicy) -> ModelFolder:
     """One model; without versions where there is none of that name. Raises BundleError for what cannot be looked at."""
     versions = {}
