@@ -13,12 +13,12 @@ from typing import Any
 import grpc
 import pytest
 
-from offbeat.bundle import listing
+from offbeat.bundle import ModelRepository, listing
 from offbeat.errors import BundleError, ConfigurationError, UnknownModelError
 from offbeat.inference import open_inference_pb2 as oip
 from offbeat.scorer import Scorer
 from offbeat.server import Server
-from offbeat.server.models import loading
+from offbeat.server.models import loading, model_control
 from offbeat.server.scoring.served import ServedModel
 from tests.runtime.folders import random_windows, write_version
 
@@ -376,3 +376,30 @@ def test_a_folder_that_cannot_be_looked_into_leaves_the_others_in_the_index(
     assert told["other", ""] == ("UNAVAILABLE", f"{closed}: Permission denied; expected a folder that can be listed")
     shutil.rmtree(repository)
     assert ready(server) == [("level", "3")]
+
+
+def test_however_many_ask_for_the_index_and_go_away_the_disk_is_looked_at_by_one_after_the_other(
+    server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, may_end, n_looks = threading.Event(), threading.Event(), 0
+    original = model_control.reasons_not_loaded
+
+    def slow(repository: ModelRepository) -> dict[str, str]:
+        nonlocal n_looks
+        n_looks += 1
+        began.set()
+        assert may_end.wait(30)
+        return original(repository)
+
+    monkeypatch.setattr(model_control, "reasons_not_loaded", slow)
+    method = server.channel.unary_unary(f"{SERVICE}/RepositoryIndex")
+    first = method.future(b"", timeout=30)
+    assert began.wait(10)
+    gone = [method.future(b"", timeout=0.2) for _ in range(50)]
+    for call in gone:
+        assert call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    last = method.future(b"", timeout=30)
+    may_end.set()
+    assert len(oip.RepositoryIndexResponse.FromString(first.result()).models) == 2
+    assert len(oip.RepositoryIndexResponse.FromString(last.result()).models) == 2
+    assert n_looks <= 3, "the first, one for all who went away, and perhaps one for the last"

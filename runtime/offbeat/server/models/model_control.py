@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,7 @@ from offbeat.server.scoring.served import ServedModel, ServedModels
 from offbeat.server.telemetry.incident import incident
 from offbeat.version_policy import VersionPolicy
 
+Result = TypeVar("Result")
 _logger = logging.getLogger("offbeat.server")
 
 
@@ -38,7 +39,10 @@ class ModelControl:
         self._served: ServedRepository | None = None
         # One change at a time: the start, a look at the repository, a load or an unload.
         self._lock = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        # One look for the index at a time, and the one that comes next.
+        self._looking = asyncio.Lock()
+        self._next_look: asyncio.Task[dict[str, str]] | None = None
         self.has_started = False
         models.is_announced = False
 
@@ -79,11 +83,25 @@ class ModelControl:
         if self._served is None or self._config.model_control_mode != "explicit":
             return told
         names = {status.name for status in told}
-        there = await self._loader.call(partial(reasons_not_loaded, self._served.repository))
+        there = await self._listed(self._served.repository)
         told += [
             VersionStatus(name, 0, ModelState.UNAVAILABLE, why) for name, why in there.items() if name not in names
         ]
         return sorted(told)
+
+    async def _listed(self, repository: ModelRepository) -> dict[str, str]:
+        """What `reasons_not_loaded` tells, begun after this was called; all who call meanwhile share one look at the disk.
+
+        Anyone may ask, and go away: a look for each would keep those waiting who load and unload.
+        """
+        if self._next_look is None:
+            self._next_look = self._spawn(self._look(repository))
+        return await asyncio.shield(self._next_look)
+
+    async def _look(self, repository: ModelRepository) -> dict[str, str]:
+        async with self._looking:
+            self._next_look = None
+            return await self._loader.call(partial(reasons_not_loaded, repository))
 
     def policy(self, name: str) -> VersionPolicy | None:
         """By which the versions of the model are chosen; None where there is no repository."""
@@ -169,7 +187,7 @@ class ModelControl:
             except Exception as error:  # noqa: BLE001 - whatever happened, the next look is due
                 incident("a look at the model repository", error)
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, coroutine: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
