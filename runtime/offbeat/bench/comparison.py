@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from offbeat.bench.samples import Result, Sample
-from offbeat.bench.statistics import Change, estimate_change
+from offbeat.bench.statistics import Change, can_tell, estimate_change
 from offbeat.errors import DataError, require
 
 Verdict = Literal["slower", "faster", "same", "unsure"]
@@ -39,7 +39,8 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """One benchmark in both results.
 
     `slower` where even the lower limit of the change is above the threshold, `faster` likewise, `same` where the whole interval is
-    within it, and `unsure` where the rounds are too few, or too noisy, to tell. `is_relative`: ratios to a reference were compared.
+    within it, and `unsure` where the rounds are too noisy to tell, or too few (`has_rounds` is False). `is_relative`: ratios to a
+    reference were compared.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     verdict: Verdict
     is_relative: bool
+    has_rounds: bool
     change: Change
 
 
@@ -79,7 +81,7 @@ def compare(a: Result, b: Result, thresholds: Thresholds, *, confidence: float =
         raise DataError(f"{a.path} and {b.path} have no benchmark in common; expected results of the same benchmarks")
     # Shared out: with many benchmarks, one of them would often look slower by chance.
     each = 1 - (1 - confidence) / len(common)
-    compared = [_compare(a.samples[name], b.samples[name], thresholds, each) for name in common]
+    compared = [_compare(a.samples[name], b.samples[name], thresholds, confidence, each) for name in common]
     compared.sort(key=lambda found: (_ORDER.index(found.verdict), -found.change.change))
     return Comparison(
         a=str(a.path),
@@ -88,25 +90,27 @@ def compare(a: Result, b: Result, thresholds: Thresholds, *, confidence: float =
         compared=tuple(compared),
         only_a=tuple(name for name in a.samples if name not in b.samples),
         only_b=tuple(name for name in b.samples if name not in a.samples),
-        warnings=tuple(_warnings(a, b, common) + _left_out(compared)),
+        warnings=tuple(_warnings(a, b, common) + _left_out(compared) + _too_few(compared)),
     )
 
 
-def _compare(a: Sample, b: Sample, thresholds: Thresholds, confidence: float) -> Compared:
+def _compare(a: Sample, b: Sample, thresholds: Thresholds, of_all: float, of_each: float) -> Compared:
     threshold = thresholds.of(b.group)
     is_relative = _is_relative(a, b)
+    has_rounds = can_tell(a.times, of_all) and can_tell(b.times, of_all)
     change = estimate_change(
         a.logarithms(is_relative=is_relative),
         b.logarithms(is_relative=is_relative),
         threshold=threshold,
-        confidence=confidence,
+        confidence=of_each,
     )
     return Compared(
         name=b.name,
         group=b.group,
         threshold=threshold,
-        verdict=_verdict(change, threshold),
+        verdict=_verdict(change, threshold) if has_rounds else "unsure",
         is_relative=is_relative,
+        has_rounds=has_rounds,
         change=change,
     )
 
@@ -146,6 +150,12 @@ def _warnings(a: Result, b: Result, common: list[str]) -> list[str]:
 def _left_out(compared: list[Compared]) -> list[str]:
     n_left_out = sum(each.change.n_left_out for each in compared)
     return [f"{n_left_out} processes were thrown off as a whole, and do not count"] if n_left_out else []
+
+
+def _too_few(compared: list[Compared]) -> list[str]:
+    n_too_few = sum(not each.has_rounds for each in compared)
+    told = f"{n_too_few} of {len(compared)} benchmarks have too few rounds in one of the results to tell anything"
+    return [told] if n_too_few else []
 
 
 def _is_constant(sample: Sample) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from offbeat.bench.comparison import Compared, Comparison
+from offbeat.telling import in_one_line
 
 _HEAD = "| benchmark | change | at least | at most | allowed | surely |\n|---|---:|---:|---:|---:|---:|\n"
 
@@ -23,7 +24,7 @@ def markdown(comparison: Comparison) -> str:
         )
     for words, names in (("Gone", comparison.only_a), ("New", comparison.only_b)):
         if names:
-            parts.append(f"{words}: {', '.join(f'`{name}`' for name in names)}")
+            parts.append(f"{words}: {', '.join(_code(name) for name in names)}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -53,10 +54,15 @@ def _table(rows: Sequence[Compared], *, with_verdict: bool = False) -> str:
     lines = []
     for each in rows:
         verdict = f" ({each.verdict})" if with_verdict else ""
-        name = each.name.replace("|", "\\|")
+        name = _code(each.name).replace("|", "\\|")
         change = each.change
         lines.append(
-            f"| `{name}`{verdict} | {percent(change.change)} | {percent(change.low)} | {percent(change.high)} | "
+            f"| {name}{verdict} | {percent(change.change)} | {percent(change.low)} | {percent(change.high)} | "
             f"{percent(each.threshold)} | {change.surely:.1%} |"
         )
     return _HEAD + "\n".join(lines) + "\n"
+
+
+def _code(name: str) -> str:
+    """A name in Markdown's code, whatever is in it."""
+    return f"`` {in_one_line(name)} ``" if "`" in name else f"`{in_one_line(name)}`"

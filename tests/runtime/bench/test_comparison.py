@@ -82,6 +82,20 @@ def test_noise_beyond_the_threshold_is_told_as_unsure_and_not_as_the_same(tmp_pa
     assert verdicts(tmp_path / "a.json", tmp_path / "b.json") == {"ours": "unsure"}
 
 
+@pytest.mark.parametrize(("n_rounds", "verdict"), [(1, "unsure"), (4, "unsure"), (5, "slower")])
+def test_too_few_rounds_are_told_and_call_nothing_slower(tmp_path: Path, n_rounds: int, verdict: str) -> None:
+    """One round of a benchmark, as `benchmark.pedantic` takes by default, would else be known exactly, and surely slower."""
+    a = pytest_file(tmp_path / "a.json", {"ours": 1e-3})
+    b = pytest_file(tmp_path / "b.json", {"ours": 1.3e-3})
+    content = json.loads(b.read_text())
+    content["benchmarks"][0]["stats"]["data"] = content["benchmarks"][0]["stats"]["data"][:n_rounds]
+    b.write_text(json.dumps(content))
+    assert verdicts(a, b) == {"ours": verdict}
+    assert verdicts(b, a) == {"ours": "faster" if verdict == "slower" else "unsure"}
+    told = compare(read_result(a), read_result(b), Thresholds()).warnings
+    assert any("1 of 1 benchmarks have too few rounds" in warning for warning in told) == (verdict == "unsure")
+
+
 def test_benchmarks_that_came_and_went_are_named(tmp_path: Path) -> None:
     a = pytest_file(tmp_path / "a.json", {"ours": 1e-3, "old": 1e-3})
     b = pytest_file(tmp_path / "b.json", {"ours": 1e-3, "new": 1e-3})
@@ -111,6 +125,12 @@ def test_a_summary_for_a_pull_request_shows_what_got_slower_and_folds_the_rest(t
     assert "::ours" in head
     assert "+25." in head
     assert "::quick" in rest
+
+
+def test_a_summary_keeps_a_name_with_markdowns_own_characters_in_its_cell(tmp_path: Path) -> None:
+    paths = [pytest_file(tmp_path / f"{name}.json", {"a|`b`\n<i>": 1e-3}) for name in "ab"]
+    text = markdown(compare(read_result(paths[0]), read_result(paths[1]), Thresholds()))
+    assert "| `` benchmarks/test_x.py::a\\|`b`\\n<i> `` (same) |" in text
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from offbeat.bench.statistics import Array, Change, block_length, centre, estimate_change, typical
+from offbeat.bench.statistics import Array, Change, block_length, can_tell, centre, condensed, estimate_change, typical
 
 N_ROUNDS = 80
 
@@ -88,6 +90,36 @@ def test_how_surely_is_the_share_of_resamples_beyond_the_threshold() -> None:
 def test_a_single_round_is_compared_with_no_interval_at_all() -> None:
     found = change([np.array([0.0])], [np.array([0.1])])
     assert found.low == found.high == pytest.approx(np.expm1(0.1))
+
+
+def test_a_limit_takes_as_many_rounds_as_its_confidence_over_all_processes() -> None:
+    """All of four rounds lie on one side of the median in one sample of sixteen, of five in one of 32."""
+    assert not can_tell([np.zeros(4)], 0.95)
+    assert can_tell([np.zeros(5)], 0.95)
+    assert can_tell([np.zeros(2), np.zeros(3)], 0.95)
+    assert not can_tell([np.zeros(5)], 0.99)
+
+
+def test_a_long_run_is_condensed_to_an_odd_number_of_rounds_each_and_keeps_its_median() -> None:
+    random = np.random.default_rng(9)
+    skewed = random.exponential(1.0, 200_000)
+    groups = condensed(skewed)
+    assert groups.size == 200_000 // 201
+    assert np.median(groups) == pytest.approx(np.median(skewed), rel=0.01)
+    np.testing.assert_array_equal(condensed(skewed[:1000]), skewed[:1000])
+    assert groups[0] == np.median(skewed[:201])
+
+
+def test_hundreds_of_thousands_of_rounds_take_as_little_memory_as_a_thousand() -> None:
+    random = np.random.default_rng(10)
+    a, b = random.normal(0, 0.1, 300_000), random.normal(0.1, 0.1, 300_000)
+    tracemalloc.start()
+    found = estimate_change([a], [b], threshold=0.05, confidence=0.999)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.low > 0.05
+    assert found.change == pytest.approx(np.expm1(0.1), abs=0.002)
+    assert peak < 100 * 2**20
 
 
 def test_one_process_of_five_that_was_slowed_as_a_whole_hides_no_change() -> None:
