@@ -403,3 +403,26 @@ def test_however_many_ask_for_the_index_and_go_away_the_disk_is_looked_at_by_one
     assert len(oip.RepositoryIndexResponse.FromString(first.result()).models) == 2
     assert len(oip.RepositoryIndexResponse.FromString(last.result()).models) == 2
     assert n_looks <= 3, "the first, one for all who went away, and perhaps one for the last"
+
+
+def test_a_model_is_unloaded_while_the_load_of_another_hangs(
+    server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(server)
+    may_load = threading.Event()
+    original = Scorer.open
+
+    def slow_open(*arguments: Any) -> Scorer:
+        assert may_load.wait(30)
+        return original(*arguments)
+
+    monkeypatch.setattr(Scorer, "open", slow_open)
+    loading_other = threading.Thread(target=load, args=(server, "other"))
+    loading_other.start()
+    eventually(lambda: index(server).get(("other", "1"), ("",))[0] == "LOADING", "the other one is loading")
+    unload(server)
+    assert ready(server) == []
+    may_load.set()
+    loading_other.join(10)
+    assert ready(server) == [("other", "1")]
+    assert not server.server._control._turns, "nothing is kept of names"

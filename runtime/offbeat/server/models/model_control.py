@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -37,8 +38,10 @@ class ModelControl:
         self._config = config
         self._loader = VersionLoader(models, config)
         self._served: ServedRepository | None = None
-        # One change at a time: the start, a look at the repository, a load or an unload.
+        # One change at a time: the start, or a look at the repository.
         self._lock = asyncio.Lock()
+        # And, after the start, one of each model by clients: who takes a model out must not wait for another's load.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[Any]] = set()
         # One look for the index at a time, and the one that comes next.
         self._looking = asyncio.Lock()
@@ -150,8 +153,13 @@ class ModelControl:
             "expected 'explicit'"
         )
 
-    async def _load(self, served: ServedRepository, name: str, policy: VersionPolicy | None) -> None:
+    async def _turn(self, name: str) -> asyncio.Lock:
+        """The lock for changes of one model; forgotten with the last of them, as callers make up names."""
         async with self._lock:
+            return self._turns.setdefault(name, asyncio.Lock())
+
+    async def _load(self, served: ServedRepository, name: str, policy: VersionPolicy | None) -> None:
+        async with await self._turn(name):
             try:
                 folder = await served.find(name)
                 if policy is not None:
@@ -168,7 +176,7 @@ class ModelControl:
             raise _failed_to_load(name, errors)
 
     async def _unload(self, name: str) -> None:
-        async with self._lock:
+        async with await self._turn(name):
             versions = [status.version for status in self._models.index() if status.name == name]
             if not versions:
                 raise UnknownModelError(f"failed to unload {quoted(name)}, it is not loaded")

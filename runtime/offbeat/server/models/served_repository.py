@@ -22,7 +22,7 @@ _ABSENT = ModelFolder(versions={}, policy=VersionPolicy())
 class ServedRepository:
     """Loads the versions that a model's policy wants, and takes out the others.
 
-    One change at a time: whoever owns it waits for each call before the next. Belongs to the event loop.
+    One change of a model at a time: whoever owns it waits for each call before the next. Belongs to the event loop.
     """
 
     def __init__(
