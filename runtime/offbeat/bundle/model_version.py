@@ -12,6 +12,7 @@ from offbeat.bundle.listing import entries, is_folder
 from offbeat.bundle.manifest import MAX_MANIFEST_BYTES, Manifest
 from offbeat.errors import BundleError, FormatAbsentError
 from offbeat.files import open_regular
+from offbeat.telling import listed
 
 MANIFEST = "manifest.json"
 MODEL_ONNX = "model.onnx"
@@ -52,14 +53,14 @@ class ModelVersion:
         return version
 
     def _check_listing(self) -> None:
-        listed, present = set(self.manifest.files), {entry.name for entry in entries(self.path)} - {MANIFEST}
+        expected, present = set(self.manifest.files), {entry.name for entry in entries(self.path)} - {MANIFEST}
         for name in (MODEL_ONNX, GOLDEN):
-            if name not in listed:
-                raise BundleError(f"{self.path / MANIFEST}: files lists {sorted(listed)}; expected {name} among them")
-        if missing := sorted(listed - present):
-            raise BundleError(f"{self.path}: {', '.join(missing)} missing; {MANIFEST} lists it")
-        if unlisted := sorted(present - listed):
-            raise BundleError(f"{self.path}: {', '.join(unlisted)} not listed in {MANIFEST}")
+            if name not in expected:
+                raise BundleError(f"{self.path / MANIFEST}: files lists {sorted(expected)}; expected {name} among them")
+        if missing := sorted(expected - present):
+            raise BundleError(f"{self.path}: {listed(missing)} missing; {MANIFEST} lists it")
+        if unlisted := sorted(present - expected):
+            raise BundleError(f"{self.path}: {listed(unlisted)} not listed in {MANIFEST}")
 
     def read(self, name: str) -> bytes:
         """The content of a listed file, with exactly the recorded size and SHA-256. Raises BundleError."""
