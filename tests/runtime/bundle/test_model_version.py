@@ -340,8 +340,7 @@ def test_random_damage_anywhere_is_always_an_explained_error(folder: Path) -> No
     assert n_refused > 100
 
 
-def test_of_very_many_files_that_are_not_listed_some_are_named_and_the_others_counted(tmp_path: Path) -> None:
-    folder = write_version(tmp_path)
+def test_of_very_many_files_that_are_not_listed_some_are_named_and_the_others_counted(folder: Path) -> None:
     for number in range(2000):
         (folder / f"{number:04}.tmp").touch()
     with pytest.raises(BundleError, match=r"0000\.tmp, .*2,000 in all\) not listed") as caught:
