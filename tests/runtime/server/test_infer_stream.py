@@ -58,6 +58,20 @@ def test_answers_keep_the_order_though_later_ones_are_ready_first(serve: Serve) 
         )
 
 
+def test_every_answer_says_that_it_is_the_last_of_its_request_as_tritons_do(serve: Serve) -> None:
+    """Clients of models that may answer several times wait for it; the second request is one that the codec knows."""
+    stream = Stream(serve(make_scorer()))
+    answers = stream.answers()
+    for number in range(3):
+        stream.send(infer_request(random_windows(1), id=str(number)))
+        answer = next(answers).infer_response
+        assert answer.id == str(number)
+        assert answer.parameters["triton_final_response"].bool_param
+        assert len(answer.raw_output_contents) == 3
+    stream.send(None)
+    assert list(answers) == []
+
+
 def test_a_refusal_carries_its_id_and_does_not_end_the_stream(serve: Serve) -> None:
     stream = Stream(serve(make_scorer()))
     stream.send(infer_request(random_windows(1), model_name="nobody", id="a"))

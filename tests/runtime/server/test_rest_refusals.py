@@ -56,6 +56,24 @@ def spoilt(**fields: Any) -> dict[str, Any]:
         (spoilt(data=[1.0] * 5 + ["2"] * 31), "got `str` - at `$[5]`"),
         (spoilt(data=[[[1.0, 2.0], [3.0, "4"]]]), "got `str` - at `$[0][1][1]`"),
         (spoilt(data=[None] * 36), "expected numbers"),
+        (
+            {
+                "inputs": [
+                    {
+                        "name": "window",
+                        "datatype": "FP32",
+                        "shape": [3, 6, 2],
+                        "parameters": {"shared_memory_region": "r"},
+                    }
+                ]
+            },
+            "input 'window' has parameter 'shared_memory_region'",
+        ),
+        (
+            infer_json(WINDOWS) | {"outputs": [{"name": "is_anomaly", "parameters": {"binary_data": "false"}}]},
+            "output 'is_anomaly' has binary_data 'false'; expected true or false",
+        ),
+        (infer_json(WINDOWS) | {"parameters": {"binary_data_output": 1}}, "the request has binary_data_output 1"),
         (spoilt(data=[[1.0]]), "expected numbers, flat or nested"),
         (spoilt(data=[[[1.0, 2.0], [3.0]]]), "rows of several lengths"),
         (spoilt(data=[[[1.0, 2.0]]]), "of shape [1, 1, 2]; expected [3, 6, 2]"),

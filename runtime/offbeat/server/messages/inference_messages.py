@@ -22,7 +22,7 @@ from offbeat.wire import field_prefix
 
 DATATYPES = {"float32": "FP32", "bool": "BOOL"}
 # These would change what the answer means or where it goes, so that ignoring them would be a lie. All others are hints.
-_UNSUPPORTED = frozenset(("classification", "shared_memory_region", "sequence_id", "sequence_start", "sequence_end"))
+UNSUPPORTED = frozenset(("classification", "shared_memory_region", "sequence_id", "sequence_start", "sequence_end"))
 
 
 def version_of(text: str) -> int | None:
@@ -138,7 +138,7 @@ def _count(name: str, parameters: Mapping[str, InferParameter]) -> int:
 def _check_parameters(where: str, parameters: Mapping[str, InferParameter]) -> None:
     if not parameters:
         return
-    for name in _UNSUPPORTED.intersection(parameters):
+    for name in UNSUPPORTED.intersection(parameters):
         raise InvalidWindowError(f"{where} has parameter {name!r}, which is not supported; expected none of its kind")
 
 
@@ -150,11 +150,14 @@ INFER = UnaryFormat(
     encoded=encoded_response,
     codec="infer",
 )
+# By this its clients know, of models that may answer a request several times, that no more will come: some wait for it on any stream.
+_FINAL = {"triton_final_response": InferParameter(bool_param=True)}
 # Triton keeps the order, and its client leaves the ids to its user.
 INFERENCE_STREAM = StreamFormat(
     method="ModelStreamInfer",
     one=INFER,
     answer_field=ModelStreamInferResponse.DESCRIPTOR.fields_by_name["infer_response"].number,
+    behind=ModelInferResponse(parameters=_FINAL).SerializeToString(),
     encoded_refusal=encoded_stream_refusal,
     keeps_order=True,
 )

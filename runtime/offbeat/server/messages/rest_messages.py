@@ -19,7 +19,7 @@ from msgspec import Raw, Struct
 from offbeat.errors import InvalidWindowError, quoted
 from offbeat.inference import open_inference_pb2 as pb
 from offbeat.result import FloatArray
-from offbeat.server.messages.inference_messages import DATATYPES
+from offbeat.server.messages.inference_messages import DATATYPES, UNSUPPORTED
 from offbeat.server.scoring.query import Scored
 
 # A parsed number takes sixteen times the room of the shortest one: larger tensors come as binary ones.
@@ -83,10 +83,13 @@ def infer_request(model: str, version: str, body: bytes, n_json: int) -> RestReq
         raise InvalidWindowError(f"a value that no message can hold: {error}") from error
     if place != len(body):
         raise InvalidWindowError(f"{len(body) - place} bytes behind the last tensor; expected none")
-    is_binary = asked.parameters.get(_BINARY_BY_DEFAULT) is True
+    is_binary = _is_true("the request", asked.parameters, _BINARY_BY_DEFAULT, False)
     return RestRequest(
         message=message,
-        binary={output.name: bool(output.parameters.get(_BINARY, is_binary)) for output in asked.outputs},
+        binary={
+            output.name: _is_true(f"output {quoted(output.name)}", output.parameters, _BINARY, is_binary)
+            for output in asked.outputs
+        },
         is_binary=is_binary,
     )
 
@@ -157,8 +160,9 @@ def _data(tensor: _Input, body: bytes, place: int) -> tuple[bytes, int]:
     """The tensor's bytes, and where the next binary one begins."""
     size = tensor.parameters.get(_BINARY_SIZE)
     if size is None:
-        # Another type is refused with all that is wrong about it.
-        return _values(tensor) if tensor.datatype == DATATYPES["float32"] else b"", place
+        # Another type is refused with all that is wrong about it, and so is a tensor that lies elsewhere.
+        is_read = tensor.datatype == DATATYPES["float32"] and UNSUPPORTED.isdisjoint(tensor.parameters)
+        return _values(tensor) if is_read else b"", place
     if bytes(tensor.data):
         raise InvalidWindowError(f"{quoted(tensor.name)} has data and {_BINARY_SIZE}; expected one of them")
     if type(size) is not int or not 0 <= size <= len(body) - place:
@@ -166,6 +170,13 @@ def _data(tensor: _Input, body: bytes, place: int) -> tuple[bytes, int]:
             f"{quoted(tensor.name)} has {_BINARY_SIZE} {size!r:.100}; expected 0 to the {len(body) - place} bytes that are there"
         )
     return body[place : place + size], place + size
+
+
+def _is_true(where: str, parameters: _Parameters, name: str, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if type(value) is not bool:
+        raise InvalidWindowError(f"{where} has {name} {value!r:.100}; expected true or false")
+    return value
 
 
 def _values(tensor: _Input) -> bytes:
