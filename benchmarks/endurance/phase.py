@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +15,7 @@ import numpy as np
 from benchmarks.endurance.load import Counted, Load
 from benchmarks.endurance.messages import Question
 from benchmarks.endurance.tally import Counts, together
+from benchmarks.processor import cpu_s
 from benchmarks.progress import tell
 from benchmarks.start.memory import resident
 
@@ -43,13 +42,13 @@ def run_phase(load: Load, n_clients: int, server: int, questions: Callable[[], l
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    began_cpu, began = _cpu_s(server), time.perf_counter()
+    began_cpu, began = cpu_s(server), time.perf_counter()
     try:
         counted = _together(loads)
     finally:
         ended.set()
         watcher.join()
-    server_cpu = (_cpu_s(server) - began_cpu) / (time.perf_counter() - began)
+    server_cpu = (cpu_s(server) - began_cpu) / (time.perf_counter() - began)
     return {**figures(load, counted), "server_of_a_core": round(server_cpu, 3), **_memory(memory)}
 
 
@@ -123,9 +122,3 @@ def _memory(rss: Sequence[float]) -> dict[str, Any]:
         "drift": round(float(drift), 4),
         "rss_mib": list(rss[::every]),
     }
-
-
-def _cpu_s(process: int) -> float:
-    """Processor time of all threads, of /proc's fields 14 and 15."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -9,6 +9,8 @@ from benchmarks.report.text import percent, table
 def streams_table(result: Result) -> str:
     """A line for each size of message, and what the memory alone costs."""
     head = ("rows a message", "messages/s", "windows/s", "p50 ms", "p99 ms", "p99.9 ms", "longest ms")
+    # Results of before there was one have no bare server.
+    has_echo = all("echo" in line for line in result.content["lines"])
     rows = []
     for line in result.content["lines"]:
         seen, seconds = line["measured"], line["measured"]["seconds"]
@@ -19,6 +21,7 @@ def streams_table(result: Result) -> str:
                 f"{seen['n_windows'] / seconds:,.0f}",
                 *(f"{seen[name] / 1e3:.1f}" for name in ("p50", "p99", "p999", "longest")),
                 percent(line["server_cpu_s"] / seconds),
+                *([percent(line["echo_cpu_s"] / line["echo"]["seconds"])] if has_echo else []),
                 percent(seen["client_cpu_s"] / seconds),
             )
         )
@@ -26,7 +29,9 @@ def streams_table(result: Result) -> str:
     refused = sum(line["measured"]["n_refused"] for line in content["lines"])
     return "\n".join(
         [
-            table((*head, "server, of a core", "load, of a core"), rows),
+            table(
+                (*head, "server, of a core", *(["a bare grpcio server"] if has_echo else []), "load, of a core"), rows
+            ),
             "",
             f"{content['n_series']:,} series of {content['model']}, a row a second each; answers may wait {content['answer_delay_us']:,} µs for each "
             f"other. Requests refused: {refused}. The memory alone: {cost['row_of_many_us']:.2f} µs a row among many, "

@@ -3,8 +3,8 @@
     python -m benchmarks.streams --seconds 20 --json result.json
 
 Rows come in messages of several sizes, down to one row a message, and every five seconds the server writes its series.
-Told are latencies from when a message was due, and what share of its core the server used; and what rows cost in the memory
-alone, and a snapshot of it.
+Told are latencies from when a message was due, and what share of its core the server used, beside that of a bare grpcio server
+that reads the same messages and writes as long answers; and what rows cost in the memory alone, and a snapshot of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import urllib.request
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -25,27 +24,28 @@ import numpy as np
 
 from benchmarks.environment import environment
 from benchmarks.models import ARCHITECTURES, export_model
-from benchmarks.ports import free_ports
-from benchmarks.serving.servers import offbeat_server, running
+from benchmarks.processor import cpu_s
+from benchmarks.serving.servers import offbeat_server, started
 from benchmarks.streams.load import Load, Measured
 from offbeat.series_config import SeriesConfig
 from offbeat.streams import Rows, SeriesStore, write_state
+from offbeat.v1.scoring_pb2 import DATA_TYPE_BOOL, DATA_TYPE_FLOAT32, PointScores, PointsResponse, Tensor
 
 _SERVER_CORE, _LOAD_CORE = 1, 0
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A way of sending: its load, what was measured, and the processor time of the server, in seconds."""
+    """A way of sending: its load, what was measured, and the processor time of the server, in seconds.
+
+    `echo` is what was measured of the bare server, which took `echo_cpu_s`.
+    """
 
     rows: int
     n_streams: int
     measured: Measured
     server_cpu_s: float
-
-    @property
-    def share(self) -> float:
-        """Of one core."""
-        return self.server_cpu_s / self.measured.seconds
+    echo: Measured
+    echo_cpu_s: float
 
 
 class MemoryCost(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,23 +69,21 @@ def main() -> None:
         cost = _memory_cost(arguments.series, length, n_features, Path(folder))
         lines = []
         for rows in arguments.rows:
-            (port,) = free_ports(1)
-            flags = ["--backend", arguments.backend, "--metrics-port", str(port)]
+            flags = ["--backend", arguments.backend]
             flags += ["--state-dir", str(Path(folder, f"state-{rows}")), "--series-snapshot-s", "5"]
-            with running(offbeat_server(Path(folder, "models"), flags), server_core) as target:
-                load = Load(
-                    target=target,
-                    model=arguments.model,
-                    length=length,
-                    n_features=n_features,
-                    n_series=arguments.series,
-                    rows=rows,
-                    n_streams=arguments.streams,
-                    seconds=arguments.seconds,
-                    answer_delay_us=arguments.answer_delay_us,
-                    core=load_core,
-                )
-                lines.append(_measure(load, port))
+            load = Load(
+                target="",
+                model=arguments.model,
+                length=length,
+                n_features=n_features,
+                n_series=arguments.series,
+                rows=rows,
+                n_streams=arguments.streams,
+                seconds=arguments.seconds,
+                answer_delay_us=arguments.answer_delay_us,
+                core=load_core,
+            )
+            lines.append(_line(load, offbeat_server(Path(folder, "models"), flags), server_core))
             print(f"{rows} rows a message: done", file=sys.stderr, flush=True)
     print(_markdown(lines, cost))
     if arguments.json is not None:
@@ -115,37 +113,61 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measure(load: Load, port: int) -> Line:
-    """Runs the load from a process of its own; the server's time counts from when the windows are full."""
+def _line(load: Load, server: list[str], core: int | None) -> Line:
+    """The server, and then the bare one."""
+    measured, server_cpu_s = _measure(load, server, core)
+    bare = ["benchmarks.streams.echo", _answer(load).hex(), str(load.answer_delay_us)]
+    echo, echo_cpu_s = _measure(load, bare, core)
+    return Line(
+        rows=load.rows,
+        n_streams=load.n_streams,
+        measured=measured,
+        server_cpu_s=server_cpu_s,
+        echo=echo,
+        echo_cpu_s=echo_cpu_s,
+    )
+
+
+def _measure(load: Load, server: list[str], core: int | None) -> tuple[Measured, float]:
+    """Runs the load from a process of its own, and tells the server's processor time from when the windows are full."""
     command = [sys.executable, "-m", "benchmarks.streams.load"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with (
+        started(server, core) as (target, pid),
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+    ):
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
-        process.stdin.write(msgspec.json.encode(load))
+        process.stdin.write(msgspec.json.encode(msgspec.structs.replace(load, target=target)))
         process.stdin.close()
         if not process.stderr.readline().startswith(b"begin"):
             raise SystemExit(f"the load generator failed: {process.stderr.read().decode()}")
-        began = _cpu_s(port)
+        began = cpu_s(pid)
         said: list[bytes] = []
         reader = threading.Thread(target=lambda: said.append(process.stderr.read()))  # type: ignore[union-attr]
         reader.start()
         told = process.stdout.read()
-        used = _cpu_s(port) - began
+        used = cpu_s(pid) - began
         reader.join()
         if process.wait():
             raise SystemExit(f"the load generator failed: {said[0].decode()}")
-    return Line(
-        rows=load.rows, n_streams=load.n_streams, measured=msgspec.json.decode(told, type=Measured), server_cpu_s=used
+    return msgspec.json.decode(told, type=Measured), used
+
+
+def _answer(load: Load) -> bytes:
+    """As offbeat gives it to a message of so many rows, but for the numbers."""
+    outputs = [
+        Tensor(name=name, data_type=kind, shape=[load.rows], data=bytes(width * load.rows))
+        for name, kind, width in (
+            ("reconstruction_error", DATA_TYPE_FLOAT32, 4),
+            ("anomaly_score", DATA_TYPE_FLOAT32, 4),
+            ("is_anomaly", DATA_TYPE_BOOL, 1),
+        )
+    ]
+    scores = PointScores(
+        model=load.model, version=1, rows=bytes(4 * load.rows), outputs=outputs, alarms=bytes(load.rows)
     )
-
-
-def _cpu_s(port: int) -> float:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
-        for line in response.read().decode().splitlines():
-            if line.startswith("process_cpu_seconds_total "):
-                return float(line.split()[1])
-    raise SystemExit("the server does not tell its processor time")
+    return PointsResponse(scores=[scores]).SerializeToString()
 
 
 def _memory_cost(n_series: int, length: int, n_features: int, folder: Path) -> MemoryCost:
@@ -175,8 +197,8 @@ def _memory_cost(n_series: int, length: int, n_features: int, folder: Path) -> M
 
 def _markdown(lines: list[Line], cost: MemoryCost) -> str:
     text = [
-        "| rows a message | messages/s | rows/s | p50 ms | p99 ms | p99.9 ms | longest ms | server, of a core | load, of a core | behind at the end s |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| rows a message | messages/s | rows/s | p50 ms | p99 ms | p99.9 ms | longest ms | server, of a core | bare | load | behind at the end s |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for line in lines:
         seen = line.measured
@@ -185,7 +207,8 @@ def _markdown(lines: list[Line], cost: MemoryCost) -> str:
             f"{seen.n_messages / seen.seconds:,.0f}",
             f"{seen.n_windows / seen.seconds:,.0f}",
             *(f"{value / 1e3:,.1f}" for value in (seen.p50, seen.p99, seen.p999, seen.longest)),
-            f"{line.share:.0%}",
+            f"{line.server_cpu_s / seen.seconds:.0%}",
+            f"{line.echo_cpu_s / line.echo.seconds:.0%}",
             f"{seen.client_cpu_s / seen.seconds:.0%}",
             f"{seen.late_s:.2f}",
         ]

@@ -119,7 +119,8 @@ async def _feed(load: Load, stream: _Stream, messages: list[bytes], n_a_second: 
     await stream.wait_for_room(1)
 
 
-async def _run(load: Load) -> Measured:
+async def run(load: Load) -> Measured:
+    """Fills every window, and then sends rows as they are due."""
     parts = [
         [f"series-{number}" for number in range(part, load.n_series, load.n_streams)] for part in range(load.n_streams)
     ]
@@ -158,4 +159,4 @@ async def _run(load: Load) -> Measured:
 
 
 if __name__ == "__main__":
-    generate(Load, _run)
+    generate(Load, run)
