@@ -388,17 +388,17 @@ def test_however_many_ask_for_the_index_and_go_away_the_disk_is_looked_at_by_one
         nonlocal n_looks
         n_looks += 1
         began.set()
-        assert may_end.wait(30)
+        assert may_end.wait(120)
         return original(repository)
 
     monkeypatch.setattr(model_control, "reasons_not_loaded", slow)
     method = server.channel.unary_unary(f"{SERVICE}/RepositoryIndex")
-    first = method.future(b"", timeout=30)
-    assert began.wait(10)
+    first = method.future(b"", timeout=120)
+    assert began.wait(60)
     gone = [method.future(b"", timeout=0.2) for _ in range(50)]
     for call in gone:
         assert call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    last = method.future(b"", timeout=30)
+    last = method.future(b"", timeout=120)
     may_end.set()
     assert len(oip.RepositoryIndexResponse.FromString(first.result()).models) == 2
     assert len(oip.RepositoryIndexResponse.FromString(last.result()).models) == 2
@@ -413,7 +413,7 @@ def test_a_model_is_unloaded_while_the_load_of_another_hangs(
     original = Scorer.open
 
     def slow_open(*arguments: Any) -> Scorer:
-        assert may_load.wait(30)
+        assert may_load.wait(60)
         return original(*arguments)
 
     monkeypatch.setattr(Scorer, "open", slow_open)
@@ -423,6 +423,6 @@ def test_a_model_is_unloaded_while_the_load_of_another_hangs(
     unload(server)
     assert ready(server) == []
     may_load.set()
-    loading_other.join(10)
+    loading_other.join(60)
     assert ready(server) == [("other", "1")]
     assert not server.server._control._turns, "nothing is kept of names"

@@ -26,6 +26,8 @@ from .points import Answer, Feed, alarms, points_request, rows
 
 # Long enough for all that a test sends to be read before; what is awaited comes when it is over.
 DELAY_US = 200_000
+# The longest there is, where a test looks before it is over.
+PATIENT_US = 1_000_000
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def full(name: str, seed: int, n_windows: int = 1, **fields: object) -> tuple[v1
     """A request that fills so many windows of a series, and the windows."""
     values = random_windows(1, LENGTH + n_windows - 1, seed)[0]
     windows = np.stack([values[start : start + LENGTH] for start in range(n_windows)])
-    return points_request(name, values, answer_delay_us=DELAY_US, **fields), windows  # type: ignore[arg-type]
+    return points_request(name, values, **{"answer_delay_us": DELAY_US, **fields}), windows  # type: ignore[arg-type]
 
 
 def scores_of(answer: Answer) -> FloatArray:
@@ -71,7 +73,13 @@ def test_requests_of_one_stream_and_of_several_are_scored_as_one_batch(serve: Se
     server = serve(make_scorer(backend))
     backend.batches.clear()
     streams = [feeds(server) for _ in range(3)]
-    asked = [[full(f"pump-{n}-{m}", 10 * n + m, n_windows=1 + m, id=f"{n}-{m}") for m in range(4)] for n in range(3)]
+    asked = [
+        [
+            full(f"pump-{n}-{m}", 10 * n + m, n_windows=1 + m, id=f"{n}-{m}", answer_delay_us=PATIENT_US)
+            for m in range(4)
+        ]
+        for n in range(3)
+    ]
     for stream, requests in zip(streams, asked, strict=True):
         for request, _ in requests:
             stream.send(request)
@@ -138,8 +146,8 @@ def test_rows_of_a_caller_who_goes_are_remembered_and_others_are_answered(serve:
     backend = NumpyBackend()
     server = serve(make_scorer(backend))
     leaving, staying = feeds(server), feeds(server)
-    leaving.send(full("a", 1)[0])
-    request, windows = full("b", 2)
+    leaving.send(full("a", 1, answer_delay_us=PATIENT_US)[0])
+    request, windows = full("b", 2, answer_delay_us=PATIENT_US)
     staying.send(request)
     eventually(lambda: n_read(server) == 2, "both are read")
     leaving.close()
@@ -152,7 +160,7 @@ def test_what_nobody_waits_for_any_more_is_not_scored(serve: Serve, feeds: Feeds
     server = serve(make_scorer(backend), max_inline_us=0)
     busy, leaving = feeds(server), [feeds(server) for _ in range(2)]
     busy.send(points_request("running", random_windows(1)[0]))
-    assert backend.entered.acquire(timeout=10)
+    assert backend.entered.acquire(timeout=60)
     for number, feed in enumerate(leaving):
         feed.send(full(f"pump-{number}", number)[0])
     queue = server.server._models.find("level").queue
@@ -174,11 +182,11 @@ def test_a_caller_with_a_deadline_does_not_share_it(serve: Serve) -> None:
     def ask(name: str, timeout: float | None) -> None:
         answers[name] = list(stub.ScorePoints(iter([full(name, 1)[0]]), timeout=timeout))
 
-    threads = [threading.Thread(target=ask, args=each) for each in (("a", 20.0), ("b", None), ("c", 30.0))]
+    threads = [threading.Thread(target=ask, args=each) for each in (("a", 60.0), ("b", None), ("c", 90.0))]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert all(len(rows(answers[name][0].scores[0])) == 1 for name in "abc")
     assert backend.batches == [1, 1, 1]
 
@@ -196,7 +204,7 @@ def test_a_failure_or_an_overload_is_told_to_each_and_keeps_the_rows(serve: Serv
     for name in ("running", "waiting"):
         busy.send(points_request(name, random_windows(1)[0]))
         if name == "running":
-            assert backend.entered.acquire(timeout=10)
+            assert backend.entered.acquire(timeout=60)
     eventually(lambda: len(full_server.server._models.find("level").queue) == 1, "the queue is full")
     others = [feeds(full_server) for _ in range(2)]
     for number, stream in enumerate(others):
@@ -209,7 +217,7 @@ def test_rows_that_wait_are_taken_before_a_snapshot_and_a_reset_are_made(serve: 
     server = serve(make_scorer())
     feed, stub = feeds(server), AnomalyScoringStub(server.channel)  # type: ignore[no-untyped-call]
     request = full("a", 1)[0]
-    request.answer_delay_us = 1_000_000
+    request.answer_delay_us = PATIENT_US
     feed.send(request)
     eventually(lambda: n_read(server) == 1, "it is read")
     assert stub.ResetSeries(v1.ResetSeriesRequest(model="level", series=["a"])).n_series == 1
@@ -220,7 +228,7 @@ def test_rows_that_wait_are_answered_when_the_server_drains(serve: Serve, feeds:
     server = serve(make_scorer())
     feed = feeds(server)
     request, windows = full("a", 1)
-    request.answer_delay_us = 1_000_000
+    request.answer_delay_us = PATIENT_US
     feed.send(request)
     eventually(lambda: n_read(server) == 1, "it is read")
     server.drain()
@@ -230,7 +238,7 @@ def test_rows_that_wait_are_answered_when_the_server_drains(serve: Serve, feeds:
 def test_rows_that_wait_go_to_the_version_that_is_served_when_they_are_taken(serve: Serve, feeds: Feeds) -> None:
     server = serve(make_scorer())
     feed, models = feeds(server), server.server._models
-    request = full("a", 1)[0]
+    request = full("a", 1, answer_delay_us=PATIENT_US)[0]
     feed.send(request)
     eventually(lambda: n_read(server) == 1, "it is read")
     scorer = make_scorer(version=2)
