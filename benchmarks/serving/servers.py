@@ -27,8 +27,8 @@ def started(arguments: Sequence[str], core: int | None) -> Iterator[tuple[str, i
     """As `running`, with the process id beside the target."""
     pinned = [] if core is None else ["taskset", "-c", str(core)]
     process = subprocess.Popen([*pinned, sys.executable, "-m", *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         for line in process.stdout:
             if " is ready on " in line:
                 yield line.rsplit(maxsplit=1)[-1], process.pid
@@ -37,6 +37,7 @@ def started(arguments: Sequence[str], core: int | None) -> Iterator[tuple[str, i
     finally:
         process.terminate()
         process.wait(_START_S)
+        process.stdout.close()
 
 
 def offbeat_server(repository: Path, flags: Sequence[str]) -> list[str]:
