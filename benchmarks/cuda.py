@@ -33,7 +33,8 @@ os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
 import torch
 
 from benchmarks.cuda_parity import normal_windows, parity
-from benchmarks.cuda_record import Record, RecordedLog, environment, table
+from benchmarks.cuda_record import Record, RecordedLog, gpu_environment
+from benchmarks.cuda_table import table
 from benchmarks.cuda_timing import REFERENCE, latency, throughput
 from benchmarks.progress import tell
 from offbeat.backends import Backend, create_backend
@@ -165,7 +166,7 @@ def main() -> None:
     arguments = parsed()
     end += arguments.max_seconds
     torch.set_num_threads(1)
-    record = Record(arguments.output, environment(arguments.device))
+    record = Record(arguments.output, gpu_environment(arguments.device))
     logger = logging.getLogger("offbeat")
     logger.setLevel(logging.INFO)
     logger.addHandler(RecordedLog(record))

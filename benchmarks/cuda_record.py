@@ -1,23 +1,20 @@
-"""What a run on a GPU found, in a file from the first figure on, and as a table."""
+"""What a run on a GPU found, in a file from the first figure on."""
 
 from __future__ import annotations
 
 import json
 import logging
 import subprocess
-import sys
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.cuda_timing import REFERENCE
+from benchmarks.environment import environment
 from benchmarks.progress import tell
+from offbeat.backends import import_onnxruntime
 from offbeat.files import replacing
-
-_PACKAGES = ("offbeat", "torch", "onnxruntime", "onnxruntime-gpu", "numpy", "nvidia-cudnn-cu13", "tensorrt-cu13")
 
 
 class Record:
@@ -67,41 +64,15 @@ class RecordedLog(logging.Handler):
         tell(self._record.log[-1])
 
 
-def table(result: dict[str, Any]) -> str:
-    """One model's figures in Markdown: median µs of a call, times faster than eager, windows per second; – where there is none."""
-    names = list(result["backends"])
-    parity = [f"{result['parity'][name]['deviation']:.2f}" if name in result["parity"] else "–" for name in names]
-    rows = [[result["model"], *names], ["---"] * (len(names) + 1), ["parity, of the bound", *parity]]
-    rows += [
-        [f"batch {row['batch']}, µs", *(_call(row["calls"].get(name)) for name in names)] for row in result["latency"]
-    ]
-    for row in result["throughput"]:
-        rates = (f"{row[name]:,.0f}" if name in row else "–" for name in names)
-        rows.append([f"batch {row['batch']}, {row['n_threads']} threads, windows/s", *rates])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _call(figures: dict[str, float] | None) -> str:
-    if figures is None:
-        return "–"
-    ratio = f" ({figures['times_eager']:.2f} ×)" if "times_eager" in figures else ""
-    return f"{figures['p50_us']:,.0f}, p99 {figures['p99_us']:,.0f}{ratio}"
-
-
-def environment(device: str) -> dict[str, Any]:
-    """When and where: packages, commit, and the GPU with its driver."""
-    facts: dict[str, Any] = {"started_at": datetime.now(UTC).isoformat(timespec="seconds")}
-    facts |= {"device": device, "python": sys.version.split()[0], "packages": {}}
-    for name in _PACKAGES:
-        try:
-            facts["packages"][name] = version(name)
-        except PackageNotFoundError:
-            continue
-    facts["commit"] = _said("git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD")
+def gpu_environment(device: str) -> dict[str, Any]:
+    """When and where, with the GPU and its driver."""
+    facts = environment() | {"device": device}
     if device == "cuda":
         facts["gpu"] = _said("nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader")
         facts["torch_cuda"] = torch.version.cuda
         facts["cudnn"] = torch.backends.cudnn.version()
+        # Another package may have the same module.
+        facts["packages"]["onnxruntime, as imported"] = import_onnxruntime().__version__
     return facts
 
 

@@ -81,5 +81,9 @@ def _cpu_facts() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
+    """What git says; empty where there is none."""
     command = ["git", "-C", str(Path(__file__).parent), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        return ""

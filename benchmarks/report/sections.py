@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.cuda_table import cuda_tables
 from benchmarks.precision.table import markdown as precision_table
 from benchmarks.report.detection import alternatives_table, detection_table, newest_detection
 from benchmarks.report.edge import edge_table
@@ -10,7 +11,7 @@ from benchmarks.report.engines import engines_tables
 from benchmarks.report.exports import exports_table, graphs_table, loading_table
 from benchmarks.report.installed import installed_table
 from benchmarks.report.native import native_table
-from benchmarks.report.others import bulk_table, peers_table, plain_tables
+from benchmarks.report.others import bulk_table, peers_table
 from benchmarks.report.ray import ray_tables
 from benchmarks.report.refusals import refusals_tables
 from benchmarks.report.results import Results
@@ -96,12 +97,13 @@ SECTIONS = (
     Section(
         title="On a GPU",
         kind="cuda",
-        command="python -m benchmarks.cuda --output RESULT",
+        command="python -m benchmarks.cuda --repository models --seconds 1 --max-seconds 480 --output RESULT",
         method=(
             "M1 to M5 on ONNX Runtime's CUDA provider beside eager PyTorch on the same GPU, in turns, host arrays in and out: latency, windows a "
-            "second of several callers, and the differences of every output. [What of it is tested without a GPU](backends.md#on-a-gpu)."
+            "second of several callers, and the differences of every output in units of the parity bound. "
+            "[What of it is tested without a GPU](backends.md#on-a-gpu)."
         ),
-        body=newest("cuda", plain_tables),
+        body=newest("cuda", cuda_tables),
     ),
     Section(
         title="Serving",

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from benchmarks import cuda
+from benchmarks.cuda_table import cuda_tables
+from benchmarks.report.results import Result
 from offbeat.backends import Backend
 from offbeat.backends.onnxruntime_backend import OnnxRuntimeBackend
 from offbeat.bundle import ModelVersion
@@ -96,6 +98,16 @@ def test_an_engine_that_cannot_be_opened_is_told_and_the_others_are_measured(
     found, ending = run(monkeypatch, repository)
     assert "two, reference: CUDA failure 35: no such driver" in ending
     assert list(found["results"][1]["backends"]) == ["cuda", "cuda without graphs"]
+
+
+def test_the_report_shows_the_figures_and_what_failed(monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
+    pretend(monkeypatch, breaks_at=8)
+    found, _ = run(monkeypatch, repository)
+    path = repository.parent / "2026-12-01-cuda.json"
+    text = cuda_tables(Result(path=path, date="2026-12-01", kind="cuda", content=found))
+    assert text.count("| one | cuda | cuda without graphs | eager |") == 1
+    assert text.count("µs | ") == text.count("threads, windows/s | ") // 2 == 4
+    assert "- two, latency of batch 8: an illegal memory access was encountered" in text
 
 
 def test_an_engine_that_fails_half_way_leaves_what_was_measured(
