@@ -12,7 +12,11 @@ import atexit, sys, threading, time
 from offbeat.cli.serve import _end_process
 
 atexit.register(print, "the interpreter ended")
-threading.Thread(target=time.sleep, args=(float(sys.argv[2]),), name=sys.argv[1], daemon=True).start()
+seconds = float(sys.argv[2])
+thread = threading.Thread(target=time.sleep, args=(seconds,), name=sys.argv[1], daemon=True)
+thread.start()
+if not seconds:
+    thread.join()
 print("before")
 _end_process()
 """

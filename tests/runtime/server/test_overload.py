@@ -12,8 +12,10 @@ import pytest
 from offbeat.batching import PendingRequest
 from offbeat.config import BatchingConfig
 from offbeat.errors import DeadlineExceededError, OverloadedError
+from offbeat.server.scoring import overload as overload_module
 from offbeat.server.scoring.overload import Overload
 from offbeat.server.scoring.served import Awaited, ServedModel, ServedModels
+from offbeat.server.telemetry import refusals as refusals_module
 from offbeat.v1 import scoring_pb2 as v1
 from tests.runtime.folders import random_windows
 
@@ -126,8 +128,11 @@ def settle(backend: GatedBackend, calls: list[Any]) -> None:
 
 @pytest.mark.parametrize("method", [SCORE, INFER])
 def test_after_the_first_refusal_the_next_requests_are_refused_unread(
-    serve: Serve, method: str, caplog: pytest.LogCaptureFixture
+    serve: Serve, method: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # However long a busy machine takes from one request to the next.
+    monkeypatch.setattr(overload_module, "_HOLD_S", 600.0)
+    monkeypatch.setattr(refusals_module, "_INTERVAL_S", 600.0)
     server, backend, calls = fill(serve)
     request = score_request(random_windows(1)) if method == SCORE else infer_request(random_windows(1))
     with caplog.at_level(logging.WARNING, "offbeat.server"):
