@@ -232,3 +232,19 @@ def test_connections_that_cannot_be_accepted_are_complained_of_once_in_a_second(
     loop.call_exception_handler(told)
     loop.close()
     assert [record.getMessage() for record in caplog.records] == ["socket.accept() out of system resource"] * 2
+
+
+def test_clients_who_are_slow_with_their_bodies_keep_nobody_from_seeing_how_the_server_is(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "_MAX_CONNECTIONS", 20)
+    monkeypatch.setattr(rest_body, "_MAX_REQUESTS", 20)
+    server = rest(serve)
+    head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode()
+    slow = [raw(server, head + b"{") for _ in range(20)]
+    eventually(lambda: ask(server, INFER, infer_json(WINDOWS))[0] == 429, "there is no room for one more")
+    for _ in range(3):
+        assert [exchange(server, path)[0] for path in ("/healthz", "/readyz", "/metrics")] == [200] * 3
+    for each in slow:
+        each.close()
+    eventually(lambda: ask(server, INFER, infer_json(WINDOWS))[0] == 200, "there is room again")

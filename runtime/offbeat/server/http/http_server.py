@@ -23,8 +23,8 @@ from offbeat.errors import ConfigurationError
 _HEADERS_S = 5.0
 _STALL_S = 30.0
 _KEEP_ALIVE_S = 5
-# Above, whoever has been silent for longest makes room for the next, and where nobody is, requests are answered with 503; above twice
-# as many, connections are closed as they come.
+# Above, whoever has been silent for longest makes room for the next; above twice as many, connections are closed as they come. Requests
+# are bounded where they wait for something, and not here: who asks how the server is must be answered also beside very many others.
 _MAX_CONNECTIONS = 256
 # Connections that wait to be accepted. Where no file can be opened any more, asyncio complains of each of them, again and again.
 _BACKLOG = 128
@@ -66,7 +66,6 @@ class HttpServer:
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                limit_concurrency=_MAX_CONNECTIONS,
                 backlog=_BACKLOG,
                 timeout_keep_alive=_KEEP_ALIVE_S,
                 h11_max_incomplete_event_size=max_header_bytes,

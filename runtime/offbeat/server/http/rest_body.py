@@ -15,14 +15,17 @@ from offbeat.errors import OverloadedError
 _BODY_S = 30.0
 # All bodies that are being read or scored together, in units of the largest allowed.
 _MAX_BODIES = 4
+# Requests that have a body to be read or scored. Above, the HTTP port would soon have no connection left for those who watch the server.
+_MAX_REQUESTS = 256
 
 
 class Intake:
-    """Reads bodies of at most `max_bytes`, and bounds those in memory together. Belongs to HTTP's event loop."""
+    """Reads bodies of at most `max_bytes`, and bounds those in memory together, and their number. Belongs to HTTP's event loop."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._n_bytes = 0
+        self._n_requests = 0
 
     @asynccontextmanager
     async def body(self, request: Request) -> AsyncIterator[bytes]:
@@ -34,7 +37,12 @@ class Intake:
         if request.headers.get("content-encoding", "identity") != "identity":
             raise HTTPException(415, "a compressed body; expected one as it is")
         self._check(int(request.headers.get("content-length") or 0))
+        if self._n_requests >= _MAX_REQUESTS:
+            raise OverloadedError(
+                f"{self._n_requests} requests over HTTP wait; expected fewer; back off before trying again"
+            )
         n_bytes = 0
+        self._n_requests += 1
         parts: list[bytes] = []
         try:
             try:
@@ -48,6 +56,7 @@ class Intake:
                 raise HTTPException(408, f"the body has not come within {_BODY_S:g} s") from error
             yield _joined(parts)
         finally:
+            self._n_requests -= 1
             self._n_bytes -= n_bytes
 
     def _check(self, n_bytes: int) -> None:
