@@ -238,10 +238,10 @@ def test_clients_who_are_slow_with_their_bodies_keep_nobody_from_seeing_how_the_
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_server, "_MAX_CONNECTIONS", 20)
-    monkeypatch.setattr(rest_body, "_MAX_REQUESTS", 20)
+    monkeypatch.setattr(rest_body, "_MAX_REQUESTS", 10)
     server = rest(serve)
     head = f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode()
-    slow = [raw(server, head + b"{") for _ in range(20)]
+    slow = [raw(server, head + b"{") for _ in range(15)]
     eventually(lambda: ask(server, INFER, infer_json(WINDOWS))[0] == 429, "there is no room for one more")
     for _ in range(3):
         assert [exchange(server, path)[0] for path in ("/healthz", "/readyz", "/metrics")] == [200] * 3
