@@ -82,12 +82,15 @@ class CompiledEngine final : public Engine {
     return n_scratch_bytes(*program_, time) * (pool_ ? pool_->n_threads() : 1);
   }
 
+  bool all_finite(const float* values, std::size_t n_values) const noexcept override { return kernels_.finite(values, n_values); }
+
   void score(const float* windows, std::size_t n, std::size_t time, const Outputs& outputs, std::byte* workspace) const noexcept override {
     Batch batch{*this, windows, n, time, outputs, workspace, 0, 0};
     const std::size_t largest = tile_size(*program_, time);
     const std::size_t n_threads = pool_ ? pool_->n_threads() : 1;
-    // Tiles of one size, so that the last is not a small one, and at least one for each thread.
-    const std::size_t n_tiles = std::max((n + largest - 1) / largest, std::min(n_threads, (n + 5) / 6));
+    // Tiles of one size, so that the last is not a small one, and as many for each thread.
+    const std::size_t n_shares = (n + largest * n_threads - 1) / (largest * n_threads) * n_threads;
+    const std::size_t n_tiles = std::min(n_shares, (n + 5) / 6);
     batch.tile = n == 0 ? 0 : std::min(largest, (n + n_tiles * 6 - 1) / (n_tiles * 6) * 6);
     const auto job = [](const void* context, std::size_t thread) noexcept { static_cast<const Batch*>(context)->score_tiles(thread); };
     if (pool_ && n > batch.tile && pool_->run(job, &batch)) return;

@@ -20,6 +20,9 @@ class Engine {
   /// Bytes of scratch (64-byte aligned by the caller) that one scoring thread needs for windows of up to `time` steps.
   [[nodiscard]] virtual std::size_t n_workspace_bytes(std::size_t time) const noexcept = 0;
 
+  /// Whether none of the values is NaN or infinite.
+  [[nodiscard]] virtual bool all_finite(const float* values, std::size_t n_values) const noexcept = 0;
+
   /// Scores n windows; inputs have been checked against the model's shape.
   virtual void score(const float* windows, std::size_t n, std::size_t time, const Outputs& outputs, std::byte* workspace) const noexcept = 0;
 

@@ -95,10 +95,17 @@ const float* Compiler::constant(std::span<const float> numbers, std::size_t n_pa
   return data;
 }
 
+const float* Compiler::of_features(std::span<const float> numbers, float behind) {
+  const std::size_t size = padded(numbers.size(), kernels::row_alignment) * (numbers.size() > kernels::n_narrow ? 1 : numbers.size());
+  auto* data = program_->constants.allocate_array<float>(size);
+  for (std::size_t i = 0; i < size; ++i) data[i] = numbers.size() <= kernels::n_narrow ? numbers[i % numbers.size()] : i < numbers.size() ? numbers[i] : behind;
+  return data;
+}
+
 void Compiler::add_judgement() {
   program_->n_features = plan_.n_features;
-  program_->mean = constant(plan_.mean, 0);
-  program_->scale = constant(plan_.scale, 0);
+  program_->mean = of_features(plan_.mean, 0);
+  program_->scale = of_features(plan_.scale, 1);
   program_->error = plan_.error;
   program_->threshold = plan_.threshold;
   program_->sums = layout_.add_lasting_buffer({0, padded(plan_.n_features, kernels::row_alignment)});
@@ -106,7 +113,7 @@ void Compiler::add_judgement() {
   for (const Layer& layer : plan_.layers) {
     if (const auto* draws = std::get_if<GaussianDrawsLayer>(&layer.kind)) n_draws = std::max(n_draws, draws->n_draws);
   }
-  program_->draw_errors = layout_.add_lasting_buffer({0, n_draws});
+  program_->errors = layout_.add_lasting_buffer({0, n_draws + 1});
   program_->has_draws = n_draws > 0;
 }
 

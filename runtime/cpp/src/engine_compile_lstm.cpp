@@ -68,6 +68,7 @@ LstmOp Compiler::direction(const LstmWeights& weights, std::size_t hidden_size, 
   if (is_scaled && is_16_bit(input_format)) input_format = Format::f32;  // 16-bit numbers take no factor
   if (!is_scaled && input_format == Format::i8) input_format = Format::f32;
   const std::vector<PackedRow> rows = lstm_rows(hidden_size, is_scaled, n_lanes_);
+  program_->has_lstm = true;
   LstmOp op{};
   op.input = in.is_zero ? LstmInput::none : in.is_repeated ? LstmInput::constant : LstmInput::sequence;
   op.in = in;

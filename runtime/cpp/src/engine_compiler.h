@@ -53,6 +53,8 @@ class Compiler {
   void add_buffers(Operation operation, std::vector<std::size_t> reads, std::vector<std::size_t> writes);
   Value materialised(const Value& in);
   const float* constant(std::span<const float> numbers, std::size_t n_padded);
+  /// Numbers of the features as the kernel of the normalisation takes them, with a number behind those of a row.
+  const float* of_features(std::span<const float> numbers, float behind);
   void add_judgement();
   Value apply_layers(std::span<const Layer> layers, Value value);
   /// Applies the layer at index, and those behind it that were fused into it; gives their number.

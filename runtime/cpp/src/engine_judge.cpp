@@ -26,7 +26,6 @@ void sum_steps(const Frame& frame, const Sums& sums, std::size_t draw) noexcept 
   args.r_step = r.n_kept_steps(frame.time) == 1 ? 0 : frame.n * r.stride;
   args.n_steps = sums.n_steps;
   args.is_absolute = program.error == ErrorKind::sum_absolute;
-  std::fill_n(sums.data, frame.n * sums.stride, 0.0f);
   if (n.stride == r.stride) {
     args.n = frame.data(n);
     args.r = frame.row(r, draw, 0, 0);
@@ -44,22 +43,42 @@ void sum_steps(const Frame& frame, const Sums& sums, std::size_t draw) noexcept 
   }
 }
 
-/// An error, a share of one or its spread. No window is normal because its arithmetic failed: infinity - infinity compares
-/// as normal with any threshold, and whether it comes to that depends on the order of a sum, which is each kernel's own.
+/// A share of an error or its spread, as the kernel that judges does it with errors.
 float infinite_where_undefined(float error) noexcept { return std::isnan(error) ? std::numeric_limits<float>::infinity() : error; }
 
-float sum_features(const Frame& frame, const Sums& sums, std::size_t sequence) noexcept {
-  float total = 0;
-  for (std::size_t feature = 0; feature < frame.program.n_features; ++feature) total += sums.data[sequence * sums.stride + feature];
-  return total / sums.divisor;
+/// Each sequence's error. `keeps_sums`: the sums over the steps are wanted too.
+void total(const Frame& frame, const Sums& sums, std::size_t draw, bool keeps_sums, float* errors) noexcept {
+  const Program& program = frame.program;
+  kernels::TotalArgs args{};
+  args.n = sums.data;
+  args.is_absolute = program.error == ErrorKind::sum_absolute;
+  args.stride = sums.stride;
+  args.n_rows = frame.n;
+  args.n_features = program.n_features;
+  args.divisor = sums.divisor;
+  args.out = errors;
+  const bool is_one_pass = sums.n_steps == 1 && !keeps_sums && program.normalised.stride == program.reconstruction.stride && program.n_features > kernels::n_narrow;
+  if (is_one_pass) {
+    args.n = frame.data(program.normalised);
+    args.r = frame.row(program.reconstruction, draw, 0, 0);
+  } else {
+    sum_steps(frame, sums, draw);
+  }
+  frame.kernels.totals(args);
 }
 
-void write_error(const Frame& frame, float computed, std::size_t row, const Outputs& outputs) noexcept {
-  const float threshold = frame.program.threshold;
-  const float error = infinite_where_undefined(computed);
-  if (outputs.reconstruction_error != nullptr) outputs.reconstruction_error[row] = error;
-  if (outputs.anomaly_score != nullptr) outputs.anomaly_score[row] = std::clamp(error / threshold * 0.5f, 0.0f, 1.0f);
-  if (outputs.is_anomaly != nullptr) outputs.is_anomaly[row] = error > threshold;
+template <class T>
+T* from_row(T* output, std::size_t row) noexcept {
+  return output == nullptr ? nullptr : output + row;
+}
+
+void write_errors(const Frame& frame, float* errors, std::size_t first, const Outputs& outputs) noexcept {
+  frame.kernels.judge({.errors = errors,
+                       .n_rows = frame.n,
+                       .threshold = frame.program.threshold,
+                       .error = from_row(outputs.reconstruction_error, first),
+                       .score = from_row(outputs.anomaly_score, first),
+                       .is_anomaly = from_row(outputs.is_anomaly, first)});
 }
 
 void add_feature_errors(const Frame& frame, const Sums& sums, std::size_t draw, std::size_t first, float* out) noexcept {
@@ -73,33 +92,39 @@ void add_feature_errors(const Frame& frame, const Sums& sums, std::size_t draw, 
   }
 }
 
+/// The spread of each sequence's draws around its mean.
+void write_spreads(const Frame& frame, const Sums& sums, const float* means, const float* draw_errors, float* out) noexcept {
+  for (std::size_t sequence = 0; sequence < frame.n; ++sequence) {
+    float variance = 0;
+    for (std::size_t draw = 0; draw < sums.n_draws; ++draw) {
+      const float difference = draw_errors[draw * frame.n + sequence] - means[sequence];
+      variance += difference * difference;
+    }
+    out[sequence] = infinite_where_undefined(std::sqrt(variance / static_cast<float>(sums.n_draws)));
+  }
+}
+
 void judge_draws(const Frame& frame, const Sums& sums, std::size_t first, const Outputs& outputs) noexcept {
-  float* draw_errors = frame.buffer(frame.program.draw_errors);
+  float* means = frame.buffer(frame.program.errors);
+  float* draw_errors = means + frame.n;
   for (std::size_t draw = 0; draw < sums.n_draws; ++draw) {
-    sum_steps(frame, sums, draw);
-    for (std::size_t sequence = 0; sequence < frame.n; ++sequence) draw_errors[sequence * sums.n_draws + draw] = sum_features(frame, sums, sequence);
+    total(frame, sums, draw, outputs.feature_error != nullptr, draw_errors + draw * frame.n);
     if (outputs.feature_error != nullptr) add_feature_errors(frame, sums, draw, first, outputs.feature_error);
   }
-  const auto n_draws = static_cast<float>(sums.n_draws);
   for (std::size_t sequence = 0; sequence < frame.n; ++sequence) {
-    const float* errors = draw_errors + sequence * sums.n_draws;
     float mean = 0;
-    for (std::size_t draw = 0; draw < sums.n_draws; ++draw) mean += errors[draw];
-    mean /= n_draws;
-    write_error(frame, mean, first + sequence, outputs);
-    if (outputs.error_std == nullptr) continue;
-    float variance = 0;
-    for (std::size_t draw = 0; draw < sums.n_draws; ++draw) variance += (errors[draw] - mean) * (errors[draw] - mean);
-    outputs.error_std[first + sequence] = infinite_where_undefined(std::sqrt(variance / n_draws));
+    for (std::size_t draw = 0; draw < sums.n_draws; ++draw) mean += draw_errors[draw * frame.n + sequence];
+    means[sequence] = mean / static_cast<float>(sums.n_draws);
   }
+  if (outputs.error_std != nullptr) write_spreads(frame, sums, means, draw_errors, outputs.error_std + first);
+  write_errors(frame, means, first, outputs);
 }
 
 void judge_errors(const Frame& frame, const Sums& sums, std::size_t first, const Outputs& outputs) noexcept {
   if (frame.program.has_draws) return judge_draws(frame, sums, first, outputs);
-  sum_steps(frame, sums, 0);
-  for (std::size_t sequence = 0; sequence < frame.n; ++sequence) {
-    write_error(frame, sum_features(frame, sums, sequence), first + sequence, outputs);
-  }
+  float* errors = frame.buffer(frame.program.errors);
+  total(frame, sums, 0, outputs.feature_error != nullptr, errors);
+  write_errors(frame, errors, first, outputs);
   if (outputs.feature_error != nullptr) add_feature_errors(frame, sums, 0, first, outputs.feature_error);
 }
 

@@ -207,13 +207,14 @@ struct Program {
   Value reconstruction;
   std::vector<HeadValue> heads;
   std::size_t sums = 0;                    ///< buffer of the error's sums, [sequence, feature]
-  std::size_t draw_errors = 0;             ///< buffer of the draws' errors, [sequence, draw]
+  std::size_t errors = 0;                  ///< buffer of the errors, [sequence], and behind them the draws', [draw, sequence]
   std::size_t n_features = 0;
   const float* mean = nullptr;
   const float* scale = nullptr;
   ErrorKind error = ErrorKind::mean_squared;
   float threshold = 0;
   bool has_draws = false;
+  bool has_lstm = false;
   std::size_t gate_width = 0;              ///< floats of a row of gates that are computed ahead, the widest
   std::size_t quantised_bytes = 0;         ///< scratch of the i8 kernels
   std::size_t n_weight_bytes = 0;          ///< of the largest layer

@@ -13,6 +13,7 @@ constexpr std::size_t alignment = 64;
 constexpr std::size_t n_spare = 16;
 
 // Sequences in a tile: whole register tiles for every instruction set, and enough that a layer's weights, once brought near, serve many.
+// Where steps follow each other a small tile's states stay near for the next one; where none do, nothing is read but once.
 constexpr std::size_t n_small_tile = 24;
 constexpr std::size_t n_large_tile = kernels::quantised_rows;
 constexpr std::size_t n_large_weight_bytes = std::size_t{96} << 10;
@@ -21,24 +22,14 @@ constexpr std::size_t min_tile = 6;
 constexpr std::size_t max_tile_bytes = std::size_t{48} << 20;
 
 void run(const Frame& frame, const NormaliseOp& op) noexcept {
-  const Program& program = frame.program;
-  const std::size_t n_features = program.n_features;
-  const std::size_t n_steps = op.out.steps.count(frame.time);
-  for (std::size_t sequence = 0; sequence < frame.n; ++sequence) {
-    const float* window = frame.windows + sequence * n_steps * n_features;
-    float* out = frame.row(op.out, 0, 0, sequence);
-    const std::size_t step_stride = frame.n * op.out.stride;
-    if (n_features == 1) {
-      for (std::size_t step = 0; step < n_steps; ++step) out[step * step_stride] = (window[step] - program.mean[0]) / program.scale[0];
-      continue;
-    }
-    for (std::size_t step = 0; step < n_steps; ++step) {
-      for (std::size_t i = 0; i < n_features; ++i) out[i] = (window[i] - program.mean[i]) / program.scale[i];
-      end_row(out, n_features, op.out.stride);
-      out += step_stride;
-      window += n_features;
-    }
-  }
+  frame.kernels.normalise({.windows = frame.windows,
+                           .n_rows = frame.n,
+                           .n_steps = op.out.steps.count(frame.time),
+                           .n_features = frame.program.n_features,
+                           .mean = frame.program.mean,
+                           .scale = frame.program.scale,
+                           .out = frame.data(op.out),
+                           .out_stride = op.out.stride});
 }
 
 void run(const Frame& frame, const LinearOp& op) noexcept {
@@ -174,7 +165,9 @@ std::size_t floats_per_sequence(const Program& program, std::size_t time) noexce
   return n;
 }
 
-std::size_t max_tile(const Program& program) noexcept { return program.n_weight_bytes > n_large_weight_bytes ? n_large_tile : n_small_tile; }
+std::size_t max_tile(const Program& program) noexcept {
+  return program.n_weight_bytes > n_large_weight_bytes || !program.has_lstm ? n_large_tile : n_small_tile;
+}
 
 /// Scratch whatever the number of sequences: the slots' addresses, gates computed ahead, and quantised rows.
 std::size_t n_fixed_bytes(const Program& program) noexcept {

@@ -11,7 +11,6 @@
 
 #include "engine.h"
 #include "file_content.h"
-#include "finite.h"
 #include "plan_reader.h"
 #include "safetensors.h"
 
@@ -163,7 +162,7 @@ Status Session::score(const float* windows, std::size_t n, std::size_t time, con
   if (!content_->scores_time(time)) return Status::wrong_time;
   if (!content_->has(outputs)) return Status::missing_output;
   if (scratch == nullptr || scratch->session_id != content_->id || scratch->max_time < time) return Status::workspace_too_small;
-  if (!all_finite(windows, n * time * content_->shape.n_features)) return Status::not_finite;
+  if (!content_->engine->all_finite(windows, n * time * content_->shape.n_features)) return Status::not_finite;
   content_->engine->score(windows, n, time, outputs, scratch->bytes.get());
   return Status::ok;
 }

@@ -91,7 +91,22 @@ struct LstmArgs {
   std::byte* quantised;  ///< i8: scratch
 };
 
-/// Sums e over steps, element by element of [row, feature]: sums[j] += e(n[t, j], r[t, j]).
+/// out = (windows − mean) / scale, from [row, step, feature] to rows of [step, row], zeros behind their numbers up to out_stride.
+///
+/// mean and scale are whole vectors, with zeros and ones behind their numbers; of at most n_narrow features the numbers are
+/// repeated for row_alignment steps.
+struct NormaliseArgs {
+  const float* windows;
+  std::size_t n_rows;
+  std::size_t n_steps;
+  std::size_t n_features;
+  const float* mean;
+  const float* scale;
+  float* out;
+  std::size_t out_stride;
+};
+
+/// Sums e over steps, element by element of [row, feature]: sums[j] = Σ e(n[t, j], r[t, j]).
 struct ErrorArgs {
   const float* n;
   std::size_t n_step;
@@ -101,6 +116,28 @@ struct ErrorArgs {
   std::size_t n_elements;
   bool is_absolute;
   float* sums;
+};
+
+/// The sum of each row's numbers n over a divisor; where r is not null, that of e(n, r), of more than n_narrow features.
+struct TotalArgs {
+  const float* n;
+  const float* r;
+  bool is_absolute;
+  std::size_t stride;
+  std::size_t n_rows;
+  std::size_t n_features;
+  float divisor;
+  float* out;  ///< [row], written in whole vectors
+};
+
+/// Errors, infinite where they are undefined; scores min(error / threshold / 2, 1); and whether error > threshold. What is null is not asked for.
+struct JudgeArgs {
+  float* errors;  ///< [row], in and out
+  std::size_t n_rows;
+  float threshold;
+  float* error;
+  float* score;
+  bool* is_anomaly;
 };
 
 /// The kernels of i8 weights, which an extension of an instruction set may have better ones for.
@@ -119,7 +156,11 @@ struct Kernels {
   /// for the first and then for the second. Null where nothing is gained by taking both at once.
   void (*lstm_two)(const LstmArgs& first, const LstmArgs& second) noexcept;
   ByteKernels bytes;
+  bool (*finite)(const float* values, std::size_t n_values) noexcept;  ///< whether none is NaN or infinite
+  void (*normalise)(const NormaliseArgs&) noexcept;
   void (*error)(const ErrorArgs&) noexcept;
+  void (*totals)(const TotalArgs&) noexcept;
+  void (*judge)(const JudgeArgs&) noexcept;
   /// x = unary(x), and x = e^(x / 2), over n_elements rounded up to whole vectors.
   void (*unary)(float* x, std::size_t n_elements, Unary unary) noexcept;
   void (*exp_half)(float* x, std::size_t n_elements) noexcept;

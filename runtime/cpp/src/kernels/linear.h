@@ -30,7 +30,7 @@ inline void end_unary(const LinearArgs& args) {
 
 #if !defined(OFFBEAT_BYTES_ONLY)
 
-/// All rows from `row` on, for n_vectors outputs: tiles of n_rows while there are as many, then of half as many.
+/// All rows from `row` on, for n_vectors outputs: tiles of n_rows while there are as many, then of fewer.
 template <class F, int n_vectors, int n_rows>
 inline void linear_rows(const LinearArgs& args, std::size_t first_vector, std::size_t row) {
   const auto* weight = static_cast<const typename F::Weight*>(args.weight.data) + first_vector * lanes * args.weight.n_inputs;
@@ -40,7 +40,7 @@ inline void linear_rows(const LinearArgs& args, std::size_t first_vector, std::s
     multiply<F>(sums, weight, args.x + row * args.x_stride, args.x_stride, args.weight.n_inputs);
     end_linear(sums, args, first_vector, row);
   }
-  if constexpr (n_rows > 1) linear_rows<F, n_vectors, n_rows / 2>(args, first_vector, row);
+  if constexpr (n_rows > 1) linear_rows<F, n_vectors, fewer_rows(n_rows)>(args, first_vector, row);
 }
 
 /// The tile of a panel of fewer vectors is longer, to keep as many sums.
@@ -51,7 +51,7 @@ inline void linear_panels(const LinearArgs& args) {
   switch (args.weight.n_vectors - vector) {
     case 3: return linear_rows<F, 3, tile_rows * 4 / 3>(args, vector, 0);
     case 2: return linear_rows<F, 2, tile_rows * 2>(args, vector, 0);
-    case 1: return linear_rows<F, 1, 12>(args, vector, 0);
+    case 1: return linear_rows<F, 1, one_vector_rows>(args, vector, 0);
     default: return;
   }
 }
@@ -66,9 +66,7 @@ void linear(const LinearArgs& args) noexcept {
   end_unary(args);
 }
 
-/// Sixteen partial sums, whatever the lanes, so that all instruction sets add in one order.
 OFFBEAT_INLINE float dot(const float* x, const float* weight, std::size_t n_inputs) {
-  constexpr std::size_t n_parts = row_alignment / lanes;
   Floats parts[n_parts] = {};
   std::size_t at = 0;
   for (; at + row_alignment <= n_inputs; at += row_alignment) {
@@ -80,12 +78,7 @@ OFFBEAT_INLINE float dot(const float* x, const float* weight, std::size_t n_inpu
   for (std::size_t part = 0; part < n_parts; ++part) {
     if (at + part * lanes < n_inputs) parts[part] = fma(load(x + at + part * lanes), load(weight + at + part * lanes), parts[part]);
   }
-#pragma GCC unroll 4
-  for (std::size_t n = n_parts / 2; n > 0; n /= 2) {
-#pragma GCC unroll 4
-    for (std::size_t part = 0; part < n; ++part) parts[part] += parts[part + n];
-  }
-  return sum_of(parts[0]);
+  return sum_of(parts);
 }
 
 void narrow(const NarrowArgs& args) noexcept {

@@ -16,6 +16,15 @@ inline constexpr int n_sums = 24;
 inline constexpr int n_sums = 12;
 #endif
 
+/// Rows of the next smaller tile, down to as few as are left: a tile of one row waits for its sums, and takes as long as one of three.
+constexpr int fewer_rows(int n_rows) {
+#if defined(OFFBEAT_SMALL_KERNELS)
+  return n_rows / 2;
+#else
+  return n_rows > 6 ? 6 : n_rows - 1;
+#endif
+}
+
 /// How weights are kept. load_weight takes one vector of the n_vectors that a panel has for one input.
 struct F32 {
   using Weight = float;

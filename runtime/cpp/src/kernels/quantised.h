@@ -104,7 +104,7 @@ inline void quantised_rows_of(const LinearArgs& args, const Quantised& x, std::s
     multiply_quantised(sums, args.weight, first_vector, x, row);
     end_linear(sums, args, first_vector, first_row + row);
   }
-  if constexpr (n_rows > 1) quantised_rows_of<n_vectors, n_rows / 2>(args, x, n_rows_here, first_row, first_vector, row);
+  if constexpr (n_rows > 1) quantised_rows_of<n_vectors, fewer_rows(n_rows)>(args, x, n_rows_here, first_row, first_vector, row);
 }
 
 void quantised_linear(const LinearArgs& args) noexcept {

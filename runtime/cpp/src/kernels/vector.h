@@ -33,6 +33,8 @@ OFFBEAT_INLINE Floats load_bf16(const std::uint16_t* from) {
   const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
   return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
 }
+/// The first n numbers, 0 to lanes of them, and zeros behind; nothing beyond them is read.
+OFFBEAT_INLINE Floats load_first(const float* from, std::size_t n) { return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), from); }
 OFFBEAT_INLINE Floats load_f16(const std::uint16_t* from) {
   return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
 }
@@ -53,6 +55,10 @@ OFFBEAT_INLINE Floats load_bf16(const std::uint16_t* from) {
   const __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
   return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
+OFFBEAT_INLINE Floats load_first(const float* from, std::size_t n) {
+  const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_maskload_ps(from, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), index));
+}
 OFFBEAT_INLINE Floats load_f16(const std::uint16_t* from) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
@@ -64,6 +70,12 @@ OFFBEAT_INLINE Ints multiply_pairs(Ints a, Ints b) {
 
 OFFBEAT_INLINE Floats set(float x) { return Floats{x, x, x, x}; }
 OFFBEAT_INLINE Ints set_int(std::int32_t x) { return Ints{x, x, x, x}; }
+
+OFFBEAT_INLINE Floats load_first(const float* from, std::size_t n) {
+  Floats x{};
+  for (std::size_t lane = 0; lane < n; ++lane) x[lane] = from[lane];
+  return x;
+}
 
 OFFBEAT_INLINE Ints load_shorts(const std::uint16_t* from) { return Ints{from[0], from[1], from[2], from[3]}; }
 OFFBEAT_INLINE Floats load_bf16(const std::uint16_t* from) { return reinterpret_cast<Floats>(load_shorts(from) << 16); }
@@ -137,4 +149,19 @@ OFFBEAT_INLINE float sum_of(Floats x) {
 #else
   return (x[0] + x[2]) + (x[1] + x[3]);
 #endif
+}
+
+/// As many of n numbers as there are lanes.
+OFFBEAT_INLINE Floats load_up_to(const float* from, std::size_t n) { return n >= lanes ? load(from) : load_first(from, n); }
+
+/// Sums are kept in sixteen parts, whatever the number of lanes, so that all instruction sets add in one order.
+inline constexpr std::size_t n_parts = row_alignment / lanes;
+
+OFFBEAT_INLINE float sum_of(Floats (&parts)[n_parts]) {
+#pragma GCC unroll 4
+  for (std::size_t n = n_parts / 2; n > 0; n /= 2) {
+#pragma GCC unroll 4
+    for (std::size_t part = 0; part < n; ++part) parts[part] += parts[part + n];
+  }
+  return sum_of(parts[0]);
 }
