@@ -27,34 +27,51 @@ void error(const ErrorArgs& args) noexcept {
 template <class Numbers>
 OFFBEAT_INLINE float sum_of_row(std::size_t size, Numbers numbers) {
   Floats parts[n_parts] = {};
-  for (std::size_t at = 0; at < size; at += row_alignment) {
+  std::size_t at = 0;
+  for (; at + row_alignment <= size; at += row_alignment) {
 #pragma GCC unroll 4
-    for (std::size_t part = 0; part < n_parts; ++part) {
-      const std::size_t from = at + part * lanes;
-      if (from < size) parts[part] += numbers(from, size - from);
-    }
+    for (std::size_t part = 0; part < n_parts; ++part) parts[part] += numbers(at + part * lanes, lanes);
+  }
+#pragma GCC unroll 4
+  for (std::size_t part = 0; part < n_parts; ++part) {
+    const std::size_t from = at + part * lanes;
+    if (from < size) parts[part] += numbers(from, size - from);
   }
   return sum_of(parts);
 }
 
-inline float total(const TotalArgs& args, std::size_t row) {
-  const float* n = args.n + row * args.stride;
-  if (args.n_features <= n_narrow) {
-    float sum = n[0];
-    for (std::size_t feature = 1; feature < args.n_features; ++feature) sum += n[feature];
-    return sum;
-  }
-  if (args.r == nullptr) return sum_of_row(args.n_features, [&](std::size_t at, std::size_t n_left) { return load_up_to(n + at, n_left); });
-  const float* r = args.r + row * args.stride;
-  // What `error` gives for one step, to the bit.
-  return sum_of_row(args.n_features, [&](std::size_t at, std::size_t n_left) {
-    return add_error(Floats{}, load_up_to(n + at, n_left), load_up_to(r + at, n_left), args.is_absolute);
+OFFBEAT_INLINE float total_of_few(const float* row, std::size_t n_features) {
+  float sum = row[0];
+  for (std::size_t feature = 1; feature < n_features; ++feature) sum += row[feature];
+  return sum;
+}
+
+/// What `error` gives for one step, to the bit, summed over the features.
+OFFBEAT_INLINE float total_error(const float* n, const float* r, std::size_t n_features, bool is_absolute) {
+  return sum_of_row(n_features, [=](std::size_t at, std::size_t n_left) {
+    return add_error(Floats{}, load_up_to(n + at, n_left), load_up_to(r + at, n_left), is_absolute);
   });
 }
 
-void totals(const TotalArgs& args) noexcept {
-  for (std::size_t row = 0; row < args.n_rows; ++row) args.out[row] = total(args, row);
+/// Calls total(offset) for the offset of each row's numbers.
+template <class Total>
+OFFBEAT_INLINE void write_totals(const TotalArgs args, Total total) {
+  for (std::size_t row = 0; row < args.n_rows; ++row) args.out[row] = total(row * args.stride);
   for (std::size_t row = 0; row < args.n_rows; row += lanes) store(args.out + row, load(args.out + row) / args.divisor);
+}
+
+void totals(const TotalArgs& args) noexcept {
+  const float* n = args.n;
+  const float* r = args.r;
+  const std::size_t size = args.n_features;
+  if (size <= n_narrow) return write_totals(args, [=](std::size_t at) { return total_of_few(n + at, size); });
+  if (r == nullptr) {
+    return write_totals(args, [=](std::size_t at) {
+      return sum_of_row(size, [=](std::size_t from, std::size_t n_left) { return load_up_to(n + at + from, n_left); });
+    });
+  }
+  if (args.is_absolute) return write_totals(args, [=](std::size_t at) { return total_error(n + at, r + at, size, true); });
+  write_totals(args, [=](std::size_t at) { return total_error(n + at, r + at, size, false); });
 }
 
 void judge(const JudgeArgs& args) noexcept {

@@ -18,14 +18,17 @@ bool finite(const float* values, std::size_t n_values) noexcept {
 OFFBEAT_INLINE Floats normalised(Floats x, const NormaliseArgs& args, std::size_t at) { return (x - load(args.mean + at)) / load(args.scale + at); }
 
 /// Rows of whole vectors, zeros behind their numbers.
-inline void normalise_wide(const NormaliseArgs& args) {
+inline void normalise_wide(const NormaliseArgs args) {
   const float* window = args.windows;
+  const std::size_t n_whole = args.n_features / lanes * lanes;
+  const std::size_t n_left = args.n_features - n_whole;
   for (std::size_t sequence = 0; sequence < args.n_rows; ++sequence) {
     for (std::size_t step = 0; step < args.n_steps; ++step) {
       float* out = args.out + (step * args.n_rows + sequence) * args.out_stride;
       std::size_t at = 0;
-      for (; at < args.n_features; at += lanes) store(out + at, normalised(load_up_to(window + at, args.n_features - at), args, at));
-      for (; at < args.out_stride; at += lanes) store(out + at, Floats{});
+      for (; at < n_whole; at += lanes) store(out + at, normalised(load(window + at), args, at));
+      // Vectors of zeros behind the last number too: (0 − 0) / 1.
+      for (; at < args.out_stride; at += lanes) store(out + at, normalised(load_first(window + at, at == n_whole ? n_left : 0), args, at));
       window += args.n_features;
     }
   }
@@ -33,7 +36,7 @@ inline void normalise_wide(const NormaliseArgs& args) {
 
 /// Rows side by side: as many steps at a time as there are lanes, which come out as they lie where there is one sequence.
 template <std::size_t n_features>
-inline void normalise_narrow(const NormaliseArgs& args) {
+inline void normalise_narrow(const NormaliseArgs args) {
   const float* window = args.windows;
   for (std::size_t sequence = 0; sequence < args.n_rows; ++sequence) {
     for (std::size_t first = 0; first < args.n_steps; first += lanes) {

@@ -72,9 +72,7 @@ OFFBEAT_INLINE Floats set(float x) { return Floats{x, x, x, x}; }
 OFFBEAT_INLINE Ints set_int(std::int32_t x) { return Ints{x, x, x, x}; }
 
 OFFBEAT_INLINE Floats load_first(const float* from, std::size_t n) {
-  Floats x{};
-  for (std::size_t lane = 0; lane < n; ++lane) x[lane] = from[lane];
-  return x;
+  return Floats{n > 0 ? from[0] : 0, n > 1 ? from[1] : 0, n > 2 ? from[2] : 0, n > 3 ? from[3] : 0};
 }
 
 OFFBEAT_INLINE Ints load_shorts(const std::uint16_t* from) { return Ints{from[0], from[1], from[2], from[3]}; }
