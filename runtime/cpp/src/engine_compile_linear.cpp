@@ -33,10 +33,9 @@ kernels::Format Compiler::format_of(const Matrix& matrix) const {
 
 std::size_t Compiler::apply_linear(const LinearLayer& linear, std::span<const Layer> behind, Value& value) {
   std::size_t n_taken = 1;
-  const bool is_narrow = linear.weight.n_rows <= n_narrow;
   std::vector<float> factors;
   std::vector<float> bias(linear.bias.begin(), linear.bias.end());
-  if (n_taken <= behind.size() && (is_narrow || !is_16_bit(format_of(linear.weight)))) {
+  if (n_taken <= behind.size()) {
     if (const auto* norm = std::get_if<BatchNormLayer>(&behind[n_taken - 1].kind)) {
       const Affine numbers = affine(*norm);
       factors = numbers.factor;
@@ -62,8 +61,12 @@ Value Compiler::multiplied(const Matrix& weight, std::span<const float> factors,
     add_narrow(weight, factors, bias, unary, value, out);
     return out;
   }
-  const Packed packed = pack_counted(weight, linear_rows(weight.n_rows, factors, n_lanes_), format_of(weight));
-  add(LinearOp{value, out, packed, constant(bias, packed.n_vectors * n_lanes_), unary}, {value}, {out});
+  const Format format = format_of(weight);
+  const bool takes_factors = !is_16_bit(format);
+  const Packed packed = pack_counted(weight, linear_rows(weight.n_rows, takes_factors ? factors : std::span<const float>{}, n_lanes_), format);
+  const std::size_t n_padded = packed.n_vectors * n_lanes_;
+  const float* scale = takes_factors || factors.empty() ? nullptr : constant(factors, n_padded);
+  add(LinearOp{value, out, packed, constant(bias, n_padded), scale, unary}, {value}, {out});
   return out;
 }
 

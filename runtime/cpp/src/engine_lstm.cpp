@@ -23,6 +23,7 @@ void compute_gates(const Frame& frame, const LstmOp& op, const float* x, std::si
                                   .n_rows = n_rows,
                                   .weight = op.weight_input,
                                   .bias = op.bias,
+                                  .factor = nullptr,
                                   .unary = kernels::Unary::none,
                                   .out = gates,
                                   .out_stride = gates_width(frame, op),

@@ -60,6 +60,7 @@ struct LinearOp {
   Value out;
   kernels::Packed weight;
   const float* bias;
+  const float* factor;  ///< of 16-bit weights, or null
   kernels::Unary unary;
 };
 

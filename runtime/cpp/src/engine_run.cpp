@@ -38,6 +38,7 @@ void run(const Frame& frame, const LinearOp& op) noexcept {
                         .n_rows = frame.n_rows(op.in),
                         .weight = op.weight,
                         .bias = op.bias,
+                        .factor = op.factor,
                         .unary = op.unary,
                         .out = frame.data(op.out),
                         .out_stride = op.out.stride,

@@ -18,17 +18,19 @@ using offbeat_test::padded;
 using offbeat_test::random_floats;
 
 std::vector<float> by_kernel(const NamedKernels& kernels, const std::vector<float>& weight, const std::vector<float>& bias, Format format, Unary unary,
-                             const std::vector<float>& x, std::size_t n_rows) {
+                             const std::vector<float>& x, std::size_t n_rows, const std::vector<float>& factor = {}) {
   Constants constants;
   const std::size_t n_inputs = x.size() / n_rows;
   const auto rows = offbeat::linear_rows(bias.size(), {}, kernels.n_lanes);
   auto* packed_bias = constants.allocate_array<float>(rows.size());
   std::copy(bias.begin(), bias.end(), packed_bias);
+  float* packed_factor = factor.empty() ? nullptr : constants.allocate_array<float>(rows.size());
+  std::copy(factor.begin(), factor.end(), packed_factor);
   const std::size_t stride = padded(bias.size());
   std::vector<float> out(n_rows * stride);
   std::vector<std::byte> quantised(offbeat::kernels::n_quantised_bytes(n_inputs));
   offbeat_test::multiply(kernels, {.x = x.data(), .x_stride = n_inputs, .n_rows = n_rows, .weight = offbeat::pack(matrix_of(weight, bias.size()), rows, format, kernels.n_lanes, constants),
-                  .bias = packed_bias, .unary = unary, .out = out.data(), .out_stride = stride, .quantised = quantised.data()});
+                  .bias = packed_bias, .factor = packed_factor, .unary = unary, .out = out.data(), .out_stride = stride, .quantised = quantised.data()});
   std::vector<float> result;
   for (std::size_t row = 0; row < n_rows; ++row) result.insert(result.end(), out.begin() + static_cast<std::ptrdiff_t>(row * stride), out.begin() + static_cast<std::ptrdiff_t>(row * stride + bias.size()));
   return result;
@@ -59,6 +61,24 @@ void multiplies_any_shape(const NamedKernels& kernels) {
         }
         expect(largest < 1e-5, kernels.name + ": " + std::to_string(n_inputs) + " to " + std::to_string(n_outputs) + ", " +
                                    std::to_string(n_rows) + " rows: off by " + std::to_string(largest));
+      }
+    }
+  }
+}
+
+void scales_what_16_bit_weights_give(const NamedKernels& kernels) {
+  constexpr std::size_t n_inputs = 37;
+  for (const std::size_t n_outputs : {5, 16, 31, 48, 100}) {
+    const std::vector<float> weight = random_floats(n_inputs * n_outputs, 1), bias = random_floats(n_outputs, 2), factor = random_floats(n_outputs, 3, 4), none(n_outputs);
+    for (const Format format : {Format::bf16, Format::f16}) {
+      for (std::size_t n_rows = 1; n_rows <= 13; ++n_rows) {
+        const std::vector<float> x = random_floats(n_inputs * n_rows, 4);
+        const std::vector<float> plain = by_kernel(kernels, weight, none, format, Unary::none, x, n_rows);
+        const std::vector<float> scaled = by_kernel(kernels, weight, bias, format, Unary::relu, x, n_rows, factor);
+        for (std::size_t i = 0; i < plain.size(); ++i) {
+          const double expected = std::max(0.0, static_cast<double>(plain[i]) * factor[i % n_outputs] + bias[i % n_outputs]);
+          expect(std::fabs(scaled[i] - expected) < 1e-6 * (1 + std::fabs(plain[i] * factor[i % n_outputs])), kernels.name + ": " + std::to_string(n_outputs) + " factors, off by " + std::to_string(scaled[i] - expected));
+        }
       }
     }
   }
@@ -113,6 +133,7 @@ int main() {
   std::vector<float> expected;
   for (const NamedKernels& kernels : offbeat_test::kernels_of_this_machine()) {
     multiplies_any_shape(kernels);
+    scales_what_16_bit_weights_give(kernels);
     multiplies_integers_exactly(kernels);
     few_outputs_are_sums_in_one_order(kernels, expected);
   }

@@ -75,7 +75,7 @@ std::vector<float> by_kernel(const NamedKernels& kernels, const Layer& layer, Fo
   args.weight_hidden = offbeat::pack(matrix_of(layer.weight_hidden, 4 * layer.hidden_size), rows, format, kernels.n_lanes, constants);
   args.weight_input = offbeat::pack(matrix_of(layer.weight_input, 4 * layer.hidden_size), rows, format == Format::i8 ? Format::f32 : format, kernels.n_lanes, constants);
   if (format == Format::i8) {  // its input products are computed ahead
-    offbeat_test::multiply(kernels, {.x = x.data(), .x_stride = layer.n_inputs, .n_rows = n_steps * n_rows, .weight = args.weight_input, .bias = bias,
+    offbeat_test::multiply(kernels, {.x = x.data(), .x_stride = layer.n_inputs, .n_rows = n_steps * n_rows, .weight = args.weight_input, .bias = bias, .factor = nullptr,
                     .unary = offbeat::kernels::Unary::none, .out = gates.data(), .out_stride = rows.size(), .quantised = nullptr});
     args.gates = gates.data();
     args.gates_row = rows.size();

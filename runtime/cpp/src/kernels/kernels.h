@@ -37,13 +37,14 @@ struct Packed {
   const std::int32_t* row_sum = nullptr;  ///< i8: [output], padded: 128 · sum of the row, what the offset of the inputs adds
 };
 
-/// out = unary(x · weightᵀ + bias), row by row.
+/// out = unary(x · weightᵀ · factor + bias), row by row.
 struct LinearArgs {
   const float* x;
   std::size_t x_stride;
   std::size_t n_rows;
   Packed weight;
   const float* bias;  ///< [n_vectors · lanes]
+  const float* factor;  ///< the same, of 16-bit weights, which take none; null for ones
   Unary unary;
   float* out;
   std::size_t out_stride;

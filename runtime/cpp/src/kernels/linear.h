@@ -10,6 +10,18 @@ OFFBEAT_INLINE void begin_linear(Floats (&sums)[n_vectors][n_rows], const Linear
   }
 }
 
+/// sums · factor + bias, of sums that began without it.
+template <int n_vectors, int n_rows>
+OFFBEAT_INLINE void scale_linear(Floats (&sums)[n_vectors][n_rows], const LinearArgs& args, std::size_t first_vector) {
+#pragma GCC unroll 16
+  for (int vector = 0; vector < n_vectors; ++vector) {
+    const std::size_t at = (first_vector + static_cast<std::size_t>(vector)) * lanes;
+    const Floats factor = load(args.factor + at), bias = load(args.bias + at);
+#pragma GCC unroll 16
+    for (int row = 0; row < n_rows; ++row) sums[vector][row] = fma(sums[vector][row], factor, bias);
+  }
+}
+
 template <int n_vectors, int n_rows>
 OFFBEAT_INLINE void end_linear(const Floats (&sums)[n_vectors][n_rows], const LinearArgs& args, std::size_t first_vector,
                                std::size_t first_row) {
@@ -35,9 +47,11 @@ template <class F, int n_vectors, int n_rows>
 inline void linear_rows(const LinearArgs& args, std::size_t first_vector, std::size_t row) {
   const auto* weight = static_cast<const typename F::Weight*>(args.weight.data) + first_vector * lanes * args.weight.n_inputs;
   for (; row + n_rows <= args.n_rows; row += n_rows) {
-    Floats sums[n_vectors][n_rows];
-    begin_linear(sums, args, first_vector);
+    Floats sums[n_vectors][n_rows] = {};
+    const bool is_factored = !F::is_scaled && args.factor != nullptr;
+    if (!is_factored) begin_linear(sums, args, first_vector);
     multiply<F>(sums, weight, args.x + row * args.x_stride, args.x_stride, args.weight.n_inputs);
+    if (is_factored) scale_linear(sums, args, first_vector);
     end_linear(sums, args, first_vector, row);
   }
   if constexpr (n_rows > 1) linear_rows<F, n_vectors, fewer_rows(n_rows)>(args, first_vector, row);

@@ -28,7 +28,7 @@ constexpr int fewer_rows(int n_rows) {
 /// How weights are kept. load_weight takes one vector of the n_vectors that a panel has for one input.
 struct F32 {
   using Weight = float;
-  static constexpr bool is_scaled = true;  ///< the gates' factor is in the weights
+  static constexpr bool is_scaled = true;  ///< the factor of a gate or of an output is in the weights
   static OFFBEAT_INLINE Floats load_weight(const Weight* input, std::size_t vector, std::size_t) { return load(input + vector * lanes); }
 };
 struct Bf16 {
