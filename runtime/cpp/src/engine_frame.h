@@ -37,6 +37,16 @@ inline void end_row(float* row, std::size_t size, std::size_t stride) noexcept {
   for (std::size_t i = size; i < stride; ++i) row[i] = 0;
 }
 
+/// Copies a row's numbers, in whole vectors where rows are: what is behind them in either is then read, and written over.
+inline void copy_row(const float* from, std::size_t size, float* to) noexcept {
+  if (size <= kernels::n_narrow) {
+    for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
+    return;
+  }
+  // A size that is known: rows of few vectors are not worth a call.
+  for (std::size_t at = 0; at < size; at += kernels::row_alignment) std::memcpy(to + at, from + at, kernels::row_alignment * sizeof(float));
+}
+
 /// A linear layer by the kernel of its weights' format.
 inline void multiply(const Frame& frame, const kernels::LinearArgs& args) noexcept {
   (args.weight.format == kernels::Format::i8 ? frame.kernels.bytes.linear : frame.kernels.linear)(args);

@@ -84,7 +84,7 @@ void run(const Frame& frame, const LastStepOp& op) noexcept {
 void run(const Frame& frame, const MaterialiseOp& op) noexcept {
   for_each_row(frame, op.out, [&](std::size_t draw, std::size_t step, std::size_t sequence) {
     float* to = frame.row(op.out, draw, step, sequence);
-    if (!op.in.is_zero) std::copy_n(frame.row(op.in, draw, step, sequence), op.out.size, to);
+    if (!op.in.is_zero) copy_row(frame.row(op.in, draw, step, sequence), op.out.size, to);
     end_row(to, op.in.is_zero ? 0 : op.out.size, op.out.stride);
   });
 }
@@ -93,7 +93,7 @@ void run(const Frame& frame, const FlattenOp& op) noexcept {
   const std::size_t n_steps = op.in.n_kept_steps(frame.time);
   for_each_row(frame, op.out, [&](std::size_t draw, std::size_t, std::size_t sequence) {
     float* to = frame.row(op.out, draw, 0, sequence);
-    for (std::size_t step = 0; step < n_steps; ++step) std::copy_n(frame.row(op.in, draw, step, sequence), op.in.size, to + step * op.in.size);
+    for (std::size_t step = 0; step < n_steps; ++step) copy_row(frame.row(op.in, draw, step, sequence), op.in.size, to + step * op.in.size);
     end_row(to, op.out.size, op.out.stride);
   });
 }
@@ -101,7 +101,7 @@ void run(const Frame& frame, const FlattenOp& op) noexcept {
 void run(const Frame& frame, const UnflattenOp& op) noexcept {
   for_each_row(frame, op.out, [&](std::size_t draw, std::size_t step, std::size_t sequence) {
     float* to = frame.row(op.out, draw, step, sequence);
-    std::copy_n(frame.row(op.in, draw, 0, sequence) + step * op.out.size, op.out.size, to);
+    copy_row(frame.row(op.in, draw, 0, sequence) + step * op.out.size, op.out.size, to);
     end_row(to, op.out.size, op.out.stride);
   });
 }
