@@ -123,12 +123,16 @@ void run(const Frame& frame, const UnaryOp& op) noexcept {
 }
 
 void run(const Frame& frame, const AffineOp& op) noexcept {
-  for_each_row(frame, op.out, [&](std::size_t draw, std::size_t step, std::size_t sequence) {
-    const float* from = frame.row(op.in, draw, step, sequence);
-    float* to = frame.row(op.out, draw, step, sequence);
-    for (std::size_t i = 0; i < op.out.size; ++i) to[i] = from[i] * op.factor[i] + op.offset[i];
-    end_row(to, op.out.size, op.out.stride);
-  });
+  frame.kernels.multiply_add({.a = frame.data(op.in),
+                              .a_row = op.in.stride,
+                              .b = op.factor,
+                              .b_row = 0,
+                              .c = op.offset,
+                              .c_row = 0,
+                              .n_rows = frame.n_rows(op.out),
+                              .size = op.out.size,
+                              .out = frame.data(op.out),
+                              .out_row = op.out.stride});
 }
 
 void run(const Frame& frame, const SoftmaxOp& op) noexcept {
@@ -148,14 +152,18 @@ void run(const Frame& frame, const DrawsOp& op) noexcept {
   const std::size_t n_elements = frame.n * op.log_variance.stride;
   for (std::size_t i = 0; i < n_elements; ++i) spread[i] = std::clamp(spread[i], -op.limit, op.limit);
   frame.kernels.exp_half(spread, n_elements);
-  for_each_row(frame, op.out, [&](std::size_t draw, std::size_t, std::size_t sequence) {
-    const float* mean = frame.row(op.mean, 0, 0, sequence);
-    const float* deviation = frame.row(op.log_variance, 0, 0, sequence);
-    const float* noise = op.noise + draw * op.out.size;
-    float* to = frame.row(op.out, draw, 0, sequence);
-    for (std::size_t i = 0; i < op.out.size; ++i) to[i] = mean[i] + deviation[i] * noise[i];
-    end_row(to, op.out.size, op.out.stride);
-  });
+  for (std::size_t draw = 0; draw < op.out.n_draws; ++draw) {
+    frame.kernels.multiply_add({.a = spread,
+                                .a_row = op.log_variance.stride,
+                                .b = op.noise + draw * op.out.size,
+                                .b_row = 0,
+                                .c = frame.data(op.mean),
+                                .c_row = op.mean.stride,
+                                .n_rows = frame.n,
+                                .size = op.out.size,
+                                .out = frame.row(op.out, draw, 0, 0),
+                                .out_row = op.out.stride});
+  }
 }
 
 std::size_t aligned(std::size_t n_bytes) { return (n_bytes + alignment - 1) / alignment * alignment; }

@@ -132,6 +132,19 @@ void adds_few_features_in_order(const NamedKernels& kernels) {
   }
 }
 
+void multiplies_and_adds(const NamedKernels& kernels) {
+  for (const std::size_t size : {1, 2, 3, 4, 15, 16, 17, 30, 33}) {
+    const std::size_t n_rows = 5, stride = size <= n_narrow ? size : padded(size);
+    const std::vector<float> a = random_floats(n_rows * stride + alignment, 1), b = random_floats(size, 2), c = random_floats(n_rows * stride + alignment, 3);
+    std::vector<float> out(n_rows * stride + alignment, nan);
+    kernels.multiply_add({.a = a.data(), .a_row = stride, .b = b.data(), .b_row = 0, .c = c.data(), .c_row = stride, .n_rows = n_rows, .size = size, .out = out.data(), .out_row = stride});
+    for (std::size_t i = 0; i < n_rows * stride; ++i) {
+      const volatile float product = i % stride < size ? a[i] * b[i % stride] : 0;  // rounded before it is added to
+      expect(same(out[i], i % stride < size ? product + c[i] : 0), kernels.name + ": a · b + c of " + std::to_string(size) + " numbers is wrong at " + std::to_string(i));
+    }
+  }
+}
+
 void judges(const NamedKernels& kernels) {
   constexpr float threshold = 0.25f;
   const std::vector<float> computed{0, 0.125f, 0.25f, std::nextafter(0.25f, 1.0f), 0.5f, 7, infinity, nan, 0.1f, 0.2f, 0.3f, 0.4f, 0.25f, 1e-40f, 3e38f, nan, 0.24f, nan, 0.26f};
@@ -158,6 +171,7 @@ int main() {
     normalises_any_shape(kernels);
     one_pass_gives_what_two_give(kernels, all.front());
     adds_few_features_in_order(kernels);
+    multiplies_and_adds(kernels);
     judges(kernels);
   }
   return offbeat_test::exit_code();

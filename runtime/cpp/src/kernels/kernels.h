@@ -119,6 +119,20 @@ struct ErrorArgs {
   float* sums;
 };
 
+/// out = a · b + c, row by row, rounded twice, zeros behind up to the next row. Rows 0 apart are one for all.
+struct MultiplyAddArgs {
+  const float* a;
+  std::size_t a_row;
+  const float* b;
+  std::size_t b_row;
+  const float* c;
+  std::size_t c_row;
+  std::size_t n_rows;
+  std::size_t size;
+  float* out;
+  std::size_t out_row;
+};
+
 /// The sum of each row's numbers n over a divisor; where r is not null, that of e(n, r), of more than n_narrow features.
 struct TotalArgs {
   const float* n;
@@ -165,6 +179,7 @@ struct Kernels {
   /// x = unary(x), and x = e^(x / 2), over n_elements rounded up to whole vectors.
   void (*unary)(float* x, std::size_t n_elements, Unary unary) noexcept;
   void (*exp_half)(float* x, std::size_t n_elements) noexcept;
+  void (*multiply_add)(const MultiplyAddArgs&) noexcept;
 };
 
 /// Bytes of scratch that an i8 kernel needs for rows of n_inputs numbers.
