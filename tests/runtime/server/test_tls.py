@@ -41,7 +41,7 @@ def tls(pair: tuple[Path, Path], client_ca: Path | None = None) -> SecurityConfi
 
 
 def is_answered(target: str, security: ClientSecurity) -> bool:
-    with Client(target, timeout_s=5, security=security) as client:
+    with Client(target, timeout_s=60, security=security) as client:
         return client.is_ready()
 
 
@@ -60,7 +60,7 @@ def test_who_does_not_know_the_authority_or_does_not_speak_tls_gets_no_answer(
 ) -> None:
     target = serve(make_scorer(), security=tls(pair)).target
     for security in (ClientSecurity(), ClientSecurity(tls=True)):
-        with Client(target, timeout_s=5, security=security) as client, pytest.raises(UnavailableError):
+        with Client(target, timeout_s=60, security=security) as client, pytest.raises(UnavailableError):
             client.list_models()
 
 
@@ -89,7 +89,7 @@ def test_new_connections_get_the_certificate_that_lies_there_now_and_old_ones_go
     files = copied(pair, tmp_path)
     server = serve(make_scorer(), security=tls(files))
     old = ClientSecurity(tls_ca=authority.ca)
-    with Client(server.target, timeout_s=5, security=old) as connected:
+    with Client(server.target, timeout_s=60, security=old) as connected:
         assert connected.list_models()
         other = Authority(tmp_path, "other")
         copied(other.issue("replacement"), tmp_path)
