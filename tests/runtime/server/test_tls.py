@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import socket
 import ssl
 import urllib.request
 from pathlib import Path
@@ -13,6 +14,7 @@ from offbeat.client import Client, ClientSecurity
 from offbeat.errors import ConfigurationError, UnavailableError
 from offbeat.security_config import SecurityConfig
 from offbeat.server import Server
+from offbeat.server.http import http_server
 from offbeat.server.preflight import preflight
 from tests.runtime.authority import Authority, needs_openssl
 from tests.runtime.folders import random_windows, write_version
@@ -197,3 +199,20 @@ def test_an_authority_between_is_enough_on_every_port(serve: Serve, authority: A
     port = server.server.metrics_port
     with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", timeout=60, context=context) as answer:
         assert answer.status == 200
+
+
+def test_connections_that_never_begin_with_tls_are_bounded_and_keep_nobody_out(
+    serve: Serve, authority: Authority, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_server, "_MAX_CONNECTIONS", 20)
+    server = serve(make_scorer(), security=tls(pair), metrics_port=0, metrics_tls=True)
+    port = server.server.metrics_port or 0
+    silent = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(60)]
+    context = ssl.create_default_context(cafile=authority.ca)
+    for _ in range(30):
+        with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", timeout=10, context=context) as answer:
+            assert answer.status == 200
+    # The oldest went.
+    assert [each.recv(1) for each in silent[:40]] == [b""] * 40
+    for each in silent:
+        each.close()

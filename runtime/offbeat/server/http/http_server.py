@@ -18,6 +18,7 @@ from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from offbeat.errors import ConfigurationError
+from offbeat.server.http.listener import Listener
 
 # A client may take so long for a request's headers, and may read nothing of an answer for so long.
 _HEADERS_S = 5.0
@@ -95,10 +96,15 @@ class HttpServer:
             runner.get_loop().set_exception_handler(_Complaints())
             runner.run(self._http.serve(sockets=[listener]))
 
+    def _greeted(self) -> set[int]:
+        """The descriptors of the connections that may ask."""
+        open_ones = (each.transport for each in self._http.server_state.connections if each.transport is not None)
+        sockets = (transport.get_extra_info("socket") for transport in open_ones)
+        return {each.fileno() for each in sockets if each is not None}
+
     def _listener(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        # Named, the protocol makes asyncio send at once what it is given: answers are two pieces, and the second would wait for 40 ms.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        listener = Listener(family, _MAX_CONNECTIONS, self._greeted)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((self._host, self.port))
