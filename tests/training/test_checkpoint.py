@@ -213,6 +213,11 @@ BAD_CONTENTS: dict[str, tuple[Callable[[Content], Any], str]] = {
     ),
     "a list": (lambda _: [1, 2, 3], "expected a dict"),
     "a tensor": (lambda _: torch.zeros(3), "expected a dict"),
+    "weights of somebody": (lambda content: OrderedDict(content["state_dict"]), "says how weights trained elsewhere"),
+    "the checkpoint of somebody": (
+        lambda content: {"epoch": 3, "model_state_dict": content["state_dict"]},
+        "its keys are epoch, model_state_dict; expected format .* says how weights trained elsewhere",
+    ),
     "code": (having("metrics", Code()), "expected plain values and tensors only"),
     "an array of any size": (having("metrics", bytearray(4)), "bytearray|encode"),
     "a whole module": (having("state_dict", torch.nn.Linear(2, 2)), "Linear"),

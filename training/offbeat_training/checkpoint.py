@@ -15,8 +15,10 @@ from torch import Tensor
 from offbeat.errors import CheckpointError, ConfigurationError
 from offbeat.provenance import TrainingRecord
 from offbeat.result import Threshold
+from offbeat.telling import listed
 from offbeat_training import checkpoint_file
 from offbeat_training.architectures import Architecture, build_architecture
+from offbeat_training.checkpoint_file import ELSEWHERE
 from offbeat_training.preprocessing import Normalisation
 from offbeat_training.record import FORMAT, SCHEMA_VERSION, CheckpointRecord, WindowSpec
 from offbeat_training.tensor_checks import check_tensor, check_tensors, expect, kind_of
@@ -90,6 +92,11 @@ class Checkpoint:
 
     @classmethod
     def _from_content(cls, content: dict[Any, Any]) -> Checkpoint:
+        if "format" not in content:
+            keys = listed(sorted(map(str, content)))
+            raise CheckpointError(
+                f"its keys are {keys}; expected format and those of a checkpoint of offbeat{ELSEWHERE}"
+            )
         for key in _TENSOR_KEYS:
             expect(key in content, "keys", sorted(map(str, content)), f"{key} among them")
         plain = {key: value for key, value in content.items() if key not in _TENSOR_KEYS}

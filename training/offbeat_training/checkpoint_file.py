@@ -20,6 +20,8 @@ from offbeat_training.whole_file import whole_file
 # Twice what an ONNX file can hold.
 MAX_FILE_BYTES = 2**32
 MAX_PICKLE_BYTES = 16 * 2**20
+# For whoever brings a file of their own.
+ELSEWHERE = "; `offbeat train` writes one, and docs/training.md says how weights trained elsewhere become one"
 # What a dict of plain values and float32 or int64 tensors needs, and nothing else: torch itself allows more,
 # among it `bytearray(n)`, which takes any amount of memory.
 _ITEM_SIZES = {("torch", "FloatStorage"): 4, ("torch", "LongStorage"): 8}
@@ -117,7 +119,9 @@ def read(path: Path) -> dict[Any, Any]:
     except _DAMAGE as error:
         raise CheckpointError(f"{path}: damaged: {type(error).__name__}: {str(error).splitlines()[:1]}") from error
     if type(content) is not dict:
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}; expected a dict")
+        raise CheckpointError(
+            f"{path}: holds a {type(content).__name__}; expected a dict, the checkpoint of offbeat{ELSEWHERE}"
+        )
     return content
 
 
