@@ -125,6 +125,8 @@ BLOCKS: Mapping[str, Callable[[Results, str], str]] = {
     "kernel_cycles": _table_of(KERNEL, lambda result: trials_table(result, "m2_cycles")),
     "kernel_wide": _table_of(KERNEL, lambda result: trials_table(result, "wide_cycles")),
     "kernel_far": _table_of(KERNEL, lambda result: trials_table(result, "m4_cycles")),
+    "kernel_dense": _table_of(KERNEL, lambda result: trials_table(result, "m5_cycles")),
+    "kernel_batches": _table_of(KERNEL, lambda result: trials_table(result, "m5_batches")),
     "export_nodes": _table_of("exports", nodes_table),
     "export_graphs": _table_of("graphs", lambda result: f"{graphs_table(result)}\n\n{loading_table(result)}"),
     "ray": _table_of("ray", ray_tables),
