@@ -14,6 +14,8 @@ from offbeat.errors import UnknownModelError
 from offbeat.result import FloatArray
 from offbeat.scorer import Scorer
 from offbeat.series_config import SeriesConfig
+from offbeat.server.rpc import point_stream
+from offbeat.server.rpc.point_batch import Batch, PointBatches
 from offbeat.server.scoring.served import ServedModel
 from offbeat.v1 import scoring_pb2 as v1
 from offbeat.v1.scoring_pb2_grpc import AnomalyScoringStub
@@ -173,22 +175,37 @@ def test_what_nobody_waits_for_any_more_is_not_scored(serve: Serve, feeds: Feeds
     assert sum(backend.batches) == 1
 
 
-def test_a_caller_with_a_deadline_does_not_share_it(serve: Serve) -> None:
-    backend = NumpyBackend()
-    server = serve(make_scorer(backend))
+def test_a_caller_with_a_deadline_does_not_share_it(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    # So long that only the end of their streams ends the waiting.
+    delay_us, n_members, run = 10**9, [], PointBatches.run
+    monkeypatch.setattr(point_stream, "_MAX_DELAY_US", delay_us)
+
+    def count_and_run(batches: PointBatches, batch: Batch) -> None:
+        n_members.append(len(batch.members))
+        run(batches, batch)
+
+    monkeypatch.setattr(PointBatches, "run", count_and_run)
+    server = serve(make_scorer())
     stub = AnomalyScoringStub(server.channel)  # type: ignore[no-untyped-call]
     answers: dict[str, list[v1.PointsResponse]] = {}
+    all_wait = threading.Event()
+
+    def asked(name: str) -> Iterator[v1.PointsRequest]:
+        yield full(name, 1, answer_delay_us=delay_us)[0]
+        all_wait.wait(60)
 
     def ask(name: str, timeout: float | None) -> None:
-        answers[name] = list(stub.ScorePoints(iter([full(name, 1)[0]]), timeout=timeout))
+        answers[name] = list(stub.ScorePoints(asked(name), timeout=timeout))
 
-    threads = [threading.Thread(target=ask, args=each) for each in (("a", 60.0), ("b", None), ("c", 90.0))]
+    threads = [threading.Thread(target=ask, args=each) for each in (("a", 120.0), ("b", None), ("c", 240.0))]
     for thread in threads:
         thread.start()
+    eventually(lambda: n_read(server) == 3, "all are read")
+    all_wait.set()
     for thread in threads:
         thread.join(60)
     assert all(len(rows(answers[name][0].scores[0])) == 1 for name in "abc")
-    assert backend.batches == [1, 1, 1]
+    assert n_members == [1, 1, 1]
 
 
 def test_a_failure_or_an_overload_is_told_to_each_and_keeps_the_rows(serve: Serve, feeds: Feeds) -> None:
