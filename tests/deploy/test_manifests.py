@@ -80,6 +80,17 @@ def test_a_container_may_nothing_and_is_given_time_to_drain(path: str) -> None:
     assert pod["terminationGracePeriodSeconds"] > grace_s + pause_s
 
 
+@pytest.mark.parametrize("path", [DEPLOYMENT, RUNTIME])
+def test_what_waits_for_one_model_and_its_series_fit_into_the_limit(path: str) -> None:
+    container = container_of(path)
+    given = {each["name"].removeprefix("OFFBEAT_").lower(): each["value"] for each in container.get("env", ())}
+    given |= dict(each.removeprefix("--").replace("-", "_").split("=") for each in container["args"] if "=" in each)
+    queue_bytes = int(given["max_message_bytes"]) * int(given["max_queue_size"])
+    limit = container["resources"]["limits"]["memory"]
+    assert limit == "1Gi"
+    assert queue_bytes + int(given["max_series_bytes"]) <= 0.65 * 2**30
+
+
 def test_the_service_the_autoscaler_and_the_budget_mean_the_deployment() -> None:
     deployment, service = object_of(DEPLOYMENT, "Deployment"), object_of(DEPLOYMENT, "Service")
     labels = deployment["spec"]["template"]["metadata"]["labels"]
