@@ -23,7 +23,8 @@ from offbeat.server.http.listener import Listener
 # A client may take so long for a request's headers, and may read nothing of an answer for so long.
 _HEADERS_S = 5.0
 _STALL_S = 30.0
-_KEEP_ALIVE_S = 5
+# Longer than proxies keep a connection without requests, or they would send one just when it is closed (nginx and AWS: 60 s).
+_KEEP_ALIVE_S = 75
 # Above, whoever has been silent for longest makes room for the next; above twice as many, connections are closed as they come. Requests
 # are bounded where they wait for something, and not here: who asks how the server is must be answered also beside very many others.
 _MAX_CONNECTIONS = 256
