@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import threading
@@ -312,3 +313,23 @@ def test_a_repository_that_is_exchanged_whole_is_served_from_the_old_version_unt
     assert replies()[-1] == (2 if is_good else 1)
     assert index(server)["level", "2"][0] == ("READY" if is_good else "UNAVAILABLE")
     assert ready(server) == ([("level", "2")] if is_good else [("level", "1")])
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+def test_a_version_that_the_machine_could_not_read_is_tried_again_with_every_look_and_told_once(
+    server: LiveServer, repository: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    original, is_short = Scorer.open, True
+
+    def open_while_short(version: Any, *arguments: Any) -> Scorer:
+        if is_short and version.manifest.version == 2:
+            raise BundleError(f"{version.path}: {os.strerror(number)}") from OSError(number, os.strerror(number))
+        return original(version, *arguments)
+
+    monkeypatch.setattr(Scorer, "open", open_while_short)
+    write_version(repository, "level", 2)
+    eventually(lambda: server.server._models.loads["level", "refused"] > 2, "it is tried again")
+    assert ready(server) == [("level", "1")]
+    assert len(refusals(caplog)) == 1
+    is_short = False
+    until_ready(server, ("level", "2"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +24,11 @@ Result = TypeVar("Result")
 _logger = logging.getLogger("offbeat.server")
 # How often a version that was taken out is looked at, until nobody waits for it any more.
 _DRAIN_INTERVAL_S = 0.01
+# What keeps a file from being read and may be over while it lies there as it was: too many open files, a share that is away, rights
+# that are not the file's own.
+_PASSING = frozenset(
+    (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EACCES, errno.EPERM)
+)
 
 
 class VersionLoader:
@@ -111,7 +117,8 @@ class VersionLoader:
         except (BundleError, FileNotFoundError):
             now = None
         if now == state:
-            self._tried[name, version] = state
+            if not _may_be_over(error):
+                self._tried[name, version] = state
         else:
             error = UnavailableError(f"{repository.path / name / str(version)} changes while it is read; try again")
         self._models.loads[name, "refused"] += 1
@@ -140,3 +147,12 @@ class VersionLoader:
         except Exception as error:  # noqa: BLE001 - an engine that cannot be closed is out of service all the same
             incident(f"unloading {model}", error)
         self._models.end_unloading(model.name, model.version)
+
+
+def _may_be_over(error: BaseException | None) -> bool:
+    """Whether the same files might be good at another time."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _PASSING):
+            return True
+        error = error.__cause__
+    return False
