@@ -53,7 +53,7 @@ def tritonserver(packages: Path, repository: Path, folder: Path, core: int | Non
         yield target
     finally:
         process.terminate()
-        process.wait(2 * _STOP_S)
+        process.wait(12 * _STOP_S)
 
 
 def _backends(server: Path, folder: Path) -> Path:

@@ -33,7 +33,7 @@ def analysed(*arguments: object) -> subprocess.CompletedProcess[str]:
     if found is None:
         pytest.skip("needs systemd-analyze")
     command = [found, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
 
 
 def test_systemd_knows_every_line_of_the_unit(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_its_settings_are_ones_that_the_server_takes(tmp_path: Path) -> None:
     elsewhere = {"OFFBEAT_MODEL_REPOSITORY": str(tmp_path / "models"), "OFFBEAT_STATE_DIR": str(tmp_path / "state")}
     command = [sys.executable, "-m", "offbeat", "serve", "--config", str(SETTINGS), "--check"]
     done = subprocess.run(
-        command, env={**os.environ, **elsewhere}, capture_output=True, text=True, timeout=60, check=False
+        command, env={**os.environ, **elsewhere}, capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -43,7 +43,7 @@ def serve_offbeat(repository: Path) -> Iterator[str]:
             yield line.split()[-1]
         finally:
             process.terminate()
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Traceback" not in errors
 

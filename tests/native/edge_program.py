@@ -28,7 +28,7 @@ def run_edge(
     given = stdin.encode() if isinstance(stdin, str) else stdin
     command = [str(EDGE), *map(str, words)]
     result = subprocess.run(
-        command, input=given, capture_output=True, timeout=60, check=False, env={**os.environ, **(environment or {})}
+        command, input=given, capture_output=True, timeout=200, check=False, env={**os.environ, **(environment or {})}
     )
     return subprocess.CompletedProcess(command, result.returncode, result.stdout.decode(), result.stderr.decode())
 

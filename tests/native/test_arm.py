@@ -24,7 +24,7 @@ pytestmark = [
 
 def run_arm(*words: str | Path, stdin: str = "") -> str:
     command = [str(QEMU), "-L", "/usr/aarch64-linux-gnu", str(ARM), *map(str, words)]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=True, timeout=200).stdout
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -32,7 +32,7 @@ client = triton.InferenceServerClient(target)
 def tensors(windows, names):
     tensor = triton.InferInput("window", windows.shape, "FP32")
     tensor.set_data_from_numpy(windows)
-    answer = client.infer(model, [tensor], outputs=[triton.InferRequestedOutput(name) for name in names], client_timeout=20)
+    answer = client.infer(model, [tensor], outputs=[triton.InferRequestedOutput(name) for name in names], client_timeout=60)
     return {name: answer.as_numpy(name).reshape(len(windows), -1).tolist() for name in names}
 
 told = {"scores": [tensors(file[name], outputs) for name in file.files]}

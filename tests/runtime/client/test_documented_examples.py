@@ -29,7 +29,7 @@ def test_the_examples_are_found() -> None:
 def test_the_commands_for_curl_are_answered(serve: Serve, tmp_path: Path, commands: str) -> None:
     server = serve(make_scorer(name="server-metrics"), metrics_port=0, rest=True).server
     code = commands.replace("127.0.0.1:8002", f"127.0.0.1:{server.metrics_port}").replace("curl ", "curl -sS --fail ")
-    done = subprocess.run(["bash", "-ec", code], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    done = subprocess.run(["bash", "-ec", code], capture_output=True, text=True, timeout=200, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('"outputs"') == commands.count("curl http")
 
@@ -42,7 +42,7 @@ def test_an_example_runs_without_a_warning(serve: Serve, example: str) -> None:
     code = example.replace("127.0.0.1:8001", target)
     assert code != example
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout

@@ -34,7 +34,7 @@ told["config"] = [config.max_batch_size, config.input[0].name, list(config.input
 tensor = triton.InferInput(metadata.inputs[0].name, windows.shape, metadata.inputs[0].datatype)
 tensor.set_data_from_numpy(windows)
 wanted = [triton.InferRequestedOutput(name) for name in ("is_anomaly", "anomaly_score", "step_error")]
-result = client.infer("level", [tensor], outputs=wanted, request_id="7", client_timeout=20)
+result = client.infer("level", [tensor], outputs=wanted, request_id="7", client_timeout=60)
 told["id"] = result.get_response().id
 told["scores"] = {name: result.as_numpy(name).tolist() for name in ("is_anomaly", "anomaly_score", "step_error")}
 told["default"] = [output.name for output in client.infer("level", [tensor]).get_response().outputs]
@@ -49,7 +49,7 @@ print(json.dumps(told))
 
 def told_by(program: str, *arguments: str) -> Any:
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -29,7 +29,7 @@ def opened(inputs: ReportInputs, folder: Path) -> tuple[str, list[str]]:
         str(CHROMIUM), *QUIET, f"--user-data-dir={folder / 'profile'}", "--window-size=1400,6000",
         "--enable-logging=stderr", "--virtual-time-budget=5000", "--dump-dom", f"file://{folder / 'report.html'}",
     ]  # fmt: skip
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=200, check=True)
     body = re.sub(r"<script.*?</script>", "", ended.stdout, flags=re.DOTALL)
     return body, [line for line in ended.stderr.splitlines() if "CONSOLE" in line]
 
