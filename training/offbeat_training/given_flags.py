@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from offbeat.files import try_replacing
 from offbeat.flag_use import refuse_unused
 from offbeat_training.class_labels import CLASSIFIER
 from offbeat_training.config import TrainingConfig
+from offbeat_training.feature_notes import feature_notes
 from offbeat_training.flag_uses import DATA_USES
 from offbeat_training.whole_file import file_at
 
@@ -41,8 +42,7 @@ def require_class_column(given: Mapping[str, Any]) -> None:
 def read_noted(path: Path, columns: ColumnSelection, console: Console) -> Dataset:
     """The data set in a file; what was filled or uneven in it is said on `console`."""
     dataset = read_dataset(path, columns)
-    for note in data_notes(dataset):
-        console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    _say(data_notes(dataset), console)
     return dataset
 
 
@@ -58,7 +58,13 @@ def read_normal(path: Path, columns: ColumnSelection, context: typer.Context, co
             "expected rows that have it, or another --normal-label"
         )
     refuse_unused(context, DATA_USES, is_windows=dataset.values.ndim == 3)
+    _say(feature_notes(dataset), console)
     return dataset
+
+
+def _say(notes: Sequence[str], console: Console) -> None:
+    for note in notes:
+        console.print(note, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextlib.contextmanager

@@ -32,6 +32,9 @@ _UNREAD = (
     ".xls",
     ".xlsx",
     ".h5",
+    ".npy",
+    ".mat",
+    ".pkl",
 )
 
 

@@ -225,7 +225,7 @@ def test_one_array_that_was_saved_alone_is_no_archive(tmp_path: Path) -> None:
         read_dataset(tmp_path / "t.npz")
 
 
-@pytest.mark.parametrize("name", ["t.json", "t.csv.gz", "t.XLSX"])
+@pytest.mark.parametrize("name", ["t.json", "t.csv.gz", "t.XLSX", "t.npy"])
 def test_a_file_of_a_kind_that_is_not_read_is_called_that_and_not_damaged(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b'{"a": 1}\n')
     with pytest.raises(
