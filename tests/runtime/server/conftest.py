@@ -4,8 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from offbeat.server.telemetry import incident
+
 from .live import LiveServer, Loop, Serve, serving
 from .rest_client import rest
+
+
+@pytest.fixture(autouse=True)
+def no_incidents_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same failure a moment ago would be the same incident, which the log has already."""
+    monkeypatch.setattr(incident, "_incidents", incident.Incidents())
 
 
 @pytest.fixture(scope="session")
