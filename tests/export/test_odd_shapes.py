@@ -39,6 +39,8 @@ ODD: dict[str, Callable[[], Checkpoint]] = {
     "five layers": lambda: preset_checkpoint(2, n_layers=5),
     "bidirectional, bottleneck": lambda: preset_checkpoint(4, bidirectional=True, latent_dim=7, bridge="repeat_state"),
     "row of 1 feature, hidden 1": lambda: _rows(1, hidden_sizes=(1,), latent_dim=1),
+    # So many errors, added one after the other, lose more digits than a backend may.
+    "row of 4,000 features": lambda: _rows(4000, hidden_sizes=(8,), latent_dim=4),
     "row, no hidden layer": lambda: _rows(7, hidden_sizes=(), latent_dim=3),
 }
 
