@@ -43,6 +43,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
         driver_error = ""
         driver_version = (13, 0)
         absent: frozenset[str] = frozenset()
+        places: frozenset[str] = frozenset()
         opened: tuple[tuple[GpuProvider, bool], ...] = ()
         graphs_error = ""
 
@@ -54,7 +55,8 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
         return SimpleNamespace(cuda_version=here.driver_version)
 
     def load(name: str, **_: object) -> None:
-        if name in here.absent:
+        # Where the tests run NVIDIA's packages may really be.
+        if Path(name).name in here.absent and name not in here.places:
             raise OSError(f"{name}: no such file")
 
     def open_lanes(kind: GpuProvider, version: ModelVersion, config: BackendConfig, *, has_graphs: bool) -> CudaBackend:
@@ -178,22 +180,20 @@ def test_tensorrt_without_its_libraries_is_refused(version: ModelVersion, machin
 def test_libraries_in_packages_elsewhere_on_pythons_path_are_found(
     version: ModelVersion, machine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    places = {}
-    for place, package, name in (
-        ("empty", "cu12", "libother.so"),
-        ("torch", "cu13", "libcublas.so.13"),
-        ("torch", "cudnn", "libcudnn.so.9"),
-    ):
-        places[name] = tmp_path / place / "nvidia" / package / "lib" / name
-        places[name].parent.mkdir(parents=True)
-        places[name].touch()
-        monkeypatch.syspath_prepend(tmp_path / place)
-    machine.absent = {"libcublas.so.13", "libcudnn.so.9"}
+    cublas = tmp_path / "torch" / "nvidia" / "cu13" / "lib" / "libcublas.so.13"
+    cudnn = tmp_path / "torch" / "nvidia" / "cudnn" / "lib" / "libcudnn.so.9"
+    for path in (cublas, cudnn, tmp_path / "other" / "nvidia" / "cu12" / "lib" / "libother.so"):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    monkeypatch.syspath_prepend(tmp_path / "torch")
+    monkeypatch.syspath_prepend(tmp_path / "other")
     machine.said = "Failed to load libcublas.so.13: no such file\nPlease follow\n"
+    machine.absent = {"libcublas.so.13", "libcudnn.so.9"}
+    machine.places = {str(cublas), str(cudnn)}
     backend = create_backend(version)
     assert backend.name == "cuda"
     backend.close()
-    machine.absent |= {str(places["libcudnn.so.9"])}
+    machine.places = {str(cublas)}
     with pytest.raises(MissingExtraError, match=r"CUDA 13\.0 is not here: libcudnn\.so\.9: no such file; pip"):
         create_backend(version, BackendConfig(backend="cuda"))
 
