@@ -13,6 +13,7 @@ from offbeat.backends.gpu_provider import GpuProvider, offers_cuda
 from offbeat.backends.native_backend import NativeBackend
 from offbeat.backends.onnxruntime_backend import OnnxRuntimeBackend
 from offbeat.bundle import ModelVersion
+from offbeat.bundle.model_version import MODEL_ONNX
 from offbeat.config import BackendConfig
 from offbeat.errors import FormatAbsentError, MissingExtraError, OffbeatError
 
@@ -60,8 +61,8 @@ def cuda_if_usable(version: ModelVersion, config: BackendConfig) -> Backend | No
     try:
         return open_gpu(GpuProvider.CUDA, version, config)
     except OffbeatError as error:
-        # ONNX Runtime's own words come in several lines.
-        why = " ".join(str(error).split())
+        # ONNX Runtime's own words come in several lines, and behind a name of a file, which is another one for each model.
+        why = " ".join(str(error).removeprefix(f"{version.path / MODEL_ONNX}: ").split())
         _warn_once(f"CUDA is not used, scores are computed on the CPU (device 'cpu' asks for that): {why}")
         return None
 

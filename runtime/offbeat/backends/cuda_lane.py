@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from offbeat.backends.buckets import bucket_for, bucket_sizes, cut, fill
 from offbeat.backends.capture_guard import CAPTURE_GUARD
 from offbeat.backends.cuda_driver import Stream
-from offbeat.backends.onnxruntime_session import run_options
+from offbeat.backends.onnxruntime_session import plain_words, run_options
 from offbeat.bundle import Manifest, ModelVersion
 from offbeat.bundle.golden import Golden
 from offbeat.errors import BackendError
@@ -24,8 +23,6 @@ _GRAPH_ID = "gpu_graph_id"
 _NO_GRAPH = "-1"
 # A run to allocate, one to capture, and then two replays: the second proves that new inputs are read.
 _N_PROOFS = 4
-# Signatures and source lines that ONNX Runtime puts around "CUDA failure 700: an illegal memory access was encountered".
-_FROM_CPP = re.compile(r"/onnxruntime_src/\S+:\d+ .*?\[with .*?\] | ; GPU=\d+ ;.*", re.DOTALL)
 
 
 class _Bucket(NamedTuple):
@@ -132,7 +129,7 @@ class Lane:
             results = self.run(golden.window, DEFAULT_OUTPUTS)
         # ONNX Runtime's exceptions have no base of their own.
         except Exception as error:
-            raise BackendError(f"{what}: {_FROM_CPP.sub('', str(error)).strip()}") from error
+            raise BackendError(f"{what}: {plain_words(error)}") from error
         deviation, output = golden.largest_deviation(manifest, results)
         if not deviation <= 1.0:
             raise BackendError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 CPU_PROVIDER = "CPUExecutionProvider"
 Providers = Sequence[str | tuple[str, dict[str, str]]]
 _NO_FOLDER = "/dev/null"
+# Signatures and source lines that ONNX Runtime puts around "CUDA failure 700: an illegal memory access was encountered".
+_FROM_CPP = re.compile(r"/onnxruntime_src/\S+:\d+ .*?\[with .*?\] | ; GPU=-?\d+ ;.*", re.DOTALL)
 _DTYPES = {"tensor(float)": "float32", "tensor(bool)": "bool"}
 
 
@@ -54,9 +57,14 @@ def create_session(
         session = ort.InferenceSession(content, _session_options(ort, config), providers=list(providers), **settings)
     # ONNX Runtime's exceptions have no base of their own.
     except Exception as error:
-        raise BackendError(f"{version.path / MODEL_ONNX}: ONNX Runtime refuses it: {error}") from error
+        raise BackendError(f"{version.path / MODEL_ONNX}: ONNX Runtime refuses it: {plain_words(error)}") from error
     _check_signature(session, version, version.manifest.output_names if outputs is None else outputs)
     return session
+
+
+def plain_words(error: Exception) -> str:
+    """What ONNX Runtime says, without where in its source it says so."""
+    return _FROM_CPP.sub("", str(error)).strip()
 
 
 def run_options(ort: Any) -> Any:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -10,7 +12,14 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from offbeat.backends import auto_backend, create_backend, cuda_backend, gpu_opening, graph_rehearsal
+from offbeat.backends import (
+    auto_backend,
+    create_backend,
+    cuda_backend,
+    gpu_opening,
+    graph_rehearsal,
+    onnxruntime_session,
+)
 from offbeat.backends.cuda_lane import Lane
 from offbeat.backends.gpu_opening import open_gpu
 from offbeat.backends.gpu_provider import GpuProvider
@@ -20,7 +29,7 @@ from offbeat.errors import BackendError
 from offbeat.result import DEFAULT_OUTPUTS
 from offbeat.scorer import Scorer
 from tests.runtime import folders
-from tests.runtime.backends.fake_gpu import FakeSession, FakeStream, fake_session
+from tests.runtime.backends.fake_gpu import NOT_CAPTURED, FakeSession, FakeStream, fake_session
 
 CONFIG = BackendConfig(backend="cuda", max_bucket_size=4, n_streams=2)
 
@@ -174,6 +183,30 @@ def test_a_gpu_that_fails_leaves_auto_a_cpu(
     assert len(warnings) == 1
     assert "CUDNN failure 8" in warnings[0]
     backend.close()
+    auto_backend._warn_once.cache_clear()
+
+
+def test_a_gpu_that_no_session_starts_on_is_told_once_for_all_models_and_in_plain_words(
+    tmp_path: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*arguments: object, **settings: object) -> None:
+        raise RuntimeError(NOT_CAPTURED.replace("GPU=0", "GPU=-1"))
+
+    # Another one than that which computes on the CPU.
+    fake = SimpleNamespace(
+        **{name: getattr(onnxruntime, name) for name in ("SessionOptions", "ExecutionMode")}, InferenceSession=refuse
+    )
+    monkeypatch.setattr(GpuProvider, "import_onnxruntime", lambda kind: fake)
+    monkeypatch.setattr(cuda_backend, "create_session", onnxruntime_session.create_session)
+    monkeypatch.setattr(auto_backend, "offers_cuda", lambda: True)
+    auto_backend._warn_once.cache_clear()
+    for name in ("one", "two"):
+        version = ModelVersion.open(folders.write_version(tmp_path, name))
+        create_backend(version, BackendConfig(backend="onnxruntime")).close()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "CUDA is not used, scores are computed on the CPU (device 'cpu' asks for that): ONNX Runtime refuses it: "
+        "Error in execution: CUDA failure 901: operation failed due to a previous error during capture"
+    ]
     auto_backend._warn_once.cache_clear()
 
 
