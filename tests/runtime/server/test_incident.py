@@ -39,8 +39,9 @@ def test_nothing_is_kept_of_failures_that_are_over() -> None:
 
 
 def test_the_log_has_the_number_that_the_caller_is_told(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("offbeat.server.telemetry.incident._SAME_S", 600.0)
     with caplog.at_level(logging.ERROR, "offbeat.server"):
         told = {str(incident("the engine", RuntimeError("broken"))) for _ in range(100)}
     [record] = caplog.records

@@ -327,7 +327,7 @@ def test_a_version_that_the_machine_could_not_read_is_tried_again_with_every_loo
         return original(version, *arguments)
 
     monkeypatch.setattr(Scorer, "open", open_while_short)
-    write_version(repository, "level", 2)
+    arrive(repository)
     eventually(lambda: server.server._models.loads["level", "refused"] > 2, "it is tried again")
     assert ready(server) == [("level", "1")]
     assert len(refusals(caplog)) == 1
