@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-DATA, HEADERS, RST_STREAM, SETTINGS, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 7, 8, 9
-END_STREAM, END_HEADERS = 1, 4
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
+ACK, END_STREAM, END_HEADERS = 1, 1, 4
+_WINDOW, _FRAME_BYTES = 65535, 16384
 _INITIAL_WINDOW_SIZE = 4
 _CANCEL = 8
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -69,6 +71,46 @@ class RawClient:
         body = frame(DATA, END_STREAM if end else 0, stream, content) if content or end else b""
         self.send(frame(HEADERS, END_HEADERS, stream, call_headers(path)) + body)
         return stream
+
+    def fill(self, streams: list[int], n_bytes: int, patience_s: float = 0.5) -> int:
+        """Sends so many zeros on each stream, as the server gives room for them, until it gives no more for a while; how many went.
+
+        Of calls that go on, on a connection on which nothing was sent but a message's prefix for each.
+        """
+        room = {0: _WINDOW - 5 * len(streams)} | dict.fromkeys(streams, _WINDOW - 5)
+        left, buffer, n_sent = dict.fromkeys(streams, n_bytes), b"", 0
+        while any(left.values()):
+            n_before = n_sent
+            for stream, n_left in left.items():
+                n_now = max(0, min(room[0], room[stream], n_left, _FRAME_BYTES))
+                if n_now:
+                    self.send(frame(DATA, 0, stream, bytes(n_now)))
+                    room[0] -= n_now
+                    room[stream] -= n_now
+                    left[stream] -= n_now
+                    n_sent += n_now
+            is_waiting = n_sent == n_before
+            if select.select([self.socket], [], [], patience_s if is_waiting else 0)[0]:
+                buffer = self._take_room(buffer + self.socket.recv(65536), room, left)
+            elif is_waiting:
+                break
+        return n_sent
+
+    def _take_room(self, buffer: bytes, room: dict[int, int], left: dict[int, int]) -> bytes:
+        """Counts the room that whole frames give, and forgets calls that they end; what is left of the bytes."""
+        while len(buffer) >= 9 and len(buffer) >= 9 + (length := int.from_bytes(buffer[:3], "big")):
+            kind, flags, stream = struct.unpack(">BBI", buffer[3:9])
+            payload, buffer = buffer[9 : 9 + length], buffer[9 + length :]
+            if kind == WINDOW_UPDATE:
+                room[stream] += int.from_bytes(payload, "big")
+            elif kind == RST_STREAM or (kind == HEADERS and flags & END_STREAM):
+                left.pop(stream, None)
+            elif kind in (SETTINGS, PING) and not flags & ACK:
+                self.send(frame(kind, ACK, 0, payload if kind == PING else b""))
+                settings = dict(struct.iter_unpack(">HI", payload)) if kind == SETTINGS else {}
+                for each in left:
+                    room[each] += settings.get(_INITIAL_WINDOW_SIZE, _WINDOW) - _WINDOW
+        return buffer
 
     def reset(self, stream: int) -> None:
         """Takes a call back."""
