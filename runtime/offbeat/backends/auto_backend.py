@@ -61,8 +61,9 @@ def cuda_if_usable(version: ModelVersion, config: BackendConfig) -> Backend | No
     try:
         return open_gpu(GpuProvider.CUDA, version, config)
     except OffbeatError as error:
-        # ONNX Runtime's own words come in several lines, and behind a name of a file, which is another one for each model.
-        why = " ".join(str(error).removeprefix(f"{version.path / MODEL_ONNX}: ").split())
+        # ONNX Runtime's own words come in several lines, and behind the name of a file or folder: another one for each model.
+        path = str(version.path)
+        why = " ".join(str(error).removeprefix(path).removeprefix(f"/{MODEL_ONNX}").removeprefix(": ").split())
         _warn_once(f"CUDA is not used, scores are computed on the CPU (device 'cpu' asks for that): {why}")
         return None
 

@@ -85,7 +85,7 @@ class Lane:
         for n_rows in reversed(self._sizes):
             for shift in range(_N_PROOFS):
                 n_used = max(1, n_rows - 1) if shift == _N_PROOFS - 1 else n_rows
-                self._prove(_turned(golden, n_used, shift), version.manifest)
+                self._prove(_turned(golden, n_used, shift), version)
         self._is_proven = True
 
     def close(self) -> None:
@@ -123,8 +123,8 @@ class Lane:
         arrays = self._plain.run(list(outputs), {_INPUT: window}, self._plain_options)
         return dict(zip(outputs, arrays, strict=True))
 
-    def _prove(self, golden: Golden, manifest: Manifest) -> None:
-        what = f"a batch of {len(golden.window)} golden windows"
+    def _prove(self, golden: Golden, version: ModelVersion) -> None:
+        manifest, what = version.manifest, f"{version.path}: a batch of {len(golden.window)} golden windows on the GPU"
         try:
             results = self.run(golden.window, DEFAULT_OUTPUTS)
         # ONNX Runtime's exceptions have no base of their own.

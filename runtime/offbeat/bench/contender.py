@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from offbeat.backends import Backend, create_backend, replay_golden
+from offbeat.backends.gpu_provider import GpuProvider
 from offbeat.bench.turns import Turns, take_turns
 from offbeat.bundle import Manifest, ModelVersion
 from offbeat.config import BackendConfig, Device
@@ -107,7 +108,8 @@ def carry_out(order: Order) -> Timed:
             windows = version.golden().window
             turns = tuple(_time(backend, windows, batch, order.seconds) for batch in order.batches)
     except OffbeatError as error:
-        is_absent = isinstance(error, MissingExtraError | FormatAbsentError)
+        # A GPU that fails a model leaves the other engines to it, as with `--backend auto`; an engine on the CPU that does is alarming.
+        is_absent = isinstance(error, MissingExtraError | FormatAbsentError) or contender.backend in set(GpuProvider)
         return Timed(problem=str(error), is_absent=is_absent)
     return Timed(turns=turns)
 

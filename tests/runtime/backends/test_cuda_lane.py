@@ -102,7 +102,7 @@ def test_other_lengths_and_other_outputs_are_computed_without_a_graph(version: M
 
 
 def test_a_graph_that_does_not_read_new_inputs_is_found_before_it_scores(version: ModelVersion) -> None:
-    with pytest.raises(BackendError, match=r"a batch of 8 golden windows: .* is off by"):
+    with pytest.raises(BackendError, match=r"a batch of 8 golden windows on the GPU: .* is off by"):
         fake_lane(version, bound=fake_session(version, is_stale=True)).prove(version)
 
 

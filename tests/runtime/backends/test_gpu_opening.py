@@ -123,7 +123,7 @@ def test_graphs_that_give_other_scores_are_refused_and_their_stream_freed(
     version: ModelVersion, machine: Machine
 ) -> None:
     machine.is_stale = True
-    with pytest.raises(BackendError, match=r"golden windows: .* is off by"):
+    with pytest.raises(BackendError, match=r"golden windows on the GPU: .* is off by"):
         cuda_backend.open_lanes(GpuProvider.CUDA, version, CONFIG, has_graphs=True)
     assert [stream.is_closed for stream in machine.streams] == [True]
 
@@ -137,7 +137,7 @@ def test_a_graph_that_cannot_be_captured_here_after_all_leaves_the_gpu_without_g
     assert backend.description == "onnxruntime (CUDAExecutionProvider)"
     assert [stream.is_closed for stream in machine.streams] == [True, False, False]
     assert [record.getMessage() for record in caplog.records] == [
-        "level version 1 runs without CUDA graphs: a batch of 4 golden windows: Error in execution: CUDA failure 901: "
+        f"level version 1 runs without CUDA graphs: {version.path}: a batch of 4 golden windows on the GPU: Error in execution: CUDA failure 901: "
         "operation failed due to a previous error during capture"
     ]
     backend.close()
@@ -164,7 +164,8 @@ def test_what_onnx_runtime_raises_is_a_backend_error_and_its_session_ends_before
     monkeypatch.setattr(cuda_backend, "create_session", create_session)
     machine.fails = "run"
     with pytest.raises(
-        BackendError, match=r"^a batch of 4 golden windows: CUDNN failure 8: CUDNN_STATUS_EXECUTION_FAILED$"
+        BackendError,
+        match=r"level/1: a batch of 4 golden windows on the GPU: CUDNN failure 8: CUDNN_STATUS_EXECUTION_FAILED$",
     ):
         open_gpu(GpuProvider.CUDA, version, CONFIG)
     assert len(sessions) == 3
@@ -181,7 +182,7 @@ def test_a_gpu_that_fails_leaves_auto_a_cpu(
     assert backend.description == "onnxruntime (CPUExecutionProvider)"
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == 1
-    assert "CUDNN failure 8" in warnings[0]
+    assert ": a batch of 4 golden windows on the GPU: CUDNN failure 8" in warnings[0]
     backend.close()
     auto_backend._warn_once.cache_clear()
 
