@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from offbeat.errors import ConfigurationError
+from offbeat.flag_refusal import refusal
 from offbeat.telling import in_one_line
 
 _PREFIX = "OFFBEAT_"
@@ -94,7 +95,7 @@ def _checked(context: typer.Context, flags: dict[str, Any], path: Path, key: str
     try:
         flags[name].process_value(context, given)
     except typer.BadParameter as error:
-        raise ConfigurationError(f"{path}: {key}: {error.message}") from error
+        raise ConfigurationError(f"{path}: {refusal(key, error)}") from error
     return given
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +21,7 @@ def check_targets(targets: Mapping[str, Path | None], read: Iterable[Path]) -> N
     for field, path in targets.items():
         if path is None:
             continue
-        target = path.resolve()
+        target = _place(path)
         is_read = any(target == source or (source.is_dir() and source in target.parents) for source in sources)
         is_same_file = path.exists() and any(path.samefile(source) for source in sources)
         require(
@@ -40,7 +41,7 @@ def check_writable(field: str, path: Path) -> None:
     problem = None
     try:
         if not _is_written_through(path):
-            try_replacing(path.resolve())
+            try_replacing(_place(path))
     except OSError as error:
         problem = error.strerror
     require(problem is None, field, str(path), f"a file that can be written: {problem}")
@@ -56,10 +57,16 @@ def write_target(path: Path, mode: str, write: Callable[[IO[Any]], object]) -> N
             with path.open(mode) as file:
                 write(file)
             return
-        with replacing(path.resolve(), mode) as file:
+        with replacing(_place(path), mode) as file:
             write(file)
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _place(path: Path) -> Path:
+    """Where a file is put: links are followed, and stay. One that leads to itself is left as it is, for the system to refuse."""
+    target = Path(os.path.realpath(path))
+    return target / path.name if target.is_symlink() else target
 
 
 def _is_written_through(path: Path) -> bool:

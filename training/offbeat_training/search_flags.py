@@ -8,14 +8,22 @@ from offbeat.data import ColumnSelection
 from offbeat.flag_fields import Flags, flag
 from offbeat_training.config import TrainingConfig
 from offbeat_training.search_config import SearchConfig
+from offbeat_training.search_space import parse_space
 from offbeat_training.train_flags import COLUMNS, TRAINING
 
 
 class SearchFlags(SearchConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A search, the file its areas are measured on, and the number of trials from one printed line to the next, 0 for none."""
+    """A search, the file its areas are measured on, and the number of trials from one printed line to the next, 0 for none.
+
+    Raises ConfigurationError, also for a space that is none: before the data are read, not after.
+    """
 
     labelled_data: Path | None = None
     log_interval: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parse_space(self.space, self.fixed)
 
 
 KINDS = (TrainingConfig, ColumnSelection, SearchFlags)

@@ -32,7 +32,10 @@ ConfigOption = Annotated[
 
 def _number_or_none(word: str) -> float | None:
     """A number, or `none`. Raises ValueError for anything else."""
-    return None if word.strip().lower() == "none" else float(word)
+    try:
+        return None if word.strip().lower() == "none" else float(word)
+    except ValueError as error:
+        raise ValueError(f"{word!r} is no number; expected one, or none") from error
 
 
 _ARCHITECTURE: Flags = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from offbeat.bulk.scores import Scores
@@ -43,6 +44,12 @@ class ArrowWriter:
             self._flush()
         if self._sink is not None:
             self._sink.close()
+
+    def abandon(self) -> None:
+        """Closes what is no whole file: left open, it would want to write its end when there is nothing to write into any more."""
+        if self._sink is not None:
+            with contextlib.suppress(OSError):
+                self._sink.close()
 
     def _flush(self) -> None:
         table = pyarrow_module().Table.from_batches(self._batches).combine_chunks()

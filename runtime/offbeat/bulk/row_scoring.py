@@ -79,23 +79,25 @@ class RowScoring:
     def _batches(self) -> Iterator[FloatArray]:
         batches = WindowBatches(min(self._options.batch_size, self._source.max_batch_size))
         for table in self._rows.tables:
-            numbers = np.arange(self.n_rows, self.n_rows + len(table.values), dtype=np.int64)
-            for series, picked in self._by_series(table):
+            first = self.n_rows
+            # Before their scores are told of: what is written of them is never more than what was read.
+            self.n_rows += len(table.values)
+            numbers = np.arange(first, self.n_rows, dtype=np.int64)
+            for series, picked in self._by_series(table, first):
                 values = self._filled(series, table.values[picked], numbers[picked])
                 series.lines.add_rows(numbers[picked], None if table.timestamps is None else table.timestamps[picked])
                 yield from batches.add(self._expect(series, *series.windows.add(values)))
-            self.n_rows += len(numbers)
         for series in self._series.values():
             yield from batches.add(self._expect(series, *series.windows.last()))
         yield from batches.rest()
 
-    def _by_series(self, table: Table) -> Iterator[tuple[RowSeries, slice | NDArray[np.int64]]]:
+    def _by_series(self, table: Table, first: int) -> Iterator[tuple[RowSeries, slice | NDArray[np.int64]]]:
         if table.series is None:
             yield self._named(""), slice(None)
             return
         names, positions, counts = np.unique(table.series, return_inverse=True, return_counts=True)
         if names[0] == "":
-            row = self.n_rows + int(np.argmax(table.series == ""))
+            row = first + int(np.argmax(table.series == ""))
             raise DataError(f"{self._rows.name}: {self._rows.place(row)} names no series; expected a name in every row")
         order = np.argsort(positions, kind="stable")
         ends = np.cumsum(counts).tolist()

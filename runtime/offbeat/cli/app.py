@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from typer.core import TyperGroup
 
 from offbeat.cli.bench import bench
 from offbeat.cli.diff import diff
-from offbeat.cli.explanation import explain
+from offbeat.cli.explanation import explain, tell
 from offbeat.cli.footer import footer
 from offbeat.cli.inspect import inspect
 from offbeat.cli.listen import listen
@@ -22,6 +23,7 @@ from offbeat.cli.score import score
 from offbeat.cli.serve import serve
 from offbeat.cli.verify import verify
 from offbeat.cli.version import version
+from offbeat.cli.wrong_usage import UsageError, is_help, wrong_usage
 from offbeat.errors import MissingExtraError, OffbeatError
 
 ENTRY_POINT_GROUP = "offbeat.commands"
@@ -44,22 +46,62 @@ _ORDER = (
 
 
 def main() -> None:
-    """Runs the command line. Exits with 0 for success, 1 for an error that offbeat explains, 2 for wrong usage; `diff` as it says."""
+    """Runs the command line, and ends the process where it failed."""
+    code = run()
+    if code:
+        _leave(code)
+
+
+def run() -> int:
+    """Runs the command line. Returns 0 for success, 1 for an error that offbeat explains, 2 for wrong usage; `diff` as it says."""
     # As Ctrl-C does, so that what was begun is cleared away: half a file, a process that still computes.
     signal.signal(signal.SIGTERM, _end)
     try:
-        _build()()
+        code = _build()(standalone_mode=False)
+        # Whoever reads may have left since the last line.
+        sys.stdout.flush()
+        return code or 0
+    except UsageError as error:
+        if not is_help(error):
+            explain(wrong_usage(error))
+        return 2
     except OffbeatError as error:
         explain(error)
-        sys.exit(1)
     except BrokenPipeError:
         # Whoever read our output has left. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    except OSError as error:
+        # A name that is longer than any may be, a disk that fails: met wherever a file is first looked at.
+        if error.filename is None:
+            raise
+        explain(f"{error.filename}: {error.strerror}")
+    except _CutOff as signalled:
+        # Files are written whole or not at all, so that there is no half one to name.
+        tell("interrupted; no file is left half-written")
+        return signalled.number + 128
+    return 1
+
+
+class _CutOff(SystemExit):
+    """A signal ends the work."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
 
 
 def _end(number: int, _: object) -> NoReturn:
-    sys.exit(128 + number)
+    raise _CutOff(number)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process at once: of a pipe whose writer is idle the threads that read ahead would not come back, and one that comes
+    back while Python ends aborts it.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _build() -> typer.Typer:
@@ -92,7 +134,14 @@ def _commands() -> dict[str, Callable[..., None]]:
 
 
 class _InOrder(TyperGroup):
-    """Lists the commands in the order of the work."""
+    """Lists the commands in the order of the work, and has Ctrl-C end them as SIGTERM does."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command that is asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interruption:
+            raise _CutOff(signal.SIGINT) from interruption
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names of commands and of groups of commands alike."""

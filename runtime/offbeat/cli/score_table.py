@@ -101,18 +101,28 @@ def _json_lines(file: IO[bytes]) -> Iterator[_Writer]:
 
 @contextmanager
 def _parquet(file: IO[bytes]) -> Iterator[_Writer]:
-    writer = ArrowWriter(lambda schema: pyarrow_module("parquet").ParquetWriter(file, schema))
-    yield writer
-    writer.close()
+    with _whole(ArrowWriter(lambda schema: pyarrow_module("parquet").ParquetWriter(file, schema))) as writer:
+        yield writer
 
 
 @contextmanager
 def _arrow(file: IO[bytes]) -> Iterator[_Writer]:
     """Arrow's stream into a pipe; its file, which may be read from any place, where there is an end to go to."""
     ipc = pyarrow_module("ipc")
-    writer = ArrowWriter(lambda schema: (ipc.new_file if file.seekable() else ipc.new_stream)(file, schema))
-    yield writer
-    writer.close()
+    with _whole(
+        ArrowWriter(lambda schema: (ipc.new_file if file.seekable() else ipc.new_stream)(file, schema))
+    ) as writer:
+        yield writer
+
+
+@contextmanager
+def _whole(writer: ArrowWriter) -> Iterator[ArrowWriter]:
+    try:
+        yield writer
+        writer.close()
+    except BaseException:
+        writer.abandon()
+        raise
 
 
 _WRITERS: dict[TableFormat, Any] = {"csv": _csv, "jsonl": _json_lines, "parquet": _parquet, "arrow": _arrow}

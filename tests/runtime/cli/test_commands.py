@@ -1,15 +1,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import offbeat as package
+from offbeat.cli.app import run
 from tests.runtime import folders
 from tests.runtime.cli.conftest import Run
 
+OFFBEAT = str(Path(sys.executable).with_name("offbeat"))
 COMMANDS = (
     *("train", "search", "evaluate", "export", "inspect", "verify", "recalibrate", "diff"),
     *("bench", "serve", "score", "listen", "version"),
@@ -125,10 +133,133 @@ def test_a_users_mistake_is_one_line_and_exit_code_1(
     assert failed.stdout == ""
 
 
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., str]]:
+    """What a command line that is none tells, in this process: one line on standard error."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def line(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["offbeat", *arguments])
+        assert run() == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert len(printed.err.splitlines()) == 1
+        return printed.err
+
+    yield line
+    signal.signal(signal.SIGTERM, before)
+
+
 @pytest.mark.parametrize(
-    "arguments", [("score",), ("score", "x.csv"), ("nonsense",), ("serve", ".", "--port", "70000")]
+    ("arguments", "words"),
+    [
+        (("score",), "Missing argument 'data'; "),
+        (("score", "x.csv"), "Missing option '--model'"),
+        (("score", "x.csv", "y.csv", "--model", "m"), "unexpected extra argument"),
+        (("score", "x.csv", "--model"), "'--model' requires an argument"),
+        (("score", "x.csv", "--modle", "m"), "No such option: --modle (Possible options: "),
+        (("score", "x.csv", "--model", "m", "--per", "day"), "--per: 'day' is not one of 'row', 'window'"),
+        (("nonsense",), "No such command 'nonsense'; "),
+        (("serve", ".", "--port", "70000"), "--port is '70000'; expected at most 65535; "),
+        (("bench", "tune", ".", "--batch", "0"), "--batch is '0'; expected at least 1; "),
+        (("train", "x.csv", "--seq-len", "1e3"), "--seq-len is '1e3'; expected a whole number"),
+        (("train", "x.csv", "--lr", "\x1b[31m"), "--lr is '\\x1b[31m'; expected a number"),
+    ],
 )
-def test_wrong_usage_is_exit_code_2_without_a_traceback(offbeat: Run, arguments: tuple[str, ...]) -> None:
-    failed = offbeat(*arguments)
+def test_wrong_usage_is_one_line_that_says_what_was_seen(
+    told: Callable[..., str], arguments: tuple[str, ...], words: str
+) -> None:
+    line = told(*arguments)
+    assert line.startswith("error: ")
+    assert words in line
+    assert line.endswith(" --help tells more\n")
+
+
+def test_a_variable_that_is_wrong_is_named_as_one(told: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OFFBEAT_SEQ_LEN", "many")
+    assert "error: OFFBEAT_SEQ_LEN is 'many'; expected a whole number" in told("train", "x.csv")
+
+
+def test_wrong_usage_names_the_command_whose_help_tells_more(offbeat: Run) -> None:
+    failed = offbeat("bench", "tune", ".", "--batch", "0")
     assert failed.returncode == 2
-    assert "Traceback" not in failed.stderr
+    assert failed.stderr == "error: --batch is '0'; expected at least 1; offbeat bench tune --help tells more\n"
+
+
+@pytest.mark.parametrize("arguments", [(), ("bench",)])
+def test_where_nothing_is_asked_for_help_is_shown(offbeat: Run, arguments: tuple[str, ...]) -> None:
+    shown = offbeat(*arguments)
+    assert (shown.returncode, shown.stderr) == (2, "")
+    assert "Usage: offbeat" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("score", "LONG", "--model", "models"),
+        ("score", "data.csv", "--model", "LONG"),
+        ("score", "data.csv", "--model", "models", "--out", "LONG"),
+    ],
+)
+def test_a_name_that_no_file_can_have_is_one_line(offbeat: Run, model: Path, arguments: tuple[str, ...]) -> None:
+    (model.parent / "data.csv").write_text("pressure,flow\n" + "10,-5\n" * 20)
+    places = {"LONG": "x" * 300, "models": str(model), "data.csv": str(model.parent / "data.csv")}
+    failed = offbeat(*(places.get(word, word) for word in arguments))
+    assert failed.returncode == 1
+    assert failed.stderr.endswith(": File name too long\n")
+    assert len(failed.stderr.splitlines()) == 1
+
+
+def test_a_target_that_is_a_link_to_itself_is_refused_and_left(offbeat: Run, model: Path) -> None:
+    link, data = model.parent / "loop.csv", model.parent / "data.csv"
+    link.symlink_to(link)
+    data.write_text("pressure,flow\n" + "10,-5\n" * 20)
+    failed = offbeat("score", data, "--model", model, "--out", link)
+    assert "expected a file that can be written: Too many levels of symbolic links" in failed.stderr
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_ctrl_c_leaves_no_half_file_and_says_so_in_a_line(model: Path, ending: str) -> None:
+    data, out = model.parent / "data.csv", model.parent / f"scores.{ending}"
+    os.mkfifo(data)
+    out.write_text("old")
+    command = [OFFBEAT, "score", data, "--format", "csv", "--model", model, "--out", out]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        with data.open("w") as rows:
+            # As many as are gathered before a part is written, and what pyarrow reads ahead: so that there is a half file to leave.
+            rows.write("pressure,flow\n" + "10,-5\n" * 800_000)
+            rows.flush()
+            end = time.monotonic() + 20
+            while time.monotonic() < end and not any(part.stat().st_size for part in model.parent.glob(".*.part")):
+                time.sleep(0.02)
+            os.killpg(process.pid, signal.SIGINT)
+        # As a terminal does, which interrupts whoever writes into the pipe, too.
+        _, told = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    *stopped, interrupted = told.splitlines()
+    # Not told of where the signal comes while a part is written.
+    for line in stopped:
+        n_rows, n_lines = (int(number.replace(",", "")) for number in re.findall(r"[\d,]*\d", line))
+        assert 0 < n_lines <= n_rows
+    assert interrupted == "interrupted; no file is left half-written"
+    assert sorted(path.name for path in model.parent.iterdir()) == ["data.csv", "models", out.name]
+    assert out.read_text() == "old"
+
+
+def test_an_error_ends_the_process_though_the_writer_of_the_pipe_that_it_reads_is_idle(model: Path) -> None:
+    command = [OFFBEAT, "score", "-", "--model", model, "--out", model.parent / "scores.csv"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write("pressure,flow\n" + "10,-5\n" * 300_000 + "10,\n" + "10,-5\n" * 300_000)
+        process.stdin.flush()
+        try:
+            assert process.wait(20) == 1
+        finally:
+            process.kill()
+        assert "missing value in row 300000" in process.stderr.read()

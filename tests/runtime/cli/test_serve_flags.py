@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import contextlib
 import logging
 from pathlib import Path
 
 import pytest
 
 import offbeat.server
-from offbeat.cli import main
+from offbeat.cli.app import run
 from offbeat.config import ServerConfig
 from offbeat.series_config import SeriesConfig
 
@@ -18,8 +17,7 @@ def served(monkeypatch: pytest.MonkeyPatch, *flags: str) -> ServerConfig:
     monkeypatch.setattr(offbeat.server, "run_server", lambda config, **_: seen.append(config))
     monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
     monkeypatch.setattr("sys.argv", ["offbeat", "serve", "models", *flags])
-    with contextlib.suppress(SystemExit):
-        main()
+    run()
     [config] = seen
     return config
 
