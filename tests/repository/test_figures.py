@@ -61,6 +61,7 @@ NOT_MEASURED: Mapping[str, set[str]] = {
     "ray.md": {"2 GiB"},
     "serving.md": {
         *("64 MiB", "16 KiB", "256 KiB", "8 MiB", "4 bytes", "100,000, 1 GiB", "1,024 or 4 MiB"),
+        *("1 MiB", "16 MiB", "1 GiB", "2 GiB", "4 GiB", "256 GiB"),
         *("50 µs", "250 ms", "2 s", "5 s", "30 s", "75 s", "21 times", "90 %", "300 %"),
     },
     "training.md": {"0.5 %", "1 %", "2 %", "5 %", "20 %", "32 %", "40 %", ".95", ".985"},
