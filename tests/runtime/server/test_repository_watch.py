@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -333,3 +334,31 @@ def test_a_version_that_the_machine_could_not_read_is_tried_again_with_every_loo
     assert len(refusals(caplog)) == 1
     is_short = False
     until_ready(server, ("level", "2"))
+
+
+def test_a_mount_that_is_away_and_leaves_an_empty_folder_changes_nothing(
+    serve: Serve, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with tempfile.TemporaryDirectory(dir=_another_device(tmp_path)) as below:
+        write_version(tmp_path / "mounted", "level", 1)
+        current, another = tmp_path / "current", tmp_path / "another"
+        current.symlink_to("mounted")
+        server = serve(path=current, model_control_mode="poll", repository_poll_s=POLL_S)
+        another.symlink_to(below)
+        another.replace(current)
+        eventually(lambda: "expected its mount" in caplog.text, "it is told")
+        time.sleep(10 * POLL_S)
+        assert ready(server) == [("level", "1")]
+        assert len(refusals(caplog)) == 1
+        write_version(Path(below), "level", 2)
+        until_ready(server, ("level", "2"))
+        shutil.rmtree(Path(below) / "level")
+        until_ready(server)
+
+
+def _another_device(path: Path) -> Path:
+    found = [each for each in map(Path, ("/dev/shm", "/run", "/var/tmp")) if os.access(each, os.W_OK)]  # noqa: S108
+    for each in found:
+        if each.stat().st_dev != path.stat().st_dev:
+            return each
+    pytest.skip("needs a folder on another device")

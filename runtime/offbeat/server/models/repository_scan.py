@@ -53,6 +53,14 @@ def scan_repository(repository: ModelRepository, default: VersionPolicy) -> dict
     return found
 
 
+def device_of(repository: ModelRepository) -> int:
+    """The number of the device that the repository's folder is on. Raises BundleError where it cannot be looked at."""
+    try:
+        return repository.path.stat().st_dev
+    except OSError as error:
+        raise BundleError(f"{repository.path}: {error.strerror}; expected a folder that can be listed") from error
+
+
 def models_at_start(
     config: ServerConfig, found: Mapping[str, ModelFolder | BundleError]
 ) -> Mapping[str, ModelFolder | BundleError]:

@@ -8,7 +8,7 @@ from functools import partial
 
 from offbeat.bundle import ModelRepository
 from offbeat.errors import BundleError, OffbeatError, UnavailableError, UnknownModelError
-from offbeat.server.models.repository_scan import FolderState, ModelFolder, scan_model, scan_repository
+from offbeat.server.models.repository_scan import FolderState, ModelFolder, device_of, scan_model, scan_repository
 from offbeat.server.models.version_loader import VersionLoader
 from offbeat.server.scoring.model_state import ModelState, VersionStatus
 from offbeat.server.scoring.served import ServedModels
@@ -36,10 +36,16 @@ class ServedRepository:
         self._seen: Mapping[str, ModelFolder | BundleError] = {}
         self._told: dict[str, str] = {}
         self._skipped: set[str] = set()
+        self._device: int | None = None
 
     async def scan(self) -> Mapping[str, ModelFolder | BundleError]:
-        """What the repository holds. Raises BundleError where it cannot be listed."""
-        self._seen = await self._loader.call(partial(scan_repository, self.repository, self._default))
+        """What the repository holds. Raises BundleError where it cannot be listed, and where its mount is away."""
+        device = await self._loader.call(partial(device_of, self.repository))
+        found = await self._loader.call(partial(scan_repository, self.repository, self._default))
+        # A mount that is away leaves an empty folder, of the disk below: that its models are gone is then not known either.
+        if not found and self._device not in (None, device):
+            raise BundleError(f"{self.repository.path}: empty, and on another device than before; expected its mount")
+        self._seen, self._device = found, device
         self._tell_skipped(await self._loader.call(self.repository.skipped))
         return self._seen
 
