@@ -33,7 +33,10 @@ def kind_of(dataset: Dataset, seq_len: int | None) -> tuple[Kind, str]:
     known_by = f"neighbouring rows of {name!r} correlate at {correlation:.2f}"
     if correlation >= SLOW:
         return "series", f"a series of {size}, as {known_by} (seq_len 1 would make it a table)"
-    return "table", f"a table of {size}, as no more than {known_by} (a seq_len above 1 would make it a series)"
+    return (
+        "table",
+        f"a table of {size}, as {known_by}, and those of no other column more (a seq_len above 1 would make it a series)",
+    )
 
 
 def _slowest(dataset: Dataset) -> tuple[float, str]:
