@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.report.results import Result, Results
+from benchmarks.report.results import Result, Told, figures_of
 from benchmarks.report.text import percent, table
 
 _FORMATS = {"onnx": "ONNX Runtime", "native": "native core", "torchscript": "TorchScript"}
@@ -61,41 +61,41 @@ def _difference(export: Mapping[str, Any], name: str) -> float:
     return float(export["parity"][name]["outputs"]["reconstruction_error"]["max_relative"])
 
 
-def _exports(results: Results) -> Sequence[Mapping[str, Any]]:
-    return [each for each in results.the_newest("exports").content["exports"] if "error" not in each]
+def _exports(result: Result) -> Sequence[Mapping[str, Any]]:
+    return [each for each in result.content["exports"] if "error" not in each]
 
 
-def _worst(name: str) -> Callable[[Results], str]:
-    def told(results: Results) -> str:
-        found = {each["shape"]: _difference(each, name) for each in _exports(results) if name in each["parity"]}
+def _worst(name: str) -> Told:
+    def told(result: Result) -> str:
+        found = {each["shape"]: _difference(each, name) for each in _exports(result) if name in each["parity"]}
         shape = max(found, key=lambda each: found[each])
         return f"{found[shape]:.1e} ({shape})"
 
     return told
 
 
-def _n_passed(results: Results) -> str:
-    exports = results.the_newest("exports").content["exports"]
+def _n_passed(result: Result) -> str:
+    exports = result.content["exports"]
     passed = [each for each in exports if all(isinstance(of, float) for of in each.get("verified", {"": ""}).values())]
     return f"{len(passed)} of {len(exports)}"
 
 
-def _worst_replay(results: Results) -> str:
-    return percent(max(of for each in _exports(results) for of in each["verified"].values() if isinstance(of, float)))
+def _worst_replay(result: Result) -> str:
+    return percent(max(of for each in _exports(result) for of in each["verified"].values() if isinstance(of, float)))
 
 
-def _row_spread(results: Results) -> str:
-    found = (each["row_spread"] or 0.0 for export in _exports(results) for each in export["parity"].values())
+def _row_spread(result: Result) -> str:
+    found = (each["row_spread"] or 0.0 for export in _exports(result) for each in export["parity"].values())
     return f"{max(found):.1e}"
 
 
-def _n_defects(results: Results) -> str:
-    candidates = (each["graph"]["candidates"][each["graph"]["exporter"]] for each in _exports(results))
+def _n_defects(result: Result) -> str:
+    candidates = (each["graph"]["candidates"][each["graph"]["exporter"]] for each in _exports(result))
     return str(sum(len(each["findings"]) for each in candidates))
 
 
-def _n_flips(results: Results) -> str:
-    return str(sum(each["decision_flips"] for export in _exports(results) for each in export["parity"].values()))
+def _n_flips(result: Result) -> str:
+    return str(sum(each["decision_flips"] for export in _exports(result) for each in export["parity"].values()))
 
 
 def graphs_table(result: Result) -> str:
@@ -126,10 +126,10 @@ def loading_table(result: Result) -> str:
     return table(("loading, ms", *(race["model"] for race in loads)), rows)
 
 
-def _all_figures() -> Iterator[tuple[str, Callable[[Results], str]]]:
+def _all_figures() -> Iterator[tuple[str, Told]]:
     yield from ((f"worst_{name}", _worst(name)) for name in _FORMATS)
     yield from (("passed", _n_passed), ("worst_replay", _worst_replay), ("row_spread", _row_spread))
     yield from (("defects", _n_defects), ("flips", _n_flips))
 
 
-FIGURES: Mapping[str, Callable[[Results], str]] = dict(_all_figures())
+FIGURES = figures_of("exports", dict(_all_figures()))

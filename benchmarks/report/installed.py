@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from benchmarks.report.results import Result, Results
+from benchmarks.report.results import Result, Told, figures_of
 from benchmarks.report.text import table
 
 _N_LARGEST = 3
@@ -42,22 +42,25 @@ def _mb(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:.1f}"
 
 
-def _added(extra: str) -> Callable[[Results], str]:
-    def told(results: Results) -> str:
-        installed = results.the_newest("installed").content["installed"]
+def _added(extra: str) -> Told:
+    def told(result: Result) -> str:
+        installed = result.content["installed"]
         return f"{_mb(sum(_beside(installed['onnxruntime'], installed[extra]).values()))} MB"
 
     return told
 
 
-def _distribution(name: str) -> Callable[[Results], str]:
-    return lambda results: f"{_mb(results.the_newest('installed').content['installed']['cpu,server'][name])} MB"
+def _distribution(name: str) -> Told:
+    return lambda result: f"{_mb(result.content['installed']['cpu,server'][name])} MB"
 
 
-FIGURES: Mapping[str, Callable[[Results], str]] = {
-    "cpu": _added("cpu"),
-    "server": _added("cpu,server"),
-    "uvloop": _distribution("uvloop"),
-    "numpy": _distribution("numpy"),
-    "wheel": lambda results: f"{_mb(results.the_newest('installed').content['wheel'])} MB",
-}
+FIGURES = figures_of(
+    "installed",
+    {
+        "cpu": _added("cpu"),
+        "server": _added("cpu,server"),
+        "uvloop": _distribution("uvloop"),
+        "numpy": _distribution("numpy"),
+        "wheel": lambda result: f"{_mb(result.content['wheel'])} MB",
+    },
+)

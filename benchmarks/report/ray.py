@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from benchmarks.report.results import Result, Results
+from benchmarks.report.results import Result, figures_of
 from benchmarks.report.text import table
 
 
@@ -46,11 +46,11 @@ def _of(runs: Sequence[Mapping[str, Any]], key: str, **case: object) -> list[flo
     return [run[key] for run in runs if all(run[name] == value for name, value in case.items())]
 
 
-def _call_costs(results: Results) -> str:
+def _call_costs(result: Result) -> str:
     """How much longer a call through Ray takes, one at a time."""
-    runs = results.the_newest("ray").content["serving"]
+    runs = result.content["serving"]
     ray, ours = (median(_of(runs, "p50_us", server=name, concurrency=1)) for name in ("Ray Serve", "offbeat serve"))
     return f"{(ray - ours) / 1e3:.1f} ms"
 
 
-FIGURES: Mapping[str, Callable[[Results], str]] = {"call_costs": _call_costs}
+FIGURES = figures_of("ray", {"call_costs": _call_costs})

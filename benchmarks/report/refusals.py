@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks.report.results import Result, Results
+from benchmarks.report.results import Result, figures_of
 from benchmarks.report.text import against, percent, table, us
 
 _LEAST_GOODPUT, _OVERLOAD = 0.9, 3.0
@@ -37,15 +36,18 @@ def refusals_tables(result: Result) -> str:
     )
 
 
-def _refusal_us(results: Results) -> float:
+def _refusal_us(result: Result) -> float:
     """Where the clients do not give up before they are refused: there the cost is that of a refusal alone."""
-    lines: list[dict[str, Any]] = [*results.the_newest("refusals").content["served"].values()]
+    lines: list[dict[str, Any]] = [*result.content["served"].values()]
     return max(float(line["refusal_us"]) for line in lines if not line["late"])
 
 
-FIGURES: Mapping[str, Callable[[Results], str]] = {
-    "refusal": lambda results: f"{us(_refusal_us(results))} µs",
-    "floor": lambda results: f"{us(results.the_newest('refusals').content['floor_us'][_UNREAD])} µs",
-    "answered": lambda results: f"{us(results.the_newest('refusals').content['floor_us']['answered'])} µs",
-    "least_request": lambda results: f"{_REFUSALS_A_REQUEST * _refusal_us(results) / 1e3:.1f} ms",
-}
+FIGURES = figures_of(
+    "refusals",
+    {
+        "refusal": lambda result: f"{us(_refusal_us(result))} µs",
+        "floor": lambda result: f"{us(result.content['floor_us'][_UNREAD])} µs",
+        "answered": lambda result: f"{us(result.content['floor_us']['answered'])} µs",
+        "least_request": lambda result: f"{_REFUSALS_A_REQUEST * _refusal_us(result) / 1e3:.1f} ms",
+    },
+)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,9 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return f"From {self.link(to_root)}: {'; '.join(told)}."
 
 
+Told = Callable[[Result], str]
+
+
 class Results:
     """All files of a folder, read when they are asked for."""
 
@@ -94,6 +98,18 @@ class Results:
         if path not in self._read:
             self._read[path] = Result(path=path, date=date, kind=kind, content=msgspec.json.decode(path.read_bytes()))
         return self._read[path]
+
+
+Figure = Callable[[Results], str]
+
+
+def figures_of(kind: str, told: Mapping[str, Told]) -> Mapping[str, Figure]:
+    """Figures by name, each told of the newest file of a kind."""
+    return {name: partial(_of_newest, kind, each) for name, each in told.items()}
+
+
+def _of_newest(kind: str, told: Told, results: Results) -> str:
+    return told(results.the_newest(kind))
 
 
 def _environment(content: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from benchmarks.report.others import bulk_table, peers_table
 from benchmarks.report.ray import ray_tables
 from benchmarks.report.refusals import refusals_tables
 from benchmarks.report.results import Results
-from benchmarks.report.section import TO_ROOT, Section, newest, plain_section
+from benchmarks.report.section import TO_ROOT, Section, plain_section
 from benchmarks.report.server_peers import serving_peers_table
 from benchmarks.report.serving import serving_bars, serving_table, shares_table
 from benchmarks.report.start import server_memory_table, sizes_table, start_tables
@@ -64,7 +64,7 @@ SECTIONS = (
             "what eager does in float32 are refused; those in lower precision are timed all the same. "
             "[Where they are from, and how each is run](benchmarks.md#peers)."
         ),
-        body=newest("peers", peers_table),
+        tables=(peers_table,),
     ),
     Section(
         title="Trials of the core",
@@ -79,7 +79,7 @@ SECTIONS = (
             "after a change, in turns, on a shared machine, which is why cycles were preferred to times. Left-out code is in no commit, so that "
             "the commands measure what was kept alone."
         ),
-        body=newest(KERNEL, trials_tables),
+        tables=(trials_tables,),
     ),
     Section(
         title="Engines",
@@ -91,7 +91,7 @@ SECTIONS = (
             "differences grow with a model's sums; relative to the error they are within the parity bound. Presets are at their default sizes, with "
             "four features and windows of 50 steps."
         ),
-        body=newest("engines", engines_tables),
+        tables=(engines_tables,),
         plot="latency",
     ),
     Section(
@@ -103,7 +103,7 @@ SECTIONS = (
             "second of several callers, and the differences of every output in units of the parity bound. "
             "[What of it is tested without a GPU](backends.md#on-a-gpu)."
         ),
-        body=newest("cuda", cuda_tables),
+        tables=(cuda_tables,),
     ),
     Section(
         title="Serving",
@@ -117,7 +117,7 @@ SECTIONS = (
             "event loop: it is for large requests, and pays for moving between cores with small ones. The load generator is Python's, and has one "
             "core: beyond some rate it is what is measured."
         ),
-        body=newest("serving", serving_bars, serving_table, shares_table),
+        tables=(serving_bars, serving_table, shares_table),
         plot="tail",
     ),
     Section(
@@ -128,7 +128,7 @@ SECTIONS = (
             "The server beside a FastAPI endpoint of the usual kind and MLServer, with the same model and, by gRPC, the same bytes; each on one core, "
             "the load on another, in turns in another order each round; the best of the rounds."
         ),
-        body=newest("serving-peers", serving_peers_table),
+        tables=(serving_peers_table,),
     ),
     Section(
         title="Triton",
@@ -138,7 +138,7 @@ SECTIONS = (
             "The server beside a tritonserver with the same engine in its Python backend, as docs/triton.md starts it, pinned to the server's core and "
             "free to use both; the best of the rounds, some of which stalled: that page tells of it."
         ),
-        body=newest("triton", serving_peers_table),
+        tables=(serving_peers_table,),
     ),
     Section(
         title="Ray",
@@ -149,7 +149,7 @@ SECTIONS = (
             "Ray Serve's proxy beside calls of `offbeat serve`. Medians over the rounds. The cluster lives on the same cores as its workers. "
             "[What follows from it](ray.md#scaling-measured-and-planned)."
         ),
-        body=newest("ray", ray_tables),
+        tables=(ray_tables,),
     ),
     Section(
         title="Near capacity and far above it",
@@ -162,7 +162,7 @@ SECTIONS = (
             "of it, each with a deadline and an id, each answer held against the right one to the byte. Refused requests are answered too, with a status. "
             "Drift of memory is the last quarter's median over that of the second quarter, less 1: in the first caches fill."
         ),
-        body=newest("endurance", endurance_table),
+        tables=(endurance_table,),
     ),
     Section(
         title="Refusing",
@@ -173,7 +173,7 @@ SECTIONS = (
             "`offbeat serve` at its capacity and at 300 % of it. Goodput is what is answered in time, of the capacity. The calls come as HTTP/2 frames "
             "made before, since Python's client needs more time for one than the server. [What follows from it](serving.md#overload)."
         ),
-        body=newest("refusals", refusals_tables),
+        tables=(refusals_tables,),
     ),
     Section(
         title="Rows of series",
@@ -184,14 +184,14 @@ SECTIONS = (
             "each; timestamps are checked and all series are written to the state directory every five seconds. "
             "Latencies count from when a message was due until its answer was there."
         ),
-        body=newest("streams", streams_table),
+        tables=(streams_table,),
     ),
     Section(
         title="Being watched",
         kind="watching",
         command="pytest benchmarks/test_watching.py --benchmark-json RESULT",
         method="What metrics, traces and tokens cost a request, each by itself in one thread; the fastest round. Spans are kept, and not sent anywhere.",
-        body=newest("watching", watching_table),
+        tables=(watching_table,),
     ),
     Section(
         title="Start and memory",
@@ -202,7 +202,7 @@ SECTIONS = (
             "outside. Requests are of 1 to 32 windows of half to twice the trained length. Drift is the last "
             "quarter's median over that of the second quarter, less 1."
         ),
-        body=newest("start", start_tables),
+        tables=(start_tables,),
     ),
     Section(
         title="The server's heaps",
@@ -215,7 +215,7 @@ SECTIONS = (
             "Resident memory over as many requests as under *Start and memory*, with a heap of the C library for each thread, as by the first "
             "command, and with one for all, as the server sets it. The file holds `server_memory` of both runs."
         ),
-        body=newest("server-memory", server_memory_table),
+        tables=(server_memory_table,),
     ),
     Section(
         title="The program for a small box",
@@ -225,7 +225,7 @@ SECTIONS = (
             "`offbeat-edge score` with one window, each start a process of its own, from a folder (digests and golden windows checked) and from "
             "a `model.safetensors` alone, in turns; medians, and the fastest. A window by itself is the median of `offbeat-edge bench`."
         ),
-        body=newest("edge", edge_table),
+        tables=(edge_table,),
     ),
     Section(
         title="Sizes",
@@ -235,14 +235,14 @@ SECTIONS = (
             "What `cmake` builds, stripped; *static* is linked with nothing shared, beside a program that does nothing, linked so. "
             "`python -m benchmarks.sizes --help` has the commands that build them."
         ),
-        body=newest("sizes", sizes_table),
+        tables=(sizes_table,),
     ),
     Section(
         title="What is installed",
         kind="installed",
         command="pip wheel --no-deps --wheel-dir dist . && python -m benchmarks.installed dist/offbeat-*.whl --json RESULT",
         method="Files and compiled Python files of every distribution in a fresh environment, with the versions of `constraints.txt`.",
-        body=newest("installed", installed_table),
+        tables=(installed_table,),
     ),
     Section(
         title="Bulk scoring",
@@ -252,7 +252,7 @@ SECTIONS = (
             "`offbeat score` from a file into a file of the same kind, with a model whose arithmetic is next to "
             "nothing: reading, cutting windows and writing are what is timed."
         ),
-        body=newest("bulk", bulk_table),
+        tables=(bulk_table,),
     ),
     Section(
         title="Detection quality",
@@ -273,7 +273,7 @@ SECTIONS = (
             "An LSTM, a TCN and a Transformer on the same windows, with the same loop and early stopping, none "
             "tuned; means over the seeds."
         ),
-        body=newest("alternatives", alternatives_table),
+        tables=(alternatives_table,),
     ),
     Section(
         title="Lower precision",
@@ -283,7 +283,7 @@ SECTIONS = (
             "Latencies are ratios to float32 on the same backend, with the median of one call; float32's quality "
             "in parentheses. [What follows from it](precision.md)."
         ),
-        body=newest("precisions", lambda result: precision_table(result.content["results"])),
+        tables=(lambda result: precision_table(result.content["results"]),),
     ),
     Section(
         title="Exports",
@@ -294,7 +294,7 @@ SECTIONS = (
             "|Δerror| / max(1, error) from eager over random, real and extreme windows, several batches and lengths; the bound is 1e-5. "
             "[What is promised](export.md#what-is-promised)."
         ),
-        body=newest("exports", exports_table),
+        tables=(exports_table,),
     ),
     Section(
         title="Rewrites of the exported graph",
@@ -305,7 +305,7 @@ SECTIONS = (
             "a model that it does not touch is how exact these figures are. Graphs that are *not done* give wrong scores, and tell what more could "
             "be had."
         ),
-        body=newest("graphs", graphs_table, loading_table),
+        tables=(graphs_table, loading_table),
     ),
 )
 

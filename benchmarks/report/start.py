@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.report.bars import EDGE_BYTES, EDGE_MIB, EDGE_START_MS, MAX_DRIFT
-from benchmarks.report.results import Result, Results
+from benchmarks.report.results import Result, Results, Told, figures_of
 from benchmarks.report.text import against, percent, table
 
 
@@ -109,15 +108,18 @@ def server_memory_table(result: Result) -> str:
     return table(head, rows)
 
 
-def _heap(name: str) -> Callable[[Results], str]:
-    def told(results: Results) -> str:
-        each = results.the_newest("server-memory").content["server_memory"][f"onnxruntime, {name}"]
+def _heap(name: str) -> Told:
+    def told(result: Result) -> str:
+        each = result.content["server_memory"][f"onnxruntime, {name}"]
         return f"{each['rss_mib_every_5000_requests'][-1]:.0f} MiB, {100 * each['drift']:+.1f} %"
 
     return told
 
 
-FIGURES: Mapping[str, Callable[[Results], str]] = {
-    "one_heap": _heap("one heap"),
-    "heap_each": _heap("a heap for each thread"),
-}
+FIGURES = figures_of(
+    "server-memory",
+    {
+        "one_heap": _heap("one heap"),
+        "heap_each": _heap("a heap for each thread"),
+    },
+)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
-from benchmarks.report.results import Result, Results
+from benchmarks.report.results import Result, Told, figures_of
 from benchmarks.report.text import table
 
 _NAMES = {
@@ -28,14 +26,17 @@ def _us(result: Result, name: str) -> float:
     return float(found["stats"]["min"] * 1e6 / found["extra_info"]["n_requests"])
 
 
-def _told(name: str) -> Callable[[Results], str]:
-    return lambda results: f"{_us(results.the_newest('watching'), name):.1f} µs"
+def _told(name: str) -> Told:
+    return lambda result: f"{_us(result, name):.1f} µs"
 
 
-FIGURES: Mapping[str, Callable[[Results], str]] = {
-    "request": _told("test_count_requests"),
-    "untraced": _told("test_trace_request[0.0]"),
-    "traced": _told("test_trace_request[1.0]"),
-    "tokens": _told("test_check_token[10]"),
-    "many_tokens": _told("test_check_token[100]"),
-}
+FIGURES = figures_of(
+    "watching",
+    {
+        "request": _told("test_count_requests"),
+        "untraced": _told("test_trace_request[0.0]"),
+        "traced": _told("test_trace_request[1.0]"),
+        "tokens": _told("test_check_token[10]"),
+        "many_tokens": _told("test_check_token[100]"),
+    },
+)
