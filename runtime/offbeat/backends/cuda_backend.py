@@ -161,7 +161,7 @@ def _serve(tasks: _Tasks, open_lane: Callable[[], Lane], opened: SimpleQueue[Bas
         try:
             lane.close()
         except BackendError as error:  # a GPU that broke refuses this too
-            _log.warning("memory of the GPU was not given back: %s", error)
+            _log.warning("the GPU keeps a model's memory until this process ends: %s", error)
 
 
 def _end(tasks: _Tasks, n_streams: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -89,8 +90,14 @@ class Lane:
         self._is_proven = True
 
     def close(self) -> None:
-        """Frees the sessions, then the memory that its graphs point at."""
+        """Frees the sessions, then the memory that its graphs point at. Raises BackendError where the GPU refuses."""
         with CAPTURE_GUARD.running():
+            try:
+                self._stream.wait()
+            except BackendError:
+                # After an error that stays, ONNX Runtime would end the whole process when it frees a session.
+                _keep_for_ever(self._bound, self._plain, self._buckets)
+                raise
             self._buckets.clear()
             self._bound = self._plain = None
             self._window = np.empty(0, np.float32)
@@ -135,6 +142,12 @@ class Lane:
             raise BackendError(
                 f"{what}: {output} is off by {deviation:.3g} times the parity bound of {manifest.parity.bound:g}"
             )
+
+
+def _keep_for_ever(*objects: Any) -> None:
+    """A reference that nobody gives back, not even the interpreter when it ends."""
+    for each in objects:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(each))
 
 
 def row_shape(manifest: Manifest) -> tuple[int, ...]:

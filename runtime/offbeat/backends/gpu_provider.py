@@ -20,6 +20,7 @@ from offbeat.config import BackendConfig
 from offbeat.errors import BackendError, ConfigurationError, MissingExtraError
 
 _CUDA = "CUDAExecutionProvider"
+_FATAL = 4
 _CUDNN_LIBRARY = "libcudnn.so.9"
 _TENSORRT_LIBRARIES = ("libnvinfer.so.10", "libnvonnxparser.so.10")
 _INSTALL = "pip install 'offbeat[cuda]' (CUDA 13, cuDNN 9) in an environment without 'offbeat[cpu]'"
@@ -57,6 +58,8 @@ class GpuProvider(StrEnum):
             _check_driver(CudaDriver(), ort)
             # The option of the CUDA provider, which in 1.31 reaches cuDNN's recurrent layers, is none of TensorRT's.
             os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+            # What fails on a GPU is raised; it would be printed too, in the middle of a log of lines of JSON.
+            ort.set_default_logger_severity(_FATAL)
             _load_libraries(ort)
             if self is GpuProvider.TENSORRT:
                 _load_tensorrt()

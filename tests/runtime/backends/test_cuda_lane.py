@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +106,33 @@ def test_other_lengths_and_other_outputs_are_computed_without_a_graph(version: M
 def test_a_graph_that_does_not_read_new_inputs_is_found_before_it_scores(version: ModelVersion) -> None:
     with pytest.raises(BackendError, match=r"a batch of 8 golden windows on the GPU: .* is off by"):
         fake_lane(version, bound=fake_session(version, is_stale=True)).prove(version)
+
+
+def test_sessions_on_a_gpu_that_broke_are_kept_for_to_free_them_would_end_the_process(
+    version: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane = fake_lane(version)
+    lane.prove(version)
+    sessions = [weakref.ref(lane._bound), weakref.ref(lane._plain)]
+
+    def broken() -> None:
+        raise BackendError("cuStreamSynchronize: CUDA error 700: an illegal memory access was encountered")
+
+    monkeypatch.setattr(lane._stream, "wait", broken)
+    with pytest.raises(BackendError, match="CUDA error 700"):
+        lane.close()
+    del lane
+    gc.collect()
+    assert all(session() is not None for session in sessions)
+
+
+def test_sessions_of_a_closed_lane_are_freed(version: ModelVersion) -> None:
+    lane = fake_lane(version)
+    lane.prove(version)
+    sessions = [weakref.ref(lane._bound), weakref.ref(lane._plain)]
+    lane.close()
+    gc.collect()
+    assert all(session() is None for session in sessions)
 
 
 def test_a_session_that_misses_the_golden_outputs_is_found(tmp_path: Path, version: ModelVersion) -> None:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -44,6 +44,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
         driver_version = (13, 0)
         absent: frozenset[str] = frozenset()
         places: frozenset[str] = frozenset()
+        severities: ClassVar[list[int]] = []
         opened: tuple[tuple[GpuProvider, bool], ...] = ()
         graphs_error = ""
 
@@ -68,6 +69,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
         cuda_version="13.0",
         get_available_providers=lambda: [TENSORRT, CUDA, CPU],
         preload_dlls=lambda: print(here.said, end=""),  # noqa: T201 - as the wheel does
+        set_default_logger_severity=here.severities.append,
     )
     monkeypatch.setattr(gpu_provider, "import_onnxruntime", lambda: ort)
     monkeypatch.setattr(gpu_provider, "CudaDriver", driver)
@@ -97,6 +99,7 @@ def test_a_usable_gpu_is_taken_unless_the_cpu_was_named_and_tensorrt_only_on_req
 ) -> None:
     backend = create_backend(version, config)
     assert backend.name == kind
+    assert set(machine.severities) == (set() if kind == "onnxruntime" else {4})
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     backend.close()
 
