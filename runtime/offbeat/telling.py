@@ -19,6 +19,7 @@ def in_lines(text: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names with commas between; of very many, or of very long ones, the beginning and how many there are."""
-    told = [name if len(name) <= _MOST_CHARACTERS else f"{name[:_MOST_CHARACTERS]}…" for name in names[:_MOST_NAMES]]
+    """Names with commas between, each in one line; of very many, or of very long ones, the beginning and how many there are."""
+    shown = map(in_one_line, names[:_MOST_NAMES])
+    told = [name if len(name) <= _MOST_CHARACTERS else f"{name[:_MOST_CHARACTERS]}…" for name in shown]
     return ", ".join(told) + (f", … ({len(names):,} in all)" if len(names) > _MOST_NAMES else "")

@@ -22,3 +22,7 @@ def test_few_names_are_listed_whole_and_many_by_the_first_of_them() -> None:
 def test_an_error_in_the_terminal_steers_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     explain(DataError("e.csv: no column 'cpu'; it has a\x1b[31mb, c"))
     assert capsys.readouterr().err == "error: e.csv: no column 'cpu'; it has a\\x1b[31mb, c\n"
+
+
+def test_a_name_that_is_listed_begins_no_line_of_its_own_and_steers_no_terminal() -> None:
+    assert listed(["a", "b\nok  everything\x1b[31m"]) == r"a, b\nok  everything\x1b[31m"
