@@ -91,7 +91,10 @@ class RawClient:
                     n_sent += n_now
             is_waiting = n_sent == n_before
             if select.select([self.socket], [], [], patience_s if is_waiting else 0)[0]:
-                buffer = self._take_room(buffer + self.socket.recv(65536), room, left)
+                received = self.socket.recv(65536)
+                if not received:
+                    break
+                buffer = self._take_room(buffer + received, room, left)
             elif is_waiting:
                 break
         return n_sent
