@@ -99,6 +99,17 @@ def test_the_server_and_its_models_are_described(serve: Serve, tmp_path: Path) -
     ]
 
 
+def test_the_index_tells_those_that_are_ready_alone_where_it_is_asked_to(serve: Serve, tmp_path: Path) -> None:
+    for name in ("level", "other"):
+        write_version(tmp_path, name)
+    server = serve(path=tmp_path, model_control_mode="explicit", load_model=("level",), metrics_port=0, rest=True)
+    index = "/v2/repository/index"
+    for body, n_told in ((b"", 2), ({}, 2), ({"ready": False}, 2), ({"ready": True}, 1)):
+        assert len(ask(server, index, body)[1]) == n_told
+    for wrong in ({"ready": "yes"}, b"[", b"1"):
+        assert ask(server, index, wrong)[0] == 400
+
+
 def test_models_are_loaded_and_unloaded(serve: Serve, tmp_path: Path) -> None:
     for version in (1, 2):
         write_version(tmp_path, "level", version)

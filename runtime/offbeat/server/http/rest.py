@@ -23,7 +23,14 @@ from offbeat.server.access.gate import Gate
 from offbeat.server.http.rest_body import Intake
 from offbeat.server.http.rest_scoring import RestScoring
 from offbeat.server.http.rest_status import http_status
-from offbeat.server.messages.rest_messages import RestRequest, infer_request, infer_response, plain, put_parameters
+from offbeat.server.messages.rest_messages import (
+    RestRequest,
+    index_request,
+    infer_request,
+    infer_response,
+    plain,
+    put_parameters,
+)
 from offbeat.server.rpc.boundary import Boundary
 from offbeat.server.rpc.inference_service import InferenceService
 from offbeat.server.telemetry.incident import incident
@@ -138,7 +145,9 @@ class Rest:
 
     async def _index(self, request: Request) -> Response:
         self._admit("RepositoryIndex", request)
-        return _json(plain(await self._ask("RepositoryIndex", pb.RepositoryIndexRequest()))["models"])
+        async with self._intake.body(request) as body:
+            message = index_request(body)
+        return _json(plain(await self._ask("RepositoryIndex", message))["models"])
 
     async def _infer(self, request: Request) -> Response:
         async with AsyncExitStack() as held:

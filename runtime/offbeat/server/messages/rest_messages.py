@@ -55,6 +55,10 @@ class _Load(Struct):
     parameters: dict[str, str | bool] = {}
 
 
+class _Index(Struct):
+    ready: bool = False
+
+
 class RestRequest(Struct, frozen=True, kw_only=True, eq=False):
     """A request as a message, and which of its outputs are to be binary: `binary` by name, the others by `is_binary`."""
 
@@ -121,6 +125,11 @@ def put_parameters(request: pb.RepositoryModelLoadRequest | pb.RepositoryModelUn
             parameter.bool_param = value
         else:
             parameter.string_param = value
+
+
+def index_request(body: bytes) -> pb.RepositoryIndexRequest:
+    """The message that asks for every version, or those that are ready alone. Raises InvalidWindowError."""
+    return pb.RepositoryIndexRequest(ready=bool(body) and _decoded(body, _Index).ready)
 
 
 def plain(message: Message) -> dict[str, Any]:
