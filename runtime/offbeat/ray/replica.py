@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -29,7 +28,7 @@ from offbeat.server.rpc.status import details, status_code
 from offbeat.server.scoring.engine import Engine
 from offbeat.server.scoring.query import Scored
 from offbeat.server.scoring.served import ServedModels
-from offbeat.server.scoring.ticket import Ticket
+from offbeat.server.scoring.ticket import scores_of
 from offbeat.server.scoring.workers import WorkerPool
 from offbeat.v1.scoring_pb2 import GetModelRequest, ListModelsRequest, ScoreRequest
 
@@ -158,7 +157,7 @@ class ScoringReplica:
         try:
             query = protocol.query_of(request)
             taken = self._boundary.engine.submit(query, None, is_alone=False)
-            scored = taken if isinstance(taken, Scored) else await _reply(taken)
+            scored = taken if isinstance(taken, Scored) else await scores_of(taken)
             message = self._boundary.sendable(protocol.encoded(scored, query.id))
         except Exception as error:  # noqa: BLE001 - the request boundary
             return self._refused(error, grpc_context)
@@ -171,12 +170,3 @@ class ScoringReplica:
         grpc_context.set_code(status_code(refusal))
         grpc_context.set_details(details(refusal))
         return Encoded()
-
-
-async def _reply(ticket: Ticket) -> Scored:
-    """The ticket's scores. A caller who goes away takes the request along."""
-    try:
-        return await ticket.reply
-    except asyncio.CancelledError:
-        ticket.cancel()
-        raise

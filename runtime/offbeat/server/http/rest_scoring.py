@@ -9,6 +9,7 @@ from offbeat.inference import open_inference_pb2 as pb
 from offbeat.server.messages.inference_messages import query_of
 from offbeat.server.rpc.boundary import Boundary
 from offbeat.server.scoring.query import Scored
+from offbeat.server.scoring.ticket import scores_of
 
 METHOD = "RestInfer"
 
@@ -40,13 +41,7 @@ class RestScoring:
 
     async def _scored(self, request: pb.ModelInferRequest) -> Scored:
         taken = self._boundary.engine.submit(query_of(request), None, is_alone=self._boundary.drain.n_calls == 1)
-        if isinstance(taken, Scored):
-            return taken
-        try:
-            return await taken.reply
-        except asyncio.CancelledError:
-            taken.cancel()
-            raise
+        return taken if isinstance(taken, Scored) else await scores_of(taken)
 
     def refuse(self, model: str, error: BaseException) -> None:
         """Counts a request that is not answered."""

@@ -22,7 +22,7 @@ from offbeat.server.rpc.status import details, status_code
 from offbeat.server.scoring.engine import Engine
 from offbeat.server.scoring.overload import Overload
 from offbeat.server.scoring.query import Scored
-from offbeat.server.scoring.ticket import Ticket
+from offbeat.server.scoring.ticket import scores_of
 from offbeat.server.telemetry.incident import incident
 from offbeat.server.telemetry.refusals import RefusalLog
 from offbeat.server.telemetry.traffic import MethodTraffic, Traffic
@@ -95,7 +95,7 @@ class Boundary:
                 drain.enter()
                 context.add_done_callback(leave)  # type: ignore[arg-type]
                 taken = engine.submit(query, remaining_s, is_alone=drain.n_calls == 1)
-                scored = taken if isinstance(taken, Scored) else await _reply(taken)
+                scored = taken if isinstance(taken, Scored) else await scores_of(taken)
                 context.set_trailing_metadata(_metadata(scored))
                 reply = self.sendable(protocol.encoded(scored, query.id))
                 traffic.answer(scored.model, monotonic() - started)
@@ -165,18 +165,6 @@ def _status_name(error: BaseException) -> str:
         return status_code(error).name
     is_gone = isinstance(error, (asyncio.CancelledError, grpc.aio.BaseError))
     return (grpc.StatusCode.CANCELLED if is_gone else grpc.StatusCode.INTERNAL).name
-
-
-async def _reply(ticket: Ticket) -> Scored:
-    """The ticket's scores. A caller who goes away takes the request along."""
-    try:
-        return await ticket.reply
-    except asyncio.CancelledError:
-        ticket.cancel()
-        raise
-    finally:
-        # Its future has the error, which has this frame.
-        del ticket
 
 
 def _metadata(scored: Scored) -> tuple[tuple[str, str], ...]:

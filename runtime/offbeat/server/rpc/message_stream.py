@@ -13,6 +13,7 @@ from msgspec import Struct
 from offbeat.errors import OffbeatError
 from offbeat.server.rpc.allowance import Allowance, SharedRoom
 from offbeat.server.rpc.boundary import Boundary, Context, Handler
+from offbeat.server.rpc.status import details, status_code
 from offbeat.server.scoring.query import Query, Scored
 from offbeat.server.scoring.served import Reply
 from offbeat.server.scoring.ticket import Ticket, Waiting
@@ -171,6 +172,11 @@ class MessageStream:
     def _end_if_answered(self) -> None:
         if not self._is_reading and not self._tickets:
             self._answers.put_nowait(None)
+
+    def _refused(self, request: StreamRequest, error: OffbeatError) -> tuple[int, str]:
+        """Counts a refusal; its google.rpc.Code and its words, as the caller sees them."""
+        self._boundary.count_refusal(self._traffic, request.model, error)
+        return status_code(error).value[0], details(error)
 
     async def _write(self, answer: StreamAnswer) -> None:
         """Sends the answer, and lets its bytes be used anew."""

@@ -15,7 +15,6 @@ from offbeat.server.messages.point_messages import encoded_points_refusal, encod
 from offbeat.server.rpc.boundary import Boundary, Context
 from offbeat.server.rpc.message_stream import MessageStream, StreamAnswer, StreamRequest
 from offbeat.server.rpc.point_batch import Asked, KeptRows, PointBatches, Share, window_shape
-from offbeat.server.rpc.status import details, status_code
 from offbeat.server.scoring.served import ServedModel
 from offbeat.v1.scoring_pb2 import PointScores, PointsRequest
 
@@ -173,10 +172,8 @@ class PointStream(MessageStream):
             except OffbeatError as error:
                 outcome = self._boundary.refusal(error)
         # Rows that were not taken have an error.
-        outcome = cast(OffbeatError, outcome)
-        self._boundary.count_refusal(self._traffic, request.model, outcome)
-        code: int = status_code(outcome).value[0]
-        return encoded_points_refusal(request.id, code, details(outcome), rows_kept=kept is not None)
+        code, words = self._refused(request, cast(OffbeatError, outcome))
+        return encoded_points_refusal(request.id, code, words, rows_kept=kept is not None)
 
 
 def _encoded(request: StreamRequest, kept: KeptRows, place: int) -> bytes:

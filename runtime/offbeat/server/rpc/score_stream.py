@@ -11,7 +11,6 @@ from offbeat.server.messages.stream_format import StreamFormat
 from offbeat.server.rpc.boundary import Boundary, Context, Handler
 from offbeat.server.rpc.known_requests import KnownRequests, known_requests
 from offbeat.server.rpc.message_stream import MessageStream, StreamAnswer, StreamRequest, serving
-from offbeat.server.rpc.status import details, status_code
 from offbeat.server.scoring.query import Query, Scored
 from offbeat.server.scoring.ticket import Ticket
 
@@ -70,7 +69,4 @@ class ScoreStream(MessageStream):
                 return message
             except OffbeatError as error:
                 outcome = self._boundary.refusal(error)
-        outcome = cast(OffbeatError, outcome)
-        self._boundary.count_refusal(self._traffic, request.model, outcome)
-        code: int = status_code(outcome).value[0]
-        return self._form.encoded_refusal(request.id, code, details(outcome))
+        return self._form.encoded_refusal(request.id, *self._refused(request, cast(OffbeatError, outcome)))

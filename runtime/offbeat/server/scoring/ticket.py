@@ -29,6 +29,18 @@ class Ticket(Waiting, Protocol):
     reply: Reply
 
 
+async def scores_of(ticket: Ticket) -> Scored:
+    """The scores, or the error, that the ticket is for. A caller who goes away takes the request along."""
+    try:
+        return await ticket.reply
+    except asyncio.CancelledError:
+        ticket.cancel()
+        raise
+    finally:
+        # Its future has the error, which has this frame.
+        del ticket
+
+
 class QueuedRequest:
     """A request that is in the queue as a whole."""
 
