@@ -17,12 +17,13 @@ from offbeat.client.channel import (
     MAX_IN_FLIGHT,
     TIMEOUT_S,
     backend_of,
+    bound_s,
     call_metadata,
     channel_credentials,
     channel_options,
 )
 from offbeat.client.feed import AsyncRequestFeed, Item
-from offbeat.client.messages import ModelSummary, request_of, result_of, summaries_of, version_number
+from offbeat.client.messages import ModelSummary, model_name, request_of, result_of, summaries_of, version_number
 from offbeat.client.points import PointReplies, PointResult, Points
 from offbeat.client.replies import Answer, Replies, ReplySequence, Result
 from offbeat.client.status import translated
@@ -54,8 +55,8 @@ class AsyncClient:
         security: ClientSecurity = ClientSecurity(),  # noqa: B008 - frozen
     ) -> None:
         self._target = target
+        self._timeout_s = bound_s(timeout_s)
         require(timeout_s > 0, "timeout_s", timeout_s, "a positive number of seconds")
-        self._timeout_s = timeout_s
         self._metadata = call_metadata(security)
         self._options = channel_options(security)
         self._credentials = channel_credentials(security)
@@ -84,9 +85,7 @@ class AsyncClient:
         """Scores windows; see `Client.score`."""
         request = request_of(windows, model=model, version=version, outputs=outputs)
         with self._translated():
-            call = self._stub.Score(
-                request, timeout=self._timeout_s if timeout_s is None else timeout_s, metadata=self._metadata
-            )
+            call = self._stub.Score(request, timeout=bound_s(timeout_s, self._timeout_s), metadata=self._metadata)
             response = await call
             return result_of(response, backend_of(await call.trailing_metadata()))
 
@@ -186,7 +185,7 @@ class AsyncClient:
         await self.close()
 
     async def _get_model(self, name: str, version: int | None) -> GetModelResponse:
-        request = GetModelRequest(name=name, version=version_number(version))
+        request = GetModelRequest(name=model_name(name), version=version_number(version))
         with self._translated():
             response: GetModelResponse = await self._stub.GetModel(
                 request, timeout=self._timeout_s, metadata=self._metadata
@@ -202,7 +201,7 @@ class AsyncClient:
     ) -> AsyncGenerator[Result]:
         """Sends what the feed has, and yields the results in its order; a result that is taken lets the next request out."""
         with self._translated():
-            call = method(feed.requests(), timeout=timeout_s, metadata=self._metadata)
+            call = method(feed.requests(), timeout=bound_s(timeout_s), metadata=self._metadata)
         try:
             with self._translated():
                 async for message in call:

@@ -40,19 +40,35 @@ def request_of(
     """The request for the scores of `windows`. Raises InvalidWindowError for what no model takes, UnknownModelError."""
     array = as_windows(windows)
     return ScoreRequest(
-        model=model,
+        model=model_name(model),
         version=version_number(version),
         id=request_id,
         window=Tensor(name="window", data_type=DATA_TYPE_FLOAT32, shape=array.shape, data=array.tobytes()),
-        outputs=outputs,
+        outputs=output_names(outputs),
     )
+
+
+def model_name(model: str) -> str:
+    """A model's name as it travels. Raises UnknownModelError for what cannot be one."""
+    if not isinstance(model, str) or not model.isprintable():
+        raise UnknownModelError(f"model {model!r}; expected the name of one that is served")
+    return model
 
 
 def version_number(version: int | None) -> int:
     """A version as it travels, where 0 asks for the newest. Raises UnknownModelError for what cannot be a version."""
-    if version is not None and not 1 <= version < 2**63:
-        raise UnknownModelError(f"version {version}; expected a positive integer, or None for the newest")
-    return version or 0
+    if version is None:
+        return 0
+    if not isinstance(version, (int, np.integer)) or not 1 <= version < 2**63:
+        raise UnknownModelError(f"version {version!r}; expected a positive integer, or None for the newest")
+    return int(version)
+
+
+def output_names(outputs: Sequence[str]) -> Sequence[str]:
+    """The outputs asked for. Raises InvalidWindowError for one name alone, whose letters would be taken for names."""
+    if isinstance(outputs, str):
+        raise InvalidWindowError(f"outputs are {outputs!r}; expected a sequence of names")
+    return outputs
 
 
 def as_windows(windows: ArrayLike) -> FloatArray:

@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
 
-from offbeat.client.messages import result_of, version_number
+from offbeat.client.messages import model_name, output_names, result_of, version_number
 from offbeat.client.replies import Replies
 from offbeat.client.status import error_of_number
 from offbeat.errors import InvalidWindowError, require, require_count
@@ -16,6 +16,9 @@ from offbeat.result import BoolArray, ScoreResult
 from offbeat.scorer import as_float32, real_array
 from offbeat.series_config import MAX_STRIDE
 from offbeat.v1.scoring_pb2 import PointScores, PointsRefusal, PointsRequest, PointsResponse, ScoreResponse
+
+# What 64 bits of nanoseconds hold of years that are whole.
+_FIRST_YEAR, _LAST_YEAR = 1678, 2261
 
 
 class Points(Struct, frozen=True, kw_only=True, eq=False):
@@ -80,13 +83,13 @@ class PointReplies(Replies[PointsResponse, PointResult]):
             raise InvalidWindowError(f"values have shape {list(values.shape)}; expected [row, feature]")
         self._sent[request_id] = points
         return PointsRequest(
-            model=model,
+            model=model_name(model),
             version=version_number(version),
             id=request_id,
             series=[points.series] if isinstance(points.series, str) else points.series,
             values=as_float32(values).astype("<f4", copy=False).tobytes(),
             timestamps=b"" if points.timestamps is None else _timestamps(points.timestamps),
-            outputs=outputs,
+            outputs=output_names(outputs),
             stride=stride,
             answer_delay_us=answer_delay_us,
         )
@@ -121,7 +124,15 @@ def _timestamps(timestamps: ArrayLike) -> bytes:
     if array.dtype.kind == "M":
         if np.isnat(array).any():
             raise InvalidWindowError(f"timestamp {int(np.isnat(array).argmax())} is NaT; expected a time for each row")
+        years = array.astype("datetime64[Y]").astype(np.int64) + 1970
+        if ((years < _FIRST_YEAR) | (years > _LAST_YEAR)).any():
+            seen = array[(years < _FIRST_YEAR) | (years > _LAST_YEAR)][0]
+            raise InvalidWindowError(
+                f"a timestamp is {seen}; expected {_FIRST_YEAR} to {_LAST_YEAR}, or integers of your own"
+            )
         array = array.astype("datetime64[ns]").astype(np.int64)
+    if array.dtype.kind == "u" and (array > np.iinfo(np.int64).max).any():
+        raise InvalidWindowError(f"a timestamp is {array.max()}; expected at most {np.iinfo(np.int64).max}")
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise InvalidWindowError(
             f"timestamps have shape {list(array.shape)} and dtype {array.dtype}; expected [row] of integers or datetime64"

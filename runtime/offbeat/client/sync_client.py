@@ -17,12 +17,13 @@ from offbeat.client.channel import (
     MAX_IN_FLIGHT,
     TIMEOUT_S,
     backend_of,
+    bound_s,
     call_metadata,
     channel_credentials,
     channel_options,
 )
 from offbeat.client.feed import Item, RequestFeed
-from offbeat.client.messages import ModelSummary, request_of, result_of, summaries_of, version_number
+from offbeat.client.messages import ModelSummary, model_name, request_of, result_of, summaries_of, version_number
 from offbeat.client.points import PointReplies, PointResult, Points
 from offbeat.client.replies import Answer, Replies, ReplySequence, Result
 from offbeat.client.status import translated
@@ -59,8 +60,8 @@ class Client:
         security: ClientSecurity = ClientSecurity(),  # noqa: B008 - frozen
     ) -> None:
         self._target = target
+        self._timeout_s = bound_s(timeout_s)
         require(timeout_s > 0, "timeout_s", timeout_s, "a positive number of seconds")
-        self._timeout_s = timeout_s
         self._metadata = call_metadata(security)
         self._is_closed = False
         credentials, options = channel_credentials(security), channel_options(security)
@@ -89,7 +90,7 @@ class Client:
         request = request_of(windows, model=model, version=version, outputs=outputs)
         with self._translated():
             response, call = self._stub.Score.with_call(
-                request, timeout=self._timeout_s if timeout_s is None else timeout_s, metadata=self._metadata
+                request, timeout=bound_s(timeout_s, self._timeout_s), metadata=self._metadata
             )
         return result_of(response, backend_of(call.trailing_metadata()))
 
@@ -202,7 +203,7 @@ class Client:
         self.close()
 
     def _get_model(self, name: str, version: int | None) -> GetModelResponse:
-        request = GetModelRequest(name=name, version=version_number(version))
+        request = GetModelRequest(name=model_name(name), version=version_number(version))
         with self._translated():
             response: GetModelResponse = self._stub.GetModel(request, timeout=self._timeout_s, metadata=self._metadata)
         return response
@@ -216,7 +217,7 @@ class Client:
     ) -> Generator[Result]:
         """Sends what the feed has, and yields the results in its order; a result that is taken lets the next request out."""
         with self._translated():
-            call = method(feed.requests(), timeout=timeout_s, metadata=self._metadata)
+            call = method(feed.requests(), timeout=bound_s(timeout_s), metadata=self._metadata)
         try:
             with self._translated():
                 for message in call:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import subprocess
 import sys
@@ -217,6 +218,45 @@ def test_models_are_listed_with_their_backends(serve: Serve, connect: Connect) -
 def test_a_stream_that_could_never_send_is_refused(serve: Serve, max_in_flight: int) -> None:
     with Client(serve(make_scorer()).target) as client, pytest.raises(ConfigurationError, match="max_in_flight"):
         list(client.score_stream([random_windows(1)], model="level", max_in_flight=max_in_flight))
+
+
+def test_an_infinite_timeout_is_none_and_no_deadline_that_has_passed(serve: Serve, connect: Connect) -> None:
+    target = serve(make_scorer()).target
+    client = connect(target, timeout_s=math.inf)
+    for timeout_s in (math.inf, 1e300, None, 5, np.float32(5)):
+        assert client.score(random_windows(1), model="level", timeout_s=timeout_s).anomaly_score is not None
+    results, error = client.stream([random_windows(1)], model="level", timeout_s=math.inf)
+    assert (len(results), error) == (1, None)
+
+
+@pytest.mark.parametrize("timeout_s", [math.nan, "5"])
+def test_a_timeout_that_is_no_number_of_seconds_is_refused(serve: Serve, connect: Connect, timeout_s: Any) -> None:
+    target = serve(make_scorer()).target
+    with pytest.raises(ConfigurationError, match=r"timeout_s is .*expected a"):
+        connect(target, timeout_s=timeout_s)
+    with pytest.raises(ConfigurationError, match=r"timeout_s is .*expected a number of seconds, or None"):
+        connect(target).score(random_windows(1), model="level", timeout_s=timeout_s)
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "told"),
+    [
+        ({"outputs": "anomaly_score"}, InvalidWindowError, "outputs are 'anomaly_score'; expected a sequence of names"),
+        ({"version": "1"}, UnknownModelError, "version '1'; expected a positive integer"),
+        ({"version": 1.0}, UnknownModelError, "version 1.0; expected a positive integer"),
+        ({"model": 5}, UnknownModelError, "model 5; expected the name"),
+        ({"model": "\ud800"}, UnknownModelError, "expected the name"),
+    ],
+)
+def test_what_is_asked_for_in_another_type_is_an_error_of_offbeats(
+    serve: Serve, connect: Connect, asked: dict[str, Any], error: type[OffbeatError], told: str
+) -> None:
+    client = connect(serve(make_scorer()).target)
+    with pytest.raises(error, match=told):
+        client.score(random_windows(1), **{"model": "level", **asked})
+    results, raised = client.stream([random_windows(1)], **{"model": "level", **asked})
+    assert (results, type(raised)) == ([], error)
+    assert told in str(raised)
 
 
 @pytest.mark.parametrize("kind", [Client, AsyncClient])

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from offbeat.client import Points
 from offbeat.errors import BackendError, ConfigurationError, InvalidWindowError, PreconditionError, UnknownModelError
@@ -47,6 +48,22 @@ def test_times_of_a_calendar_travel_as_nanoseconds(serve: Serve, connect: Connec
     _, error = client.points([Points(series="a", values=VALUES[:2], timestamps=times)], model="level")
     assert isinstance(error, InvalidWindowError)
     assert "has timestamp 1767225600000000000" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("timestamps", "told"),
+    [
+        (np.array(["9999-12-31"], "datetime64[D]"), "a timestamp is 9999-12-31; expected 1678 to 2261"),
+        (np.array([2**63], "u8"), "a timestamp is 9223372036854775808; expected at most 9223372036854775807"),
+    ],
+)
+def test_a_time_that_64_bits_do_not_hold_is_refused_and_not_another_time(
+    serve: Serve, connect: Connect, timestamps: NDArray[np.generic], told: str
+) -> None:
+    client = connect(serve(make_scorer()).target)
+    _, error = client.points([Points(series="a", values=VALUES[:1], timestamps=timestamps)], model="level")
+    assert isinstance(error, InvalidWindowError)
+    assert told in str(error)
 
 
 def test_a_stream_ends_with_the_first_request_that_is_refused(serve: Serve, connect: Connect) -> None:
