@@ -183,20 +183,25 @@ def residual() -> tuple[PlanBuilder, Layers]:
     ]
 
 
-def flat(n_features: int = 3) -> tuple[PlanBuilder, Layers]:
+def flat(n_features: int = 3, n_steps: int = 12) -> tuple[PlanBuilder, Layers]:
     plan = PlanBuilder(n_features)
     return plan, [
         {"kind": "flatten"},
-        plan.linear(n_features * 12, 40),
+        plan.linear(n_features * n_steps, 40),
         plan.batch_norm(40),
         {"kind": "relu"},
         {"kind": "keep", "name": "kept"},
         plan.linear(40, 40),
         {"kind": "sigmoid"},
         {"kind": "add", "name": "kept"},
-        plan.linear(40, n_features * 12),
-        {"kind": "unflatten", "n_steps": 12},
+        plan.linear(40, n_features * n_steps),
+        {"kind": "unflatten", "n_steps": n_steps},
     ]
+
+
+def flat_beside_steps(n_features: int) -> tuple[PlanBuilder, Layers]:
+    plan, layers = flat(n_features)
+    return plan, [{"kind": "keep", "name": "window"}, *layers, {"kind": "add", "name": "window"}]
 
 
 def drawn_table() -> tuple[PlanBuilder, Layers]:
@@ -232,6 +237,10 @@ PLANS = {
     "residual": (residual, "time", "mean_squared"),
     "flat": (flat, 12, "mean_squared"),
     "flat, one feature": (lambda: flat(1), 12, "sum_squared"),
+    "flat, 20 features": (lambda: flat(20), 12, "sum_absolute"),
+    "flat, one step": (lambda: flat(2, 1), 1, "mean_squared"),
+    "flat beside steps": (lambda: flat_beside_steps(5), 12, "mean_squared"),
+    "flat beside steps, two features": (lambda: flat_beside_steps(2), 12, "mean_squared"),
     "drawn table": (drawn_table, None, "mean_squared"),
     "dense only": (dense_only, "time", "mean_squared"),
 }
@@ -302,7 +311,7 @@ def test_heads_read_kept_values_and_need_no_more_than_they_read(monkeypatch: pyt
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
-@pytest.mark.parametrize("name", ["two vectors", "166 features", "states", "zeros", "drawn table"])
+@pytest.mark.parametrize("name", ["two vectors", "166 features", "states", "zeros", "flat", "drawn table"])
 def test_narrow_weights_are_multiplied_in_float32(
     name: str, precision: str, isa: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

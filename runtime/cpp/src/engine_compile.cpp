@@ -23,11 +23,14 @@ Compiler::Compiler(const Plan& plan, const kernels::Kernels& kernels, Precision 
       kept_(plan.value_shapes.size()) {}
 
 std::unique_ptr<const Program> Compiler::compile() {
+  const bool is_flat = is_flattened();
+  if (is_flat) program_->n_flat_steps = *plan_.n_steps;
   add_judgement();
-  Value value = vector(plan_.n_features, {.is_window = plan_.has_time});
+  const Value value = is_flat ? vector(plan_.n_features * *plan_.n_steps, {}) : vector(plan_.n_features, {.is_window = plan_.has_time});
   program_->normalised = value;
   add(NormaliseOp{value}, {}, {value});
-  program_->reconstruction = apply_layers(plan_.layers, value);
+  const std::span<const Layer> layers = plan_.layers;
+  program_->reconstruction = apply_layers(is_flat ? layers.subspan(1, layers.size() - 2) : layers, value);
   if (program_->reconstruction.is_zero) program_->reconstruction = materialised(program_->reconstruction);
   for (const Head& head : plan_.heads) {
     const Value output = apply_layers(head.layers, kept_[head.value]);
@@ -35,6 +38,12 @@ std::unique_ptr<const Program> Compiler::compile() {
   }
   layout_.finish(*program_);
   return std::move(program_);
+}
+
+bool Compiler::is_flattened() const {
+  if (!plan_.n_steps || plan_.layers.size() < 2) return false;
+  const auto* last = std::get_if<UnflattenLayer>(&plan_.layers.back().kind);
+  return std::get_if<FlattenLayer>(&plan_.layers.front().kind) != nullptr && last != nullptr && last->n_steps == *plan_.n_steps;
 }
 
 Value Compiler::vector(std::size_t size, Steps steps, std::size_t n_draws) {
@@ -96,6 +105,11 @@ const float* Compiler::constant(std::span<const float> numbers, std::size_t n_pa
 }
 
 const float* Compiler::of_features(std::span<const float> numbers, float behind) {
+  std::vector<float> of_all_steps;
+  if (program_->n_flat_steps > 0) {
+    for (std::size_t step = 0; step < program_->n_flat_steps; ++step) of_all_steps.insert(of_all_steps.end(), numbers.begin(), numbers.end());
+    numbers = of_all_steps;
+  }
   const std::size_t size = padded(numbers.size(), kernels::row_alignment) * (numbers.size() > kernels::n_narrow ? 1 : numbers.size());
   auto* data = program_->constants.allocate_array<float>(size);
   for (std::size_t i = 0; i < size; ++i) data[i] = numbers.size() <= kernels::n_narrow ? numbers[i % numbers.size()] : i < numbers.size() ? numbers[i] : behind;

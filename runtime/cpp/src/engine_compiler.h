@@ -42,6 +42,9 @@ class Compiler {
   };
   enum class Need { sequence, last, nothing };
 
+  /// Whether windows go in as rows of all their steps and come out as such: nothing needs them step by step then.
+  [[nodiscard]] bool is_flattened() const;
+
   // Values and operations, and layers that move or change numbers: engine_compile.cpp
   Value vector(std::size_t size, Steps steps, std::size_t n_draws = 1);
   Value strided(std::size_t size, std::size_t stride, Steps steps, std::size_t n_draws = 1);

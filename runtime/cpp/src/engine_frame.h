@@ -30,6 +30,11 @@ struct Frame {
     const std::size_t outer = (value.n_draws == 1 ? 0 : draw) * n_kept + (n_kept == 1 ? 0 : step);
     return data(value) + (outer * n + sequence) * value.stride;
   }
+  /// The features of one step of the normalised window or of its reconstruction.
+  [[nodiscard]] float* features(const Value& value, std::size_t draw, std::size_t step, std::size_t sequence) const noexcept {
+    if (program.n_flat_steps == 0) return row(value, draw, step, sequence);
+    return row(value, draw, 0, sequence) + step * program.n_features;
+  }
 };
 
 /// Rows are whole vectors: what is behind their numbers must be finite, since it is multiplied by zero.

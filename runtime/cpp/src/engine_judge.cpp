@@ -16,17 +16,20 @@ struct Sums {
   float divisor;
 };
 
+/// Whether rows of both lie alike, so that all of a step can be summed at once.
+bool lie_alike(const Program& program) noexcept { return program.n_flat_steps == 0 && program.normalised.stride == program.reconstruction.stride; }
+
 /// e, element by element, summed over the steps of one draw.
 void sum_steps(const Frame& frame, const Sums& sums, std::size_t draw) noexcept {
   const Program& program = frame.program;
   const Value& n = program.normalised;
   const Value& r = program.reconstruction;
   kernels::ErrorArgs args{};
-  args.n_step = frame.n * n.stride;
-  args.r_step = r.n_kept_steps(frame.time) == 1 ? 0 : frame.n * r.stride;
+  args.n_step = program.n_flat_steps > 0 ? program.n_features : frame.n * n.stride;
+  args.r_step = program.n_flat_steps > 0 ? program.n_features : r.n_kept_steps(frame.time) == 1 ? 0 : frame.n * r.stride;
   args.n_steps = sums.n_steps;
   args.is_absolute = program.error == ErrorKind::sum_absolute;
-  if (n.stride == r.stride) {
+  if (lie_alike(program)) {
     args.n = frame.data(n);
     args.r = frame.row(r, draw, 0, 0);
     args.n_elements = frame.n * n.stride;
@@ -57,7 +60,7 @@ void total(const Frame& frame, const Sums& sums, std::size_t draw, bool keeps_su
   args.n_features = program.n_features;
   args.divisor = sums.divisor;
   args.out = errors;
-  const bool is_one_pass = sums.n_steps == 1 && !keeps_sums && program.normalised.stride == program.reconstruction.stride && program.n_features > kernels::n_narrow;
+  const bool is_one_pass = sums.n_steps == 1 && !keeps_sums && lie_alike(program) && program.n_features > kernels::n_narrow;
   if (is_one_pass) {
     args.n = frame.data(program.normalised);
     args.r = frame.row(program.reconstruction, draw, 0, 0);
@@ -130,10 +133,10 @@ void judge_errors(const Frame& frame, const Sums& sums, std::size_t first, const
 
 float step_error(const Frame& frame, const Sums& sums, std::size_t step, std::size_t sequence) noexcept {
   const Program& program = frame.program;
-  const float* n = frame.row(program.normalised, 0, step, sequence);
+  const float* n = frame.features(program.normalised, 0, step, sequence);
   float total = 0;
   for (std::size_t draw = 0; draw < sums.n_draws; ++draw) {
-    const float* r = frame.row(program.reconstruction, draw, step, sequence);
+    const float* r = frame.features(program.reconstruction, draw, step, sequence);
     for (std::size_t feature = 0; feature < program.n_features; ++feature) {
       const float difference = n[feature] - r[feature];
       total += program.error == ErrorKind::sum_absolute ? std::fabs(difference) : difference * difference;
@@ -146,7 +149,7 @@ void write_reconstruction(const Frame& frame, const Sums& sums, std::size_t step
   const Program& program = frame.program;
   for (std::size_t feature = 0; feature < program.n_features; ++feature) {
     float total = 0;
-    for (std::size_t draw = 0; draw < sums.n_draws; ++draw) total += frame.row(program.reconstruction, draw, step, sequence)[feature];
+    for (std::size_t draw = 0; draw < sums.n_draws; ++draw) total += frame.features(program.reconstruction, draw, step, sequence)[feature];
     out[feature] = total / static_cast<float>(sums.n_draws) * program.scale[feature] + program.mean[feature];
   }
 }
@@ -159,8 +162,8 @@ void judge(const Frame& frame, std::size_t first, const Outputs& outputs) noexce
   Sums sums{};
   sums.data = frame.buffer(program.sums);
   // The fast way sums rows as they lie; wide rows and the slow way have a row of whole vectors each.
-  sums.stride = program.normalised.stride == r.stride ? r.stride : (program.n_features + kernels::row_alignment - 1) / kernels::row_alignment * kernels::row_alignment;
-  sums.n_steps = std::min(program.normalised.steps.count(frame.time), r.steps.count(frame.time));
+  sums.stride = lie_alike(program) ? r.stride : (program.n_features + kernels::row_alignment - 1) / kernels::row_alignment * kernels::row_alignment;
+  sums.n_steps = program.n_flat_steps > 0 ? program.n_flat_steps : std::min(program.normalised.steps.count(frame.time), r.steps.count(frame.time));
   sums.n_draws = r.n_draws;
   sums.divisor = program.error == ErrorKind::mean_squared ? static_cast<float>(sums.n_steps * program.n_features) : 1.0f;
   if (outputs.reconstruction_error != nullptr || outputs.anomaly_score != nullptr || outputs.is_anomaly != nullptr ||

@@ -210,6 +210,7 @@ struct Program {
   std::size_t sums = 0;                    ///< buffer of the error's sums, [sequence, feature]
   std::size_t errors = 0;                  ///< buffer of the errors, [sequence], and behind them the draws', [draw, sequence]
   std::size_t n_features = 0;
+  std::size_t n_flat_steps = 0;            ///< where windows and their reconstructions are kept as rows of all their steps side by side
   const float* mean = nullptr;
   const float* scale = nullptr;
   ErrorKind error = ErrorKind::mean_squared;

@@ -25,7 +25,7 @@ void run(const Frame& frame, const NormaliseOp& op) noexcept {
   frame.kernels.normalise({.windows = frame.windows,
                            .n_rows = frame.n,
                            .n_steps = op.out.steps.count(frame.time),
-                           .n_features = frame.program.n_features,
+                           .n_features = op.out.size,
                            .mean = frame.program.mean,
                            .scale = frame.program.scale,
                            .out = frame.data(op.out),
@@ -225,7 +225,7 @@ void score_tile(const Program& program, const kernels::Kernels& kernels, const f
     slots[slot] = reinterpret_cast<float*>(scratch);
     scratch += aligned((program.slots[slot].floats(time) * n + n_spare) * sizeof(float));
   }
-  const std::size_t window_size = program.normalised.steps.count(time) * program.n_features;
+  const std::size_t window_size = program.normalised.steps.count(time) * program.normalised.size;
   const Frame frame{program, kernels, windows + first * window_size, n, time, slots, gates, quantised};
   const std::uint32_t bits = wanted(program, outputs);
   for (const Step& step : program.steps) {
