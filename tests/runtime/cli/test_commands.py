@@ -232,12 +232,12 @@ def test_ctrl_c_leaves_no_half_file_and_says_so_in_a_line(model: Path, ending: s
             # As many as are gathered before a part is written, and what pyarrow reads ahead: so that there is a half file to leave.
             rows.write("pressure,flow\n" + "10,-5\n" * 800_000)
             rows.flush()
-            end = time.monotonic() + 20
+            end = time.monotonic() + 100
             while time.monotonic() < end and not any(part.stat().st_size for part in model.parent.glob(".*.part")):
                 time.sleep(0.02)
             os.killpg(process.pid, signal.SIGINT)
         # As a terminal does, which interrupts whoever writes into the pipe, too.
-        _, told = process.communicate(timeout=20)
+        _, told = process.communicate(timeout=100)
     finally:
         process.kill()
     assert process.returncode == 130
@@ -259,7 +259,7 @@ def test_an_error_ends_the_process_though_the_writer_of_the_pipe_that_it_reads_i
         process.stdin.write("pressure,flow\n" + "10,-5\n" * 300_000 + "10,\n" + "10,-5\n" * 300_000)
         process.stdin.flush()
         try:
-            assert process.wait(20) == 1
+            assert process.wait(100) == 1
         finally:
             process.kill()
         assert "missing value in row 300000" in process.stderr.read()

@@ -167,7 +167,7 @@ def test_half_messages_take_no_more_than_the_limits_allow_together_and_their_mem
             for _ in range(n_connections):
                 client = stack.enter_context(raw(server))
                 streams = [client.call(path, message(b"", claimed=limit), end=False) for _ in range(n_calls)]
-                assert client.fill(streams, limit - 1) == n_calls * (limit - 1)
+                assert client.fill(streams, limit - 1, patience_s=60) == n_calls * (limit - 1)
             assert score(server.channel, score_request(random_windows(3))).outputs
             return resident_mib()
 
