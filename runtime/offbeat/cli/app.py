@@ -95,9 +95,7 @@ def _end(number: int, _: object) -> NoReturn:
 
 
 def _leave(code: int) -> NoReturn:
-    """Ends the process at once: of a pipe whose writer is idle the threads that read ahead would not come back, and one that comes
-    back while Python ends aborts it.
-    """
+    """Ends the process at once: a thread of pyarrow's that reads ahead, and comes back while Python ends, would abort it."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +18,7 @@ from offbeat.data.csv_head import HEAD_BYTES, head_of
 from offbeat.data.dataset import Dataset
 from offbeat.data.formats import Format, refuse_unread
 from offbeat.data.json_lines import stream_json_lines
+from offbeat.data.pipe import open_pipe
 from offbeat.data.place import place_of
 from offbeat.data.table import (
     Columns,
@@ -90,24 +90,11 @@ def open_rows(
         with _told(name):
             file = standard_input
             if file is None or not is_standard:
-                file = opened.enter_context(_pipe(None if is_standard else path) if is_pipe else path.open("rb"))
+                file = opened.enter_context(open_pipe(None if is_standard else path) if is_pipe else path.open("rb"))
             if is_pipe and format_ == "parquet":
                 file = opened.enter_context(_spooled(file))
         rows = _rows(name, None if is_pipe else path, file, format_, _columns(selection), selection.delimiter)
         yield msgspec.structs.replace(rows, tables=_telling(name, rows.tables))
-
-
-@contextmanager
-def _pipe(path: Path | None) -> Iterator[BinaryIO]:
-    """A named pipe, or standard input. It stays open after an error: pyarrow's thread may wait there for bytes, and closing would
-    wait for that, as long as nobody writes any.
-    """
-    descriptor = 0 if path is None else os.open(path, os.O_RDONLY)
-    file = os.fdopen(descriptor, "rb", closefd=False)
-    yield file
-    file.close()
-    if path is not None:
-        os.close(descriptor)
 
 
 @contextmanager

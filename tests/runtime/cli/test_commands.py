@@ -251,15 +251,30 @@ def test_ctrl_c_leaves_no_half_file_and_says_so_in_a_line(model: Path, ending: s
     assert out.read_text() == "old"
 
 
-def test_an_error_ends_the_process_though_the_writer_of_the_pipe_that_it_reads_is_idle(model: Path) -> None:
+@pytest.mark.parametrize(("last", "code"), [("10,\n", 1), ("SIGTERM", 143)])
+def test_an_error_and_a_signal_end_the_process_though_the_writer_of_its_pipe_is_idle(
+    model: Path, last: str, code: int
+) -> None:
     command = [OFFBEAT, "score", "-", "--model", model, "--out", model.parent / "scores.csv"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stderr is not None
-        process.stdin.write("pressure,flow\n" + "10,-5\n" * 300_000 + "10,\n" + "10,-5\n" * 300_000)
-        process.stdin.flush()
         try:
+<<<<<<< HEAD
             assert process.wait(100) == 1
+=======
+            process.stdin.write("pressure,flow\n" + "10,-5\n" * 300_000 + (last if code == 1 else ""))
+            process.stdin.write("10,-5\n" * 300_000)
+            process.stdin.flush()
+            end = time.monotonic() + 20
+            while code != 1 and time.monotonic() < end and not list(model.parent.glob(".*.part")):
+                time.sleep(0.02)
+            if code != 1:
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == code
+>>>>>>> 923c27a (End offbeat score at once, by a signal or an error, although the pipe that it reads is idle)
         finally:
             process.kill()
-        assert "missing value in row 300000" in process.stderr.read()
+        told = process.stderr.read()
+    assert ("missing value in row 300000" if code == 1 else "interrupted; no file is left half-written") in told
+    assert [path.name for path in model.parent.iterdir()] == ["models"]
