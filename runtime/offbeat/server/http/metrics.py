@@ -37,7 +37,9 @@ def _server_metrics(snapshot: Snapshot) -> Iterator[Metric]:
     yield GaugeMetricFamily("offbeat_ready", "1 while health says SERVING.", value=snapshot.is_ready)
     yield GaugeMetricFamily("offbeat_calls_in_flight", "Calls and streams under way.", value=snapshot.n_calls)
     yield GaugeMetricFamily(
-        "offbeat_hung_versions", "Versions out of service because a batch hangs.", value=len(snapshot.hung)
+        "offbeat_hung_versions",
+        "Versions out of service because a batch hangs, or their engine fails.",
+        value=len(snapshot.hung),
     )
     if snapshot.certificate_expires is not None:
         yield GaugeMetricFamily(

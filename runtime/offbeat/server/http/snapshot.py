@@ -47,7 +47,7 @@ class VersionSnapshot(Struct, frozen=True, kw_only=True, eq=False):
 class Snapshot(Struct, frozen=True, kw_only=True, eq=False):
     """Copies, for any thread to read.
 
-    `hung` are the versions a batch of which hangs. `certificate_expires` is in seconds since 1970, None without one. `loads`
+    `hung` are the versions a batch of which hangs, or whose engine fails. `certificate_expires` is in seconds since 1970, None without one. `loads`
     counts by model and result.
     """
 

@@ -25,7 +25,7 @@ _UNAVAILABLE = 503
 class Watching:
     """Answers in threads of HTTP from snapshots that the server's event loop, `loop`, takes.
 
-    `/healthz` is 200 while the event loop turns and no batch hangs, `/readyz` while health says SERVING; otherwise 503.
+    `/healthz` is 200 while the event loop turns, no batch hangs and no engine fails with everything, `/readyz` while health says SERVING; otherwise 503.
     """
 
     def __init__(self, take: Callable[[], Snapshot], loop: asyncio.AbstractEventLoop) -> None:

@@ -16,7 +16,7 @@ class Health:
     """Answers Check and Watch.
 
     The server (the empty name) and its services share one status: SERVING after `set_serving(True)`, until then, and while a
-    batch of a model hangs, NOT_SERVING.
+    batch of a model hangs or its engine fails, NOT_SERVING.
     A model's name, unless a service has it, is SERVING while one of its versions takes requests and the server does not end.
 
     grpcio-health-checking has a servicer too, but there a watcher that leaves cuts off the others of its service, and

@@ -13,6 +13,7 @@ from offbeat.batching import Batch, PendingRequest
 from offbeat.errors import BackendError, UnavailableError
 from offbeat.result import FloatArray
 from offbeat.scorer import Scorer
+from offbeat.server.scoring.examination import works
 from offbeat.server.scoring.served import Awaited, ServedModel
 from offbeat.server.telemetry.incident import incident
 
@@ -24,12 +25,13 @@ _FAR_S = 1e9
 class Computed(Struct, frozen=True, kw_only=True, eq=False):
     """How a batch went: the outputs of each request, in the batch's order, or the error that all of them get.
 
-    `started` and `ended` are seconds of time.monotonic.
+    `started` and `ended` are seconds of time.monotonic. `is_broken` where the engine fails with a window of its own, too.
     """
 
     outcome: list[Outputs] | BackendError
     started: float
     ended: float
+    is_broken: bool = False
 
 
 class Computation:
@@ -48,11 +50,11 @@ class Computation:
     def __call__(self) -> Computed:
         """Runs the batch. Never raises: whatever goes wrong is an incident of this batch alone."""
         started = monotonic()
-        outcome: list[Outputs] | BackendError
         try:
             outcome = run_batch(self._model.scorer, self._batch)
         except BaseException as error:  # noqa: BLE001 - a SystemExit of an engine must not lose the replies either
-            outcome = incident(str(self._model), error)
+            told, ended = incident(str(self._model), error), monotonic()
+            return Computed(outcome=told, started=started, ended=ended, is_broken=not works(self._model))
         return Computed(outcome=outcome, started=started, ended=monotonic())
 
     def failed(self, error: BaseException) -> Computed:
@@ -62,19 +64,23 @@ class Computation:
     def lost(self, error: BaseException) -> None:
         """Takes the model out of service, and refuses those who wait for it."""
         self._model.n_hung += 1
-        reason = f"a batch hangs: {error}"
-        self._model.suspend(reason)
-        refusal = UnavailableError(f"{self._model} takes no requests: {reason}")
-        for request in _emptied(self._model):
-            self._model.statistics.fail(1, monotonic() - request.arrival)
-            if not request.completion.reply.done():
-                request.completion.reply.set_exception(refusal)
+        withdraw(self._model, f"a batch hangs: {error}")
 
     def returned(self) -> None:
         """Puts the model back in service, unless it was unloaded or replaced in the meantime."""
         self._model.n_hung -= 1
         what = "takes requests again" if self._model.resume() else "stays out of service"
         _logger.warning("%s %s: the batch came back after %.1f s", self._model, what, monotonic() - self._started)
+
+
+def withdraw(model: ServedModel, reason: str) -> None:
+    """Takes the model out of service, and refuses those who wait for it."""
+    model.suspend(reason)
+    refusal = UnavailableError(f"{model} takes no requests: {reason}")
+    for request in _emptied(model):
+        model.statistics.fail(1, monotonic() - request.arrival)
+        if not request.completion.reply.done():
+            request.completion.reply.set_exception(refusal)
 
 
 def _emptied(model: ServedModel) -> list[PendingRequest[Awaited]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import OrderedDict
 from functools import partial
 from time import monotonic, sleep
@@ -11,13 +12,17 @@ from offbeat.batching import Batch, PendingRequest
 from offbeat.errors import BackendError, DeadlineExceededError
 from offbeat.reply_timing import ReplyTiming
 from offbeat.result import FloatArray
-from offbeat.server.scoring.compute import Computation, Computed, Outputs, run_rows
+from offbeat.server.scoring.compute import Computation, Computed, Outputs, run_rows, withdraw
+from offbeat.server.scoring.examination import Examination, works
 from offbeat.server.scoring.form import RequestForm
 from offbeat.server.scoring.query import Scored
 from offbeat.server.scoring.served import Awaited, ServedModel
 from offbeat.server.scoring.workers import WorkerPool
 from offbeat.server.telemetry.incident import incident
 
+_logger = logging.getLogger("offbeat.server")
+# How often an engine that failed is asked whether it works again.
+_EXAMINE_S = 1.0
 # What it costs to hand a batch to a worker and its scores back. A request that takes longer, and is not alone, is worth it:
 # the loop reads and answers the others meanwhile.
 _HANDOVER_S = 50e-6
@@ -41,6 +46,8 @@ class Dispatcher:
         self._n_idle = workers.n_workers
         # The models with waiting requests; whoever gets a worker goes to the end.
         self._waiting: OrderedDict[ServedModel, None] = OrderedDict()
+        # When the models whose engines fail are looked at again.
+        self._examinations: dict[ServedModel, asyncio.TimerHandle] = {}
         self._wakeup: asyncio.TimerHandle | None = None
         self._wakeup_at = 0.0
 
@@ -65,7 +72,10 @@ class Dispatcher:
             outputs = run_rows(model.scorer, windows, form.outputs)
         except BaseException as error:  # noqa: BLE001 - a SystemExit of an engine must not end the server either
             model.statistics.fail(1, monotonic() - started)
-            raise incident(str(model), error) from None
+            told = incident(str(model), error)
+            if not works(model):
+                self._withdraw(model, told)
+            raise told from None
         ended = monotonic()
         model.cost.record(len(windows), ended - started, ended)
         model.statistics.succeed(1, len(windows), 0.0, ended - started)
@@ -108,9 +118,11 @@ class Dispatcher:
                 self._waiting.pop(model, None)
 
     def close(self) -> None:
-        """Stops the timer."""
+        """Stops the timers."""
         if self._wakeup is not None:
             self._wakeup.cancel()
+        for timer in self._examinations.values():
+            timer.cancel()
 
     def _dispatch(self) -> None:
         now = monotonic()
@@ -150,6 +162,8 @@ class Dispatcher:
         waits_s = sum(computed.started - request.arrival for request in batch.requests)
         if isinstance(computed.outcome, BackendError):
             model.statistics.fail(len(batch.requests), waits_s + compute_s)
+            if computed.is_broken:
+                self._withdraw(model, computed.outcome)
         else:
             model.cost.record(batch.n_rows, compute_s, computed.ended)
             model.statistics.succeed(len(batch.requests), batch.n_rows, waits_s, compute_s)
@@ -174,6 +188,36 @@ class Dispatcher:
                 queue_us = _microseconds(computed.started - request.arrival)
                 timing = _timing(model, queue_us, batch_us, compute_us, batch.n_rows)
                 awaited.reply.set_result(_scored(model, awaited.form, outputs, timing))
+
+    def _withdraw(self, model: ServedModel, error: BackendError) -> None:
+        """Takes a model out of service whose engine fails, until it works again."""
+        withdraw(model, f"its engine fails: {error}")
+        if model.is_suspended:
+            _logger.error("%s takes no requests until its engine works again", model)
+            if model not in self._examinations:
+                self._examine_later(model)
+
+    def _examine_later(self, model: ServedModel) -> None:
+        loop = asyncio.get_running_loop()
+        self._examinations[model] = loop.call_later(_EXAMINE_S, self._examine, model)
+
+    def _examine(self, model: ServedModel) -> None:
+        if not model.is_suspended:
+            del self._examinations[model]
+        elif model.n_hung or not self._n_idle:
+            self._examine_later(model)
+        else:
+            self._n_idle -= 1
+            model.n_running += 1
+            self._workers.submit(Examination(model), partial(self._end_examination, model))
+
+    def _end_examination(self, model: ServedModel, works_again: bool) -> None:
+        self._n_idle += 1
+        model.n_running -= 1
+        if works_again and model.resume():
+            _logger.warning("%s takes requests again: its engine works", model)
+        self._examine_later(model)
+        self._dispatch()
 
     def _arm(self, now: float) -> None:
         """Sets the one timer to the earliest moment at which a queue has something to do by itself."""

@@ -68,6 +68,11 @@ class ServedModel:
         if self.home is not None:
             self.home.suspend(self, reason)
 
+    @property
+    def is_suspended(self) -> bool:
+        """Whether it takes no requests for now, and has been neither unloaded nor replaced."""
+        return self.home is not None and self.home.has_suspended(self)
+
     def resume(self) -> bool:
         """Lets it take requests again; False where it has been unloaded or replaced."""
         return self.home is not None and self.home.resume(self)
@@ -153,7 +158,7 @@ class ServedModels:
         return removed
 
     def suspend(self, model: ServedModel, reason: str) -> None:
-        """Lets a version that hangs take no requests until `resume`; the engine may be in use."""
+        """Lets a version that hangs or fails take no requests until `resume`; the engine may be in use."""
         if self._ready.get(model.name, {}).get(model.version) is model:
             self.remove(model.name, model.version)
             self._suspended[model.name, model.version] = model
@@ -161,13 +166,17 @@ class ServedModels:
 
     def resume(self, model: ServedModel) -> bool:
         """Lets it take requests again; False where it has been removed or replaced, and while another of its batches hangs."""
-        if self._suspended.get((model.name, model.version)) is not model or model.n_hung:
+        if not self.has_suspended(model) or model.n_hung:
             return False
         self.add(model)
         return True
 
+    def has_suspended(self, model: ServedModel) -> bool:
+        """Whether the version takes no requests for now, and is expected back."""
+        return self._suspended.get((model.name, model.version)) is model
+
     def suspended(self) -> list[VersionStatus]:
-        """The versions that hang, and why they take no requests."""
+        """The versions that hang or fail, and why they take no requests."""
         return [self._notes[key] for key in sorted(self._suspended)]
 
     def find(self, name: str, version: int | None = None) -> ServedModel:

@@ -22,7 +22,7 @@ def warm_up(model: ServedModel) -> None:
     end = monotonic() + _MAX_SECONDS
     n_rows, max_rows = 1, model.batching.max_batch_size
     while n_rows <= max_rows:
-        windows = _normal_windows(model.scorer.manifest, n_rows)
+        windows = normal_windows(model.scorer.manifest, n_rows)
         # The first run makes room and loads code: it tells nothing of the next.
         model.scorer.run(windows, DEFAULT_OUTPUTS)
         started = monotonic()
@@ -35,7 +35,7 @@ def warm_up(model: ServedModel) -> None:
         n_rows = 2 * n_rows if n_rows == max_rows else min(2 * n_rows, max_rows)
 
 
-def _normal_windows(manifest: Manifest, n_rows: int) -> FloatArray:
+def normal_windows(manifest: Manifest, n_rows: int) -> FloatArray:
     """Windows at the mean of the training data, of the trained length."""
     steps = () if manifest.window is None else (manifest.window.length,)
     mean = np.asarray(manifest.normalisation.mean, np.float32)
