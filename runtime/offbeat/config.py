@@ -110,7 +110,7 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     received, without a change of thread (0: none are).
     A batch that takes longer than `max_compute_s` (0: no limit) is given up, and its model is out of service until it
     comes back. `grace_s` is how long a drain may take. `max_message_bytes` bounds one message either way;
-    with `accept_compressed` one that came compressed only once it is unpacked, in memory, which is for callers that are trusted.
+    with `accept_compressed` one that came compressed as well, of which a thousandth has to be sent: that is for callers that are trusted.
 
     With `model_control_mode` none the models are those of the start; with poll the repository is looked at every
     `repository_poll_s` seconds; with explicit clients load and unload, and the start loads the models of `load_model`, `*` for
