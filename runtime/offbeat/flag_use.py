@@ -59,12 +59,12 @@ def refuse_unused(context: Context, uses: Iterable[FlagUse], **facts: Any) -> No
                 )
 
 
-def is_npz(path: Path | None) -> bool:
-    """Whether a file holds arrays by name."""
-    return path is not None and path.suffix == ".npz"
+def is_npz(path: Path | str | None) -> bool:
+    """Whether a file holds arrays by name; of a call the path may be a word still."""
+    return path is not None and Path(path).suffix == ".npz"
 
 
-def is_csv(path: Path | None) -> bool:
-    """Whether a file is read as lines of text."""
+def is_csv(path: Path | str | None) -> bool:
+    """Whether a file is read as lines of text, likewise."""
     others = (".npz", ".parquet", ".pq", ".json", ".jsonl", ".ndjson", ".arrow", ".arrows", ".ipc", ".feather")
-    return path is not None and path.suffix not in others
+    return path is not None and Path(path).suffix not in others

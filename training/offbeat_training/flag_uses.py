@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from offbeat.flag_use import Call, FlagUse, is_csv, is_npz
@@ -70,6 +71,10 @@ def _is_reported(call: Call) -> bool:
     return call["report"] is not None or call["png"] is not None
 
 
+def _has_windows(call: Call) -> bool:
+    return Path(call["labels"]).suffix == ".json"
+
+
 def _is_data_read(call: Call) -> bool:
     return call["train"] is not None or _is_reported(call)
 
@@ -81,9 +86,9 @@ EVALUATE_USES = (
     FlagUse(
         flags=("label_column", "normal_label"),
         goes_with="a file with a label per line, not with windows of time",
-        is_used=lambda call: call["labels"].suffix != ".json",
+        is_used=lambda call: not _has_windows(call),
     ),
-    FlagUse(flags=("series",), goes_with="NAB's json", is_used=lambda call: call["labels"].suffix == ".json"),
+    FlagUse(flags=("series",), goes_with="NAB's json", is_used=_has_windows),
     FlagUse(
         flags=("delimiter",),
         goes_with="a csv file of labels or data",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -97,8 +98,10 @@ def _end(number: int, _: object) -> NoReturn:
 def _leave(code: int) -> NoReturn:
     """Ends the process at once: a thread of pyarrow's that reads ahead, and comes back while Python ends, would abort it."""
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # Whoever read it may have left.
+        with contextlib.suppress(OSError):
+            stream.flush()
     os._exit(code)
 
 
