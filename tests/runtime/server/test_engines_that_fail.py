@@ -93,7 +93,10 @@ class GatedBreakingBackend(GatedBackend):
         raise RuntimeError("CUDA error 700")
 
 
-def test_those_who_wait_for_an_engine_that_fails_are_told_so_at_once(serve: Serve) -> None:
+def test_those_who_wait_for_an_engine_that_fails_are_told_so_at_once(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_EXAMINE_S", 600.0)
     backend = GatedBreakingBackend()
     server = serve(make_scorer(backend), max_inline_us=0, max_batch_size=1)
     running = score_later(server.channel, score_request(random_windows(1)))
