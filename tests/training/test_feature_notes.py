@@ -29,6 +29,28 @@ def test_columns_that_never_change_are_named_in_one_line() -> None:
     )
 
 
+def test_spikes_that_are_part_of_the_data_are_passed_over() -> None:
+    """The load of an idle machine: next to nothing, and now and then a job."""
+    random = np.random.default_rng(0)
+    load = random.normal(0.001, 0.00001, 2000)
+    load[::100] += random.uniform(0, 0.02, 20)
+    assert feature_notes(dataset(load=load)) == ()
+
+
+def test_a_value_that_stands_for_none_and_would_swamp_the_others_is_told() -> None:
+    """The deviation of such a column is that of the one value, beside which all others are the same."""
+    random = np.random.default_rng(0)
+    cpu, heavy = random.normal(50, 5, 500), random.lognormal(0, 1.5, 500)
+    cpu[[7, 9]] = -99999
+    (note,) = feature_notes(dataset(cpu=cpu, heavy=heavy))
+    assert note.startswith("x: beside -99999 in column 'cpu' its other values are hardly told apart")
+    assert note.endswith("So it is in 1 of 2 columns: 'cpu'")
+    is_anomaly = cpu < 0
+    values = np.stack([cpu, heavy], axis=1).astype(np.float32)
+    labelled = Dataset(name="x", values=values, feature_names=("cpu", "heavy"), labels=is_anomaly)
+    assert feature_notes(labelled) == ()
+
+
 @pytest.mark.parametrize(("values", "is_told"), [([0, 1, 0], True), ([-1, 1, 1], True), ([0.5, 1, 0], False)])
 def test_a_column_of_labels_that_would_be_learnt_is_told(values: list[float], is_told: bool) -> None:
     notes = feature_notes(dataset(cpu=[1, 2, 3], Anomaly=values))
