@@ -49,6 +49,21 @@ def test_without_outputs_the_default_ones_come_and_without_an_id_none(rest_serve
     assert "id" not in told
 
 
+def test_null_is_as_good_as_nothing_wherever_a_field_may_be_left_out(rest_server: LiveServer) -> None:
+    """As clients send that write out all fields of a request, given or not."""
+    body = infer_json(WINDOWS)
+    expected = ask(rest_server, INFER, body)
+    body |= {"id": None, "parameters": None, "outputs": None}
+    body["inputs"][0] |= {"parameters": {"content_type": "np", "headers": None}}
+    assert ask(rest_server, INFER, body)[:2] == expected[:2]
+    body["inputs"][0] |= {"parameters": None}
+    body["outputs"] = [{"name": "is_anomaly", "parameters": None}]
+    status, told = ask(rest_server, INFER, body)[:2]
+    assert (status, [output["name"] for output in told["outputs"]]) == (200, ["is_anomaly"])
+    body["inputs"][0] |= {"data": None}
+    assert "has no data" in ask(rest_server, INFER, body)[1]["error"]
+
+
 def test_binary_tensors_travel_behind_the_json_both_ways(rest_server: LiveServer) -> None:
     data = WINDOWS.tobytes()
     body = infer_json(WINDOWS, ["anomaly_score", "is_anomaly"])

@@ -28,6 +28,8 @@ _BINARY_SIZE, _BINARY, _BINARY_BY_DEFAULT = "binary_data_size", "binary_data", "
 _BEGINS_NESTED = re.compile(rb"\s*\[\s*\[")
 _NESTED: dict[int, Any] = {2: list[list[float]], 3: list[list[list[float]]]}
 _Parameters = dict[str, bool | int | float | str]
+# Null is as good as nothing: clients that write out every field of a model of the protocol, as MLServer's users do, send many.
+_Sent = dict[str, bool | int | float | str | None] | None
 Kind = TypeVar("Kind")
 
 
@@ -35,20 +37,20 @@ class _Input(Struct):
     name: str
     datatype: str
     shape: list[int]
-    parameters: _Parameters = {}
+    parameters: _Sent = None
     data: Raw = Raw()
 
 
 class _Output(Struct):
     name: str
-    parameters: _Parameters = {}
+    parameters: _Sent = None
 
 
 class _Infer(Struct):
     inputs: list[_Input]
-    outputs: list[_Output] = []
-    parameters: _Parameters = {}
-    id: str = ""
+    outputs: list[_Output] | None = None
+    parameters: _Sent = None
+    id: str | None = None
 
 
 class _Load(Struct):
@@ -70,30 +72,30 @@ class RestRequest(Struct, frozen=True, kw_only=True, eq=False):
 def infer_request(model: str, version: str, body: bytes, n_json: int) -> RestRequest:
     """The request in a body whose first `n_json` bytes are JSON. Raises InvalidWindowError."""
     asked = _decoded(body[:n_json], _Infer)
+    parameters = _given(asked.parameters)
+    outputs = {output.name: _given(output.parameters) for output in asked.outputs or ()}
     try:
         message = pb.ModelInferRequest(model_name=model, model_version=version, id=asked.id)
-        _put_parameters(message.parameters, asked.parameters, _BINARY_BY_DEFAULT)
+        _put_parameters(message.parameters, parameters, _BINARY_BY_DEFAULT)
         place = n_json
         for tensor in asked.inputs:
             added = message.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape)
-            _put_parameters(added.parameters, tensor.parameters, _BINARY_SIZE)
-            data, place = _data(tensor, body, place)
+            own = _given(tensor.parameters)
+            _put_parameters(added.parameters, own, _BINARY_SIZE)
+            data, place = _data(tensor, own, body, place)
             message.raw_input_contents.append(data)
-        for output in asked.outputs:
-            _put_parameters(message.outputs.add(name=output.name).parameters, output.parameters, _BINARY)
+        for output in asked.outputs or ():
+            _put_parameters(message.outputs.add(name=output.name).parameters, outputs[output.name], _BINARY)
     except ValueError as error:
         if isinstance(error, InvalidWindowError):
             raise
         raise InvalidWindowError(f"a value that no message can hold: {error}") from error
     if place != len(body):
         raise InvalidWindowError(f"{len(body) - place} bytes behind the last tensor; expected none")
-    is_binary = _is_true("the request", asked.parameters, _BINARY_BY_DEFAULT, False)
+    is_binary = _is_true("the request", parameters, _BINARY_BY_DEFAULT, False)
     return RestRequest(
         message=message,
-        binary={
-            output.name: _is_true(f"output {quoted(output.name)}", output.parameters, _BINARY, is_binary)
-            for output in asked.outputs
-        },
+        binary={name: _is_true(f"output {quoted(name)}", given, _BINARY, is_binary) for name, given in outputs.items()},
         is_binary=is_binary,
     )
 
@@ -165,14 +167,18 @@ def _decoded(data: bytes, kind: type[Kind]) -> Kind:
         raise InvalidWindowError(f"{len(data)} bytes that are no such request in JSON: {error}") from error
 
 
-def _data(tensor: _Input, body: bytes, place: int) -> tuple[bytes, int]:
+def _given(sent: _Sent) -> _Parameters:
+    return {name: value for name, value in sent.items() if value is not None} if sent else {}
+
+
+def _data(tensor: _Input, parameters: _Parameters, body: bytes, place: int) -> tuple[bytes, int]:
     """The tensor's bytes, and where the next binary one begins."""
-    size = tensor.parameters.get(_BINARY_SIZE)
+    size = parameters.get(_BINARY_SIZE)
     if size is None:
         # Another type is refused with all that is wrong about it, and so is a tensor that lies elsewhere.
-        is_read = tensor.datatype == DATATYPES["float32"] and UNSUPPORTED.isdisjoint(tensor.parameters)
+        is_read = tensor.datatype == DATATYPES["float32"] and UNSUPPORTED.isdisjoint(parameters)
         return _values(tensor) if is_read else b"", place
-    if bytes(tensor.data):
+    if bytes(tensor.data) not in (b"", b"null"):
         raise InvalidWindowError(f"{quoted(tensor.name)} has data and {_BINARY_SIZE}; expected one of them")
     if type(size) is not int or not 0 <= size <= len(body) - place:
         raise InvalidWindowError(
@@ -190,7 +196,7 @@ def _is_true(where: str, parameters: _Parameters, name: str, default: bool) -> b
 
 def _values(tensor: _Input) -> bytes:
     """The numbers in JSON, flat or nested, as little-endian float32."""
-    if not bytes(tensor.data):
+    if bytes(tensor.data) in (b"", b"null"):
         raise InvalidWindowError(f"{quoted(tensor.name)} has no data; expected numbers, or {_BINARY_SIZE}")
     flat = list[float]
     kind = _NESTED.get(len(tensor.shape), flat) if _BEGINS_NESTED.match(tensor.data) else flat
