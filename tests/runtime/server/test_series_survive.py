@@ -114,6 +114,27 @@ def test_series_go_on_where_they_were_after_a_drain(serve: Serve, tmp_path: Path
         assert feed.scores(points_request("b", VALUES[:1], [7])).n_started == 0
 
 
+def test_those_who_ask_for_a_snapshot_while_one_is_written_share_the_next(tmp_path: Path) -> None:
+    memory = SeriesMemory(SeriesConfig(), lambda: 0.0)
+    memory.store(make_manifest({})).take(Rows(series=["a"], values=np.ones((1, 2), np.float32)), 0.0)
+    directory = StateDirectory(tmp_path, memory, 2**20)
+
+    async def ask() -> list[int]:
+        await directory.open()
+        async with directory._turn:
+            asked = [asyncio.create_task(directory.write()) for _ in range(20)]
+            await asyncio.sleep(0.01)
+            asked.pop().cancel()
+        n_series = await asyncio.gather(*asked)
+        directory.close()
+        return n_series
+
+    written = Mock(wraps=directory._write)
+    directory._write = written  # type: ignore[method-assign]
+    assert asyncio.run(ask()) == [1] * 19
+    assert written.call_count == 1
+
+
 def test_without_a_state_directory_a_snapshot_is_refused(serve: Serve) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         snapshot(serve(make_scorer()))

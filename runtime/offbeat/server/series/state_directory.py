@@ -42,6 +42,9 @@ class StateDirectory:
         self._max_bytes = 2 * max_bytes
         self._thread = WorkerPool(1, "offbeat-series")
         self._turn = asyncio.Lock()
+        # The write that has not begun: it is for all who ask until then.
+        self._next: asyncio.Task[int] | None = None
+        self._writes: set[asyncio.Task[int]] = set()
         self._lock: int | None = None
         self._n_changes: dict[Shape, int] = {}
         self._is_failing = False
@@ -59,8 +62,19 @@ class StateDirectory:
         self.written_at = self._memory.clock()
 
     async def write(self) -> int:
-        """Writes what has changed; returns the number of series in all files. Raises UnavailableError where that fails."""
+        """Writes what has changed; returns the number of series in all files. Raises UnavailableError where that fails.
+
+        Whoever asks while a write runs waits for the one after it, together with the others.
+        """
+        if self._next is None:
+            self._next = asyncio.create_task(self._write_all())
+            self._writes.add(self._next)
+            self._next.add_done_callback(self._writes.discard)
+        return await asyncio.shield(self._next)
+
+    async def _write_all(self) -> int:
         async with self._turn:
+            self._next = None
             await self._keep_folder()
             begun_at, n_series, failure = self._memory.clock(), 0, None
             for shape, store in self._memory.stores():
@@ -81,6 +95,8 @@ class StateDirectory:
 
     def close(self) -> None:
         """Writes no more, and lets another server have the folder."""
+        for write in self._writes:
+            write.cancel()
         self._thread.stop()
         if self._lock is not None:
             os.close(self._lock)
