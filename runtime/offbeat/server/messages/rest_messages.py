@@ -28,7 +28,7 @@ _BINARY_SIZE, _BINARY, _BINARY_BY_DEFAULT = "binary_data_size", "binary_data", "
 _BEGINS_NESTED = re.compile(rb"\s*\[\s*\[")
 _NESTED: dict[int, Any] = {2: list[list[float]], 3: list[list[list[float]]]}
 _Parameters = dict[str, bool | int | float | str]
-# Null is as good as nothing: clients that write out every field of a model of the protocol, as MLServer's users do, send many.
+# Null is as good as nothing: clients send many that write out every field of a request.
 _Sent = dict[str, bool | int | float | str | None] | None
 Kind = TypeVar("Kind")
 
