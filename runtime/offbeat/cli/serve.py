@@ -98,8 +98,14 @@ def _settings(model_repository: Path, given: Mapping[str, Any]) -> ServerConfig:
 
 def _announce(host: str, port: int) -> None:
     named = f"[{host}]" if ":" in host else host
-    sys.stdout.write(f"offbeat is ready on {named}:{port}\n")
-    sys.stdout.flush()
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write(f"offbeat is ready on {named}:{port}\n")
+        sys.stdout.flush()
+    except OSError:
+        # Whoever had it has gone, which is no reason to end; what is left in the buffer goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end_process() -> None:

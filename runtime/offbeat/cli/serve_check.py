@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from offbeat.config import ServerConfig
+from offbeat.telling import in_one_line
 
 
 def check(config: ServerConfig) -> None:
@@ -16,6 +17,7 @@ def check(config: ServerConfig) -> None:
     for finding in preflight(config):
         n_problems += finding.problem is not None
         verdict = "refused" if finding.problem is not None else "skipped" if finding.is_skipped else "ok"
-        typer.echo(f"{verdict:<7}  {finding.subject}" + ("" if finding.problem is None else f": {finding.problem}"))
+        told = finding.subject if finding.problem is None else f"{finding.subject}: {finding.problem}"
+        typer.echo(f"{verdict:<7}  {in_one_line(told)}")
     if n_problems:
         raise typer.Exit(1)

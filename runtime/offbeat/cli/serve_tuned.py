@@ -11,6 +11,7 @@ import typer
 from offbeat.bench import read_recommendation
 from offbeat.bundle import ModelRepository
 from offbeat.config import ServerConfig
+from offbeat.errors import OffbeatError
 
 _logger = logging.getLogger("offbeat.server")
 
@@ -54,7 +55,12 @@ def tell_tuned(path: Path, config: ServerConfig) -> None:
         for name, value in recommendation.settings().items()
     ]
     _logger.info("tuned by %s: %s", path, ", ".join(told))
-    newest = [(name, repository.versions(name)[-1]) for name in repository.names()]
+    try:
+        newest = [(name, repository.versions(name)[-1]) for name in repository.names()]
+    except OffbeatError as error:
+        # What cannot be read is for the start to judge: it may be none of the models to be served.
+        _logger.warning("tuned by %s; whether it was measured with every model is not known: %s", path, error)
+        return
     if others := recommendation.unmeasured(repository.path, newest):
         _logger.warning(
             "tuned by %s, which was not measured with %s: run offbeat bench again where it matters",

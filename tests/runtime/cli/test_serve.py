@@ -30,6 +30,14 @@ def test_the_address_that_it_says_to_be_ready_on_is_one_for_a_client(
     assert capsys.readouterr().out == f"offbeat is ready on {told}\n"
 
 
+@pytest.mark.parametrize("standard_output", ["| true", ">&-"])
+def test_a_server_whose_output_nobody_reads_goes_on(standard_output: str) -> None:
+    program = "import time; time.sleep(0.5); from offbeat.cli.serve import _announce; _announce('::1', 7); raise SystemExit(7)"
+    command = f'set -o pipefail; "{sys.executable}" -c "{program}" {standard_output}'
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=200, check=False)
+    assert (done.returncode, done.stderr) == (7, "")
+
+
 @pytest.mark.parametrize(
     ("thread", "seconds", "told"),
     [
