@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from benchmarks.report import edge, exports, installed, precisions, ray, refusals, server_peers, start, watching
+from benchmarks.report import edge, exports, installed, native, precisions, ray, refusals, server_peers, start, watching
 from benchmarks.report.results import Results
 from benchmarks.report.trials import counted
 
@@ -18,7 +18,7 @@ _INLINE = re.compile(r"(<!--figure: ([\w.-]+)-->).*?(<!--end-->)")
 
 FIGURES: Mapping[str, Callable[[Results], str]] = {
     f"{module.__name__.rpartition('.')[2]}.{name}": make
-    for module in (edge, exports, installed, precisions, ray, refusals, server_peers, start, watching)
+    for module in (edge, exports, installed, native, precisions, ray, refusals, server_peers, start, watching)
     for name, make in module.FIGURES.items()
 }
 

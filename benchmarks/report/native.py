@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks.report.bars import FASTER, FASTER_NARROW, SHARE
@@ -77,3 +78,14 @@ def native_summary(results: Results, to_root: str) -> str:
     head = ("one thread, float32", "one window, µs", "times as fast as ONNX Runtime (bar)", "with 512 windows")
     files = dict.fromkeys(result.link(to_root) for _, result in races.values())
     return table((*head, "of what the core could do"), rows) + f"\n\nFrom {' and '.join(files)}."
+
+
+def _alone(tell: Callable[[dict[str, Any]], str]) -> Callable[[Results], str]:
+    """What is told of M1's race with one window."""
+    return lambda results: tell(newest_races(results)["M1", 1][0])
+
+
+FIGURES: Mapping[str, Callable[[Results], str]] = {
+    "window": _alone(lambda race: f"{us(race['float32'])} µs"),
+    "faster": _alone(lambda race: f"{race['faster float32']:.1f}"),
+}

@@ -19,6 +19,7 @@ from offbeat.bench.samples import read_result
 from offbeat.cli.bench_options import ResultsOption, result_path
 from offbeat.cli.explanation import explain
 from offbeat.cli.options import JsonOption
+from offbeat.cli.table_console import table_console
 from offbeat.errors import ConfigurationError, OffbeatError
 from offbeat.targets import check_targets, write_target
 
@@ -99,7 +100,7 @@ def _thresholds(given: list[str]) -> Thresholds:
 
 
 def _print(comparison: Comparison) -> None:
-    console, problems = Console(), Console(stderr=True, soft_wrap=True)
+    console, problems = table_console(), Console(stderr=True, soft_wrap=True)
     for warning in comparison.warnings:
         problems.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)
     table = Table(

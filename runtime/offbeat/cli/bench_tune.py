@@ -30,6 +30,7 @@ from offbeat.cli.bench_options import (
 )
 from offbeat.cli.bench_run import newest
 from offbeat.cli.options import DeviceOption, JsonOption
+from offbeat.cli.table_console import table_console
 from offbeat.errors import BundleError
 from offbeat.targets import check_targets, write_target
 
@@ -129,7 +130,7 @@ def _print(survey: Survey, made: Recommendation, output: Path) -> None:
     for each in survey.measured:
         models.setdefault(f"{each.contender.model}/{each.contender.version}", []).append(each)
     for model, measured in models.items():
-        Console().print(_table(model, measured, made))
+        table_console().print(_table(model, measured, made))
     for why in dict.fromkeys(survey.left_out.values()):
         console.print(f"left out: {why}", markup=False, highlight=False)
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in made.settings().items())
