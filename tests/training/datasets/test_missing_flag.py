@@ -57,7 +57,7 @@ def test_train_says_on_stderr_what_was_filled_and_how_it_was_sampled(gaps: Path,
 
 def test_train_is_silent_about_regular_and_complete_data(tmp_path: Path) -> None:
     write_csv(server_metrics(200), tmp_path / "metrics.csv")
-    done = run(tmp_path / "metrics.csv", "--out", tmp_path / "model.ckpt")
+    done = run(tmp_path / "metrics.csv", "--out", tmp_path / "model.ckpt", "--label-column", "label")
     assert done.exit_code == 0, done.output
     assert "metrics.csv:" not in done.stderr
 
